@@ -427,6 +427,10 @@ def _of_one_call(rows: Sequence[Mapping[str, Any]], call: AskedCall, zone: ZoneI
     return [row for row in rows if row.get("pbx_call_id") == number]
 
 
+# Sixty days, the longest (Zadarma's API documentation).
+RECORD_LINK_SECONDS = 5184000
+
+
 class Zadarma(Telephony):
     """Zadarma's API; Novofon 1.0 speaks the same. A request for a call is not answered with a number of the call."""
 
@@ -478,6 +482,11 @@ class Zadarma(Telephony):
             found += rows
             if len(rows) < PAGE_SIZE:
                 return [row for row in found if str(row.get("pbx_call_id", "")).startswith(_INCOMING)]
+
+    def record_of(self, number: str) -> str:
+        """The link to a call's record, for as long as Zadarma gives one. Raises ChannelError."""
+        told = self._ask("/v1/pbx/record/request/", {"call_id": number, "lifetime": str(RECORD_LINK_SECONDS)})
+        return str(told.get("link") or "")
 
     @staticmethod
     def _is_it(row: object, call: AskedCall, zone: ZoneInfo) -> bool:

@@ -1,4 +1,4 @@
-"""What a webhook tells only the number of, fetched from its vendor: leads of Meta, names of Messenger.
+"""What a webhook tells only the number of, fetched from its vendor: leads, names at Messenger, records of calls.
 
 A lead waits until its answers are there; without them nothing is made of it. A name that can't be had stops nothing.
 """
@@ -10,10 +10,12 @@ from dataclasses import replace
 
 import structlog
 
+from amo_bridge.channels.telephony import Zadarma
 from amo_bridge.config.channels import MetaSection
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused, ConfigError
+from amo_bridge.intake.call_history import asked_exchanges
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, title_of
 from amo_bridge.intake.graph import GRAPH_TOKEN, GraphPage
 from amo_bridge.intake.model import Enquiry, NoEnquiry
@@ -105,6 +107,28 @@ class Fetching:
             self._repository.complete(row.id, replace(row.body, name=name or None, fetch=None))
             named.add(row.id)
         return named
+
+    def record_of(self, vendor: str, number: str) -> str:
+        """The link to the record of a call. Raises ChannelError; ChannelRefused where there is none."""
+        exchange = self._exchange(vendor)
+        if exchange is None:
+            raise ChannelRefused(f"запись звонка отдаёт только АТС, её номер {number}: её API мосту не подключён")
+        link = exchange.record_of(number)
+        if not link:
+            raise ChannelRefused(f"{title_of(vendor)}: ссылки на запись {number} нет")
+        return link
+
+    def knows_records_of(self, vendor: str) -> bool:
+        """Can the exchange be asked for the records of its calls?"""
+        return self._exchange(vendor) is not None
+
+    def _exchange(self, vendor: str) -> Zadarma | None:
+        try:
+            exchange = asked_exchanges(self._config, self._environment).get(vendor)
+        except ConfigError as error:
+            log.warning("the exchange's secret can't be read", vendor=vendor, error="; ".join(error.problems))
+            return None
+        return exchange if isinstance(exchange, Zadarma) else None
 
     def _page(self, vendor: str) -> GraphPage | None:
         """The page; None where no token is there."""

@@ -19,11 +19,14 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules
+from amo_bridge.errors import ChannelError, ChannelRefused
 from amo_bridge.events.calls import TALKED
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, StoredEnquiry, title_of
+from amo_bridge.intake.fetching import Fetching
 from amo_bridge.intake.model import PbxCall, Recording, to_json, words_of_call
 from amo_bridge.intake.people import PeopleFinder, by_person
 from amo_bridge.intake.repository import short_key
+from amo_bridge.intake.telephony import RECORD_WAIT_SECONDS
 from amo_bridge.mirror.touches import UNKNOWN_LENGTH
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import enquiries, outbox, touches
@@ -38,6 +41,8 @@ BATCH_SIZE = 200
 NOT_REACHED = 6
 RECORD_PAUSE_SECONDS = 60.0
 MOST_RECORD_ATTEMPTS = 60
+MOST_LINK_ATTEMPTS = 5
+FAULT_PAUSE_SECONDS = 300.0
 
 
 class CallNotes:
@@ -48,6 +53,7 @@ class CallNotes:
         store: AccountStore,
         repository: EnquiryRepository,
         finder: PeopleFinder,
+        fetching: Fetching,
         rules: CurrentRules,
         clock: Clock,
         account_clock: Clock,
@@ -55,6 +61,8 @@ class CallNotes:
         self._store = store
         self._repository = repository
         self._finder = finder
+        self._fetching = fetching
+        self._faults: dict[str, ChannelError] = {}
         self._rules = rules
         self._clock = clock
         self._account_clock = account_clock
@@ -93,24 +101,58 @@ class CallNotes:
                 self._repository.write([row.id], **waits, **place)
 
     def _take_record(self, row: StoredEnquiry, record: Recording) -> None:
-        if record.url is None:
-            words = f"запись звонка отдаёт только АТС, её номер {record.record_id or 'не назван'}"
-            self._repository.write([row.id], state="skipped", outcome=words)
-            return
         call = self._call_of(row.source, record.call_key)
         if call is None or call.state == "sent":
             self._wait_for_call(row)
-        elif call.state in ("new", "waits"):
-            body = json.dumps(to_json(replace(call.body, record_url=record.url)), ensure_ascii=False)
-            with self._store.write() as connection:
-                self._repository.mark(connection, [call.id], body=body)
-                self._repository.mark(connection, [row.id], state="done", outcome="запись добавлена к звонку")
-        elif call.deal_id is None:
+            return
+        if call.body.record_url and record.url in (None, call.body.record_url):
+            self._repository.write([row.id], state="done", outcome="запись уже названа у звонка", error="")
+            return
+        is_written = call.state not in ("new", "waits")
+        if is_written and call.deal_id is None:
             self._repository.write([row.id], state="skipped", outcome="звонок записи ни на одной сделке не стоит")
-        else:
-            text = f"Запись звонка ({title_of(row.source)}): {record.url}"
+            return
+        url = record.url or self._link(row, record.record_id, row.received_at + record.wait)
+        if not url:
+            return
+        if is_written:
+            text = f"Запись звонка ({title_of(row.source)}): {url}"
             note = {"entity_id": call.deal_id, "note_type": "common", "params": {"text": text}}
-            self._send(row, "add_note", call.deal_id, note, "примечание с записью звонка")
+            self._send(row, "add_note", call.deal_id or 0, note, "примечание с записью звонка")
+            return
+        with self._store.write() as connection:
+            self._keep_link(connection, call, url)
+            self._repository.mark(connection, [row.id], state="done", outcome="запись добавлена к звонку", error="")
+
+    def _link(self, row: StoredEnquiry, number: str | None, ready_at: float) -> str | None:
+        """The link to a record by its number; None: the row waits for it, or there is none and it is skipped.
+
+        An exchange that could not be asked is not asked again in this round.
+        """
+        wait = ready_at - self._clock.now().timestamp()
+        if wait > 0:
+            self._repository.put_off([row.id], wait)
+            return None
+        try:
+            if row.source in self._faults:
+                raise self._faults[row.source]
+            return self._fetching.record_of(row.source, number or "")
+        except ChannelRefused as error:
+            # The file may come later than the vendor promises.
+            if row.attempts < MOST_LINK_ATTEMPTS and self._fetching.knows_records_of(row.source):
+                self._repository.put_off([row.id], RECORD_PAUSE_SECONDS, attempts=row.attempts + 1, error=str(error))
+            elif row.kind == "call":
+                return ""
+            else:
+                self._repository.write([row.id], state="skipped", outcome=str(error), error="")
+        except ChannelError as error:
+            self._faults[row.source] = error
+            self._repository.put_off([row.id], error.retry_after or FAULT_PAUSE_SECONDS, error=str(error))
+        return None
+
+    def _keep_link(self, connection: Connection, call: StoredEnquiry, url: str) -> None:
+        body = json.dumps(to_json(replace(call.body, record_url=url)), ensure_ascii=False)
+        self._repository.mark(connection, [call.id], body=body, error="")
 
     def _wait_for_call(self, row: StoredEnquiry) -> None:
         if row.attempts >= MOST_RECORD_ATTEMPTS:
@@ -136,10 +178,23 @@ class CallNotes:
             if self._is_noted(row):
                 words = "; ".join(filter(None, [row.outcome, "звонок записала телефония"]))
                 self._repository.write([row.id], state="done", outcome=words)
-            else:
-                body, words = self._note(row, row.body), "; ".join(filter(None, [row.outcome, "звонок записан"]))
+            elif (call := self._with_record(row)) is not None:
+                body, words = self._note(row, call), "; ".join(filter(None, [row.outcome, "звонок записан"]))
                 self._send(row, "add_call", row.deal_id or 0, body, words)
+        self._faults.clear()
         return len(rows)
+
+    def _with_record(self, row: StoredEnquiry) -> PbxCall | None:
+        """The call with the link to its record, where only the record's number was told; None: it waits for it."""
+        call: PbxCall = row.body
+        if call.record_url or not call.record_id or not self._fetching.knows_records_of(row.source):
+            return call
+        url = self._link(row, call.record_id, row.received_at + RECORD_WAIT_SECONDS)
+        if not url:
+            return None if url is None else call
+        with self._store.write() as connection:
+            self._keep_link(connection, row, url)
+        return replace(call, record_url=url)
 
     def _is_noted(self, row: StoredEnquiry) -> bool:
         """Has a note about this call come, on the deal or on its contact?"""

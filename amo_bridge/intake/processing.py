@@ -85,7 +85,7 @@ class EnquiryProcessor:
             store, client, contacts, self._repository, account_clock, filter_enabled=filter_enabled
         )
         self._results = EnquiryResults(store, self._repository)
-        self._calls = CallNotes(store, self._repository, self._finder, rules, clock, account_clock)
+        self._calls = CallNotes(store, self._repository, self._finder, self._fetching, rules, clock, account_clock)
         self._cursors = Cursors(store)
 
     def run(self) -> int:
