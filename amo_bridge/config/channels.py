@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from amo_bridge.config.advertising import AudiencesSection, RoistatSection, VkAdsSection, YandexAudienceSection
 from amo_bridge.config.diagnostics import Problems
@@ -528,6 +528,10 @@ class MailboxSection(Strict):
     day on; else only what comes after the first connection. ``new_clients``: a letter of somebody unknown is an
     enquiry; without it such letters of a colleague's own box are left alone. ``largest_mb``: of a bigger letter only
     the headers are read. ``ca``: a file with certificates to trust beside the system's.
+
+    ``login``: by "password", or by "xoauth2", the token of OAuth 2.0. ``token_url``: where the access token is renewed,
+    for the app ``client_id``; without it the variable ``token_name`` holds the access token itself, else the refresh
+    token.
     """
 
     name: Annotated[str, AfterValidator(_mailbox_name)]
@@ -535,6 +539,9 @@ class MailboxSection(Strict):
     port: Annotated[int, Field(ge=1, le=65535)] = 993
     tls: Literal["tls", "starttls", "none"] = "tls"
     user: Annotated[str, Field(min_length=1)]
+    login: Literal["password", "xoauth2"] = "password"
+    token_url: Annotated[str, AfterValidator(_page)] | None = None
+    client_id: str = ""
     folder: Annotated[str, Field(min_length=1)] = "INBOX"
     sent: str = ""
     since: date | None = None
@@ -546,6 +553,24 @@ class MailboxSection(Strict):
     def password_name(self) -> str:
         """The environment variable of the password."""
         return f"AMO_BRIDGE_INTAKE_MAIL_{self.name.upper()}_PASSWORD"
+
+    @property
+    def token_name(self) -> str:
+        """The environment variable of the token of OAuth 2.0."""
+        return f"AMO_BRIDGE_INTAKE_MAIL_{self.name.upper()}_TOKEN"
+
+    @property
+    def client_secret_name(self) -> str:
+        """The environment variable of the app's secret; some apps have none."""
+        return f"AMO_BRIDGE_INTAKE_MAIL_{self.name.upper()}_CLIENT_SECRET"
+
+    @model_validator(mode="after")
+    def keys_of_its_login(self) -> Self:
+        if self.login == "password" and (self.token_url or self.client_id):
+            raise ValueError('token_url и client_id бывают только при login = "xoauth2"')
+        if bool(self.token_url) != bool(self.client_id):
+            raise ValueError("token_url и client_id нужны вместе: без приложения токен не обновить")
+        return self
 
 
 def _different_boxes(boxes: tuple[MailboxSection, ...]) -> tuple[MailboxSection, ...]:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from amo_bridge.channels.http_client import HttpClient
@@ -30,7 +29,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused
 from amo_bridge.intake.chats import MAX_SECRET, TELEGRAM_SECRET
 from amo_bridge.intake.graph import GRAPH_TOKEN, GraphPage
-from amo_bridge.intake.mailbox import MailboxConnection
+from amo_bridge.intake.mailbox import MailboxConnection, MailboxSecret
 from amo_bridge.intake.reception import VENDORS, settings_of
 from amo_bridge.intake.repository import IntakeAddress, IntakeAddresses
 from amo_bridge.intake.request import objects, text_at
@@ -435,9 +434,8 @@ class IntakeConnections:
             except ChannelError as error:
                 yield False, str(error)
         for box in intake.mail:
-            password = partial(secret, self._environment, box.password_name)
             try:
-                yield True, MailboxConnection(box, password).check()
+                yield True, MailboxConnection(box, MailboxSecret(box, self._environment)).check()
             except ChannelError as error:
                 yield False, str(error)
 

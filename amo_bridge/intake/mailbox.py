@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -24,11 +24,14 @@ from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, MailboxL
 from imap_tools.mailbox import BaseMailBox
 from imap_tools.utils import encode_folder
 
+from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.config.channels import MailboxSection
-from amo_bridge.errors import ChannelDown, ConfigError
+from amo_bridge.config.loader import secret
+from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused, ConfigError
 from amo_bridge.storage.database import chunks
 
 TIMEOUT_SECONDS = 30.0
+TOKEN_MARGIN_SECONDS = 60.0
 # How soon a waiting connection sees that the bridge stops.
 IDLE_SLICE_SECONDS = 1.0
 # Sizes are asked for so many letters in one command.
@@ -47,6 +50,58 @@ class MailboxDown(ChannelDown):
     def __init__(self, words: str, *, is_setting: bool = False) -> None:
         super().__init__(words)
         self.is_setting = is_setting
+
+
+class MailboxSecret:
+    """What is shown at each login: the password, or an access token of OAuth 2.0, renewed before it ends.
+
+    Calling it raises ConfigError for a file that can't be read, MailboxDown.
+    """
+
+    def __init__(self, section: MailboxSection, environment: Mapping[str, str]) -> None:
+        self._section = section
+        self._environment = environment
+        self._access = ""
+        self._ends_at = 0.0
+        # Given along with an access token by those services whose refresh token is for one use.
+        self._newer_refresh: tuple[str, str] = ("", "")
+
+    def __call__(self) -> str:
+        section = self._section
+        if section.login == "password":
+            return secret(self._environment, section.password_name)
+        told = secret(self._environment, section.token_name)
+        if not section.token_url or not told:
+            return told
+        if time.monotonic() >= self._ends_at:
+            self._renew(section.token_url, told)
+        return self._access
+
+    def forget(self) -> None:
+        """The server has refused the access token: the next one is asked for."""
+        self._ends_at = 0.0
+
+    def _renew(self, url: str, told: str) -> None:
+        section = self._section
+        given, newer = self._newer_refresh
+        refresh = newer if given == told else told
+        word = secret(self._environment, section.client_secret_name)
+        form = {"grant_type": "refresh_token", "client_id": section.client_id, "refresh_token": refresh}
+        form |= {"client_secret": word} if word else {}
+        client = HttpClient(f"сервис токенов ящика {section.name}", url, refresh)
+        try:
+            answer = client.ask("POST", "", form=form)
+        except ChannelRefused as error:
+            words = f"токен не обновлён ({section.token_name}), дайте мосту доступ к ящику заново"
+            raise MailboxDown(f"ящик {section.name}: {words}: {error}", is_setting=True) from error
+        except ChannelError as error:
+            raise MailboxDown(f"ящик {section.name}: {error}") from error
+        access = answer.get("access_token") if isinstance(answer, dict) else None
+        if not isinstance(access, str) or not access:
+            raise MailboxDown(f"ящик {section.name}: сервис токенов не дал access_token", is_setting=True)
+        self._access = access
+        self._newer_refresh = (told, str(answer.get("refresh_token") or refresh))
+        self._ends_at = time.monotonic() + float(answer.get("expires_in") or 0) - TOKEN_MARGIN_SECONDS
 
 
 @dataclass(frozen=True)
@@ -184,7 +239,9 @@ class MailboxConnection:
         except ConfigError as error:
             raise MailboxDown(f"{self.place}: {'; '.join(error.problems)}", is_setting=True) from error
         if not password:
-            raise MailboxDown(f"{self.place}: нет пароля ({section.password_name})", is_setting=True)
+            is_password = section.login == "password"
+            missing = f"пароля ({section.password_name})" if is_password else f"токена ({section.token_name})"
+            raise MailboxDown(f"{self.place}: нет {missing}", is_setting=True)
         trusted = ssl.create_default_context()
         if section.ca:
             trusted.load_verify_locations(section.ca)
@@ -195,7 +252,9 @@ class MailboxConnection:
         else:
             box = MailBoxUnencrypted(section.host, section.port, timeout=self._timeout)
         try:
-            if section.user.isascii() and password.isascii():
+            if section.login == "xoauth2":
+                self._show_token(box, password)
+            elif section.user.isascii() and password.isascii():
                 box.login(section.user, password, initial_folder=None)
             else:
                 box.login_utf8(section.user, password, initial_folder=None)
@@ -204,6 +263,17 @@ class MailboxConnection:
                 box.client.shutdown()
             raise
         return box
+
+    def _show_token(self, box: BaseMailBox, token: str) -> None:
+        try:
+            box.xoauth2(self._section.user, token, initial_folder=None)
+        except imaplib.IMAP4.abort:
+            raise
+        except (imaplib.IMAP4.error, MailboxLoginError) as error:
+            if isinstance(self._password, MailboxSecret):
+                self._password.forget()
+            words = f"токен не принят ({self._section.token_name}), или это не токен {self._section.user}"
+            raise MailboxDown(f"{self.place}: {words}: {error}", is_setting=True) from error
 
     def _envelopes(self, uids: str) -> list[Envelope]:
         with self._telling():

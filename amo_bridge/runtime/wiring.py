@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import structlog
 
@@ -11,7 +10,6 @@ from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import ChannelContext, connected_vendors, ports_of, roistat_job, series_job
 from amo_bridge.channels.sender import ChannelWorkers, channel_senders
 from amo_bridge.channels.vendor_states import VendorStates
-from amo_bridge.config.loader import secret
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
 from amo_bridge.engine.card_names import CardNames
@@ -26,7 +24,7 @@ from amo_bridge.errors import UnknownName
 from amo_bridge.intake.call_history import CallHistory, asked_exchanges
 from amo_bridge.intake.mail import SOURCE
 from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
-from amo_bridge.intake.mailbox import MailboxConnection
+from amo_bridge.intake.mailbox import MailboxConnection, MailboxSecret
 from amo_bridge.intake.processing import EnquiryProcessor
 from amo_bridge.intake.reception import settings_of
 from amo_bridge.mirror.contact_refresh import ContactRefresher
@@ -181,7 +179,7 @@ class CompositionRoot:
         readers = [
             MailboxReader(
                 section,
-                MailboxConnection(section, partial(secret, context.environment, section.password_name)),
+                MailboxConnection(section, MailboxSecret(section, context.environment)),
                 store,
                 settings,
                 context.clock,

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
 from support.imap_server import PASSWORD, ImapServer, cutting_proxy, imap_server, letter, needs_dovecot
+from werkzeug.serving import make_server
 
+from amo_bridge.config.channels import MailboxSection
 from amo_bridge.errors import ConfigError
-from amo_bridge.intake.mailbox import MailboxConnection, MailboxDown
+from amo_bridge.intake.mailbox import MailboxConnection, MailboxDown, MailboxSecret
 from bench.processes import free_port
 
 pytestmark = needs_dovecot
@@ -139,3 +143,102 @@ def test_a_connection_cut_in_the_middle_of_a_letter_is_told_and_opened_anew(serv
         box.open("INBOX")
         assert len(box.fetch([uid])[uid]) > 3_000_000
         box.close()
+
+
+class TokenService:
+    """Gives access tokens of ten minutes, and knows whose they are."""
+
+    def __init__(self) -> None:
+        self.refresh, self.url = "refresh-1", ""
+        self.known: list[str] = []
+        self.asked: list[dict[str, str]] = []
+
+    def renew(self) -> ResponseReturnValue:
+        form = request.form.to_dict()
+        self.asked.append(form)
+        if form.get("refresh_token") != self.refresh:
+            return {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}, 400
+        self.known.append(f"access-{len(self.asked)}")
+        return {"access_token": self.known[-1], "expires_in": 600, "token_type": "Bearer"}
+
+    def whose(self) -> ResponseReturnValue:
+        is_known = request.args.get("access_token") in self.known
+        return {"email": "info"} if is_known else ({"error": "invalid_token"}, 401)
+
+
+@pytest.fixture
+def tokens() -> Iterator[TokenService]:
+    service = TokenService()
+    app = Flask("tokens")
+    app.add_url_rule("/token", "renew", service.renew, methods=["POST"])
+    app.add_url_rule("/whose", "whose", service.whose)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    service.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def with_tokens(tokens: TokenService) -> Iterator[ImapServer]:
+    with imap_server(f"{tokens.url}/whose?access_token=") as server:
+        yield server
+
+
+def test_a_box_is_opened_by_an_access_token(tokens: TokenService, with_tokens: ImapServer) -> None:
+    section = with_tokens.section(login="xoauth2")
+    tokens.known.append("given")
+    environment = {"AMO_BRIDGE_INTAKE_MAIL_INFO_TOKEN": "given"}
+    assert MailboxConnection(section, MailboxSecret(section, environment)).check().startswith("почтовый сервер пускает")
+    tokens.known.clear()
+    with pytest.raises(MailboxDown, match=r"токен не принят .AMO_BRIDGE_INTAKE_MAIL_INFO_TOKEN") as raised:
+        MailboxConnection(section, MailboxSecret(section, environment)).check()
+    assert raised.value.is_setting
+    with pytest.raises(MailboxDown, match=r"нет токена .AMO_BRIDGE_INTAKE_MAIL_INFO_TOKEN"):
+        MailboxConnection(section, MailboxSecret(section, {})).check()
+
+
+def test_an_access_token_is_renewed_when_it_ends_or_is_refused(tokens: TokenService, with_tokens: ImapServer) -> None:
+    section = with_tokens.section(login="xoauth2", token_url=f"{tokens.url}/token", client_id="app")
+    environment = {
+        "AMO_BRIDGE_INTAKE_MAIL_INFO_TOKEN": "refresh-1",
+        "AMO_BRIDGE_INTAKE_MAIL_INFO_CLIENT_SECRET": "s3cret",
+    }
+    box = MailboxConnection(section, MailboxSecret(section, environment))
+    box.check()
+    box.check()
+    wanted = {"grant_type": "refresh_token", "client_id": "app", "client_secret": "s3cret"}
+    assert tokens.asked == [{**wanted, "refresh_token": "refresh-1"}], "it is good for ten minutes"
+    tokens.known.clear()
+    with pytest.raises(MailboxDown, match="токен не принят"):
+        box.check()
+    box.check()
+    assert len(tokens.asked) == 2
+
+
+def test_a_revoked_refresh_token_is_told_and_not_shown(tokens: TokenService, with_tokens: ImapServer) -> None:
+    section = with_tokens.section(login="xoauth2", token_url=f"{tokens.url}/token", client_id="app")
+    secret = MailboxSecret(section, {"AMO_BRIDGE_INTAKE_MAIL_INFO_TOKEN": "revoked-of-long-ago"})
+    with pytest.raises(MailboxDown, match=r"дайте мосту доступ к ящику заново.*invalid_grant") as raised:
+        MailboxConnection(section, secret).check()
+    assert raised.value.is_setting
+    assert "revoked-of-long-ago" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"token_url": "https://tokens.example/token", "client_id": "app"},
+        {"login": "xoauth2", "token_url": "https://tokens.example/token"},
+        {"login": "xoauth2", "client_id": "app"},
+    ],
+    ids=["пароль", "без приложения", "без адреса"],
+)
+def test_keys_of_another_login_are_refused(keys: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="token_url и client_id"):
+        MailboxSection.model_validate({"name": "info", "host": "imap.example", "user": "info", **keys})

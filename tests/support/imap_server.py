@@ -72,6 +72,17 @@ namespace inbox {{
 """
 
 
+# Dovecot asks this address whose an access token is.
+TOKENS = """
+auth_mechanisms = plain xoauth2
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {folder}/tokens
+}}
+"""
+
+
 @dataclass
 class ImapServer:
     """``port``: of Dovecot."""
@@ -122,8 +133,8 @@ class ImapServer:
 
 
 @contextmanager
-def imap_server() -> Iterator[ImapServer]:
-    """Dovecot with one empty box."""
+def imap_server(tokens_url: str = "") -> Iterator[ImapServer]:
+    """Dovecot with one empty box. ``tokens_url``: who knows the access tokens of OAuth 2.0."""
     assert DOVECOT
     is_root = os.geteuid() == 0
     account = pwd.getpwnam("nobody") if is_root else pwd.getpwuid(os.geteuid())
@@ -136,6 +147,10 @@ def imap_server() -> Iterator[ImapServer]:
             (folder / name).mkdir()
         (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n", "utf-8")
         config = CONFIG.format(folder=folder, user=user, group=group, port=server.port)
+        if tokens_url:
+            config = TOKENS.format(folder=folder) + config
+            tokens = f"tokeninfo_url = {tokens_url}\nusername_attribute = email\n"
+            (folder / "tokens").write_text(tokens, "utf-8")
         (folder / "dovecot.conf").write_text(config, "utf-8")
         for path in (folder, *folder.rglob("*")):
             os.chown(path, account.pw_uid, account.pw_gid)
