@@ -17,13 +17,13 @@ from amo_bridge.config.channels import (
     VENDOR_SECTIONS,
     Channels,
     DialSection,
-    IntakeSection,
     StorageSection,
     check_unsubscribing,
     people_in,
     series_in,
 )
 from amo_bridge.config.diagnostics import Problems, text_of
+from amo_bridge.config.intake import IntakeSection
 from amo_bridge.config.model import (
     MANAGER,
     Absence,

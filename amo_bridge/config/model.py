@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from amo_bridge.config.channels import Channels, IntakeSection
+from amo_bridge.config.channels import Channels
+from amo_bridge.config.intake import IntakeSection
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions, Day

@@ -17,7 +17,8 @@ import structlog
 from amo_bridge.channels.registry import exchanges_of
 from amo_bridge.channels.telephony import DAY_FORMAT, MOSCOW, Row, Telephony, Zadarma
 from amo_bridge.clock import Clock
-from amo_bridge.config.channels import ZadarmaIntakeSection, ZadarmaSection
+from amo_bridge.config.channels import ZadarmaSection
+from amo_bridge.config.intake import ZadarmaIntakeSection
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelError

@@ -15,12 +15,11 @@ from typing import Any
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.telephony import OnlinePbx, zadarma_request
-from amo_bridge.config.channels import (
-    ONLINEPBX_KEY,
+from amo_bridge.config.channels import ONLINEPBX_KEY, OnlinePbxSection
+from amo_bridge.config.intake import (
     CommunitySection,
     MaxSection,
     MetaSection,
-    OnlinePbxSection,
     TelegramIntakeSection,
     ZadarmaIntakeSection,
 )

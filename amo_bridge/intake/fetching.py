@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from amo_bridge.channels.telephony import Zadarma
-from amo_bridge.config.channels import MetaSection
+from amo_bridge.config.intake import MetaSection
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused, ConfigError

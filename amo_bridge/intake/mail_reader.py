@@ -17,7 +17,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.config.channels import MailboxSection
+from amo_bridge.config.intake import MailboxSection
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.files import file_ids_of_deal, files_by_ids, upload_file
 from amo_bridge.engine.effects import Effect, Kind

@@ -25,7 +25,7 @@ from imap_tools.mailbox import BaseMailBox
 from imap_tools.utils import encode_folder
 
 from amo_bridge.channels.http_client import HttpClient
-from amo_bridge.config.channels import MailboxSection
+from amo_bridge.config.intake import MailboxSection
 from amo_bridge.config.loader import secret
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused, ConfigError
 from amo_bridge.storage.database import chunks

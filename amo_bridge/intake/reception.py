@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from amo_bridge.config.channels import CommunitySection, FormSection, SiteSection
+from amo_bridge.config.intake import CommunitySection, FormSection, SiteSection
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.intake import chats, delivery, mail, sites, social, telephony

@@ -12,15 +12,14 @@ import pytest
 from pydantic import BaseModel
 
 from amo_bridge.config.advertising import AudienceList
-from amo_bridge.config.channels import (
-    VENDOR_SECTIONS,
+from amo_bridge.config.channels import VENDOR_SECTIONS, PersonSection
+from amo_bridge.config.intake import (
     CommunitySection,
     FormSection,
     IntakeSection,
     MailboxSection,
     MaxSection,
     MetaSection,
-    PersonSection,
     SiteSection,
     TelegramIntakeSection,
     ZadarmaIntakeSection,

@@ -13,7 +13,7 @@ import responses
 from support.fakes import ACCOUNT
 from support.running_bridge import config_for
 
-from amo_bridge.config.channels import IntakeSection, MetaSection
+from amo_bridge.config.intake import IntakeSection, MetaSection
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, StoredEnquiry
 from amo_bridge.intake.fetching import Fetching
 from amo_bridge.intake.model import Enquiry

@@ -17,7 +17,7 @@ from support.imap_server import PASSWORD, cutting_proxy, imap_server, letter, ne
 from support.local_crm import TOKEN, LocalCrm
 
 from amo_bridge.clock import FixedClock, SystemClock
-from amo_bridge.config.channels import MailboxSection
+from amo_bridge.config.intake import MailboxSection
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.files import file_ids_of_deal, files_by_ids
 from amo_bridge.crm.tokens import LongLivedToken

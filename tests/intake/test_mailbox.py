@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from support.imap_server import PASSWORD, ImapServer, cutting_proxy, imap_server, letter, needs_dovecot
 from werkzeug.serving import make_server
 
-from amo_bridge.config.channels import MailboxSection
+from amo_bridge.config.intake import MailboxSection
 from amo_bridge.errors import ConfigError
 from amo_bridge.intake.mailbox import MailboxConnection, MailboxDown, MailboxSecret
 from bench.processes import free_port

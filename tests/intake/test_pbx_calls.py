@@ -15,7 +15,8 @@ from sqlalchemy import select
 from support.fakes import ACCOUNT
 from support.running_bridge import config_for
 
-from amo_bridge.config.channels import IntakeSection, NovofonSection, VendorSection, ZadarmaIntakeSection
+from amo_bridge.config.channels import NovofonSection
+from amo_bridge.config.intake import IntakeSection, VendorSection, ZadarmaIntakeSection
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, StoredEnquiry
 from amo_bridge.intake.fetching import Fetching
 from amo_bridge.intake.model import NoEnquiry, PbxCall

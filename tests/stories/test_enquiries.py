@@ -20,7 +20,7 @@ from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
 from support.vendor_requests import FORM, form, zadarma_signature
 
 from amo_bridge.cli import main
-from amo_bridge.config.channels import MetaSection
+from amo_bridge.config.intake import MetaSection
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.enquiries import ENQUIRY_STORY, Client

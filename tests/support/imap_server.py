@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from amo_bridge.config.channels import MailboxSection
+from amo_bridge.config.intake import MailboxSection
 from bench.processes import free_port
 
 DOVECOT = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin")
