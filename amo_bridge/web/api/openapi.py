@@ -17,6 +17,7 @@ LOCAL = "#/components/schemas/{model}"
 PARAMETERS: dict[str, dict[str, Any]] = {
     "int": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
     "string": {"type": "string", "minLength": 1},
+    "path": {"type": "string", "minLength": 1, "description": "May hold slashes"},
 }
 FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "contentMediaType": "application/octet-stream"}}
 ABOUT = """What the pages of amo-bridge do, for programs. Send a token as `Authorization: Bearer amb_…`; its role says
