@@ -24,7 +24,16 @@ from amo_bridge.engine.alerts import Alerts
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
-from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused
+from amo_bridge.errors import (
+    BridgeError,
+    ChannelBusy,
+    ChannelDown,
+    ChannelRefused,
+    ChannelUncertain,
+    LeadLost,
+    StoreUnavailable,
+    UnknownName,
+)
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.retry import delay
 from amo_bridge.storage.accounts import ROISTAT_SENT_UNTIL, ROISTAT_STATES, Cursors
@@ -38,6 +47,7 @@ TIMEOUT = (5.0, 10.0)
 MOST_BATCHES = 10
 DOWN = ("authentication_failed", "authorization_failed", "access_denied")
 JOURNAL = "Roistat"
+FIELDS_ADVICE = "; проверьте visit_field и cost_field в [roistat]"
 
 
 class Roistat:
@@ -141,13 +151,17 @@ class RoistatJob:
         try:
             self._send_states()
             sent = self._send_orders()
-        except ChannelError as error:
+        except (LeadLost, StoreUnavailable):
+            raise
+        except BridgeError as error:
+            # A field that the account has not, too: it must not stop the worker, which runs this for the account.
             self._failures += 1
             self._not_before = now + max(getattr(error, "retry_after", None) or 0, delay(self._failures + 4))
             log.warning("roistat waits", error=str(error))
-            if isinstance(error, ChannelDown | ChannelRefused):
+            if not isinstance(error, ChannelBusy | ChannelUncertain):
+                advice = FIELDS_ADVICE if isinstance(error, UnknownName) else ""
                 alerts = Alerts(self._store, CurrentRules(self._rule_engine()), self._clock)
-                alerts.tell(f"сделки не уходят в Roistat: {error}", "roistat")
+                alerts.tell(f"сделки не уходят в Roistat: {error}{advice}", "roistat")
             return 0
         self._failures = 0
         return sent

@@ -286,8 +286,10 @@ class _Fitting:
         yield "webinar", config.webinar, True
         yield "absences", config.absences, is_on
         yield "evening_list", config.evening_list, True
-        for section in ("mail", "smsru", "smsc", "audiences", "roistat"):
+        for section in ("mail", "smsru", "smsc", "audiences"):
             yield section, getattr(config.channels, section), is_on
+        # Deals go to Roistat whatever rules there are.
+        yield "roistat", config.channels.roistat, True
         yield "dial", config.channels.dial, is_on
         yield "people", config.channels.people, is_on
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from support.fakes import ACCOUNT, BRIEF, LOST, NOON, agency, clock, record, rule_engine
 
 from amo_bridge.channels.roistat import Roistat, RoistatJob, export, states_of
+from amo_bridge.config.account_fit import fit
 from amo_bridge.config.advertising import RoistatSection
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.errors import ChannelDown
+from amo_bridge.errors import ChannelDown, LeadLost, StoreUnavailable
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.standins.roistat import RoistatStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.tables import outbox
 
 VISIT = agency().field("roistat").name
 
@@ -47,6 +51,12 @@ class Office:
     def round(self, **time: float) -> int:
         self.hands.advance(timedelta(**(time or {"seconds": 1})))
         return self.job.run()
+
+    def told(self) -> list[str]:
+        """The tasks that were set for a person."""
+        with self.store.read() as connection:
+            payloads = connection.execute(select(outbox.c.payload).where(outbox.c.kind == "create_task")).scalars()
+            return [json.loads(payload)["body"]["text"] for payload in payloads]
 
     def pushes(self, path: str = "add-orders") -> int:
         return sum(call.path.endswith(path) for call in self.roistat.requests)
@@ -118,6 +128,42 @@ def test_a_dry_run_sends_nothing(office: Office) -> None:
     office.dry_run = True
     office.deal(7)
     assert (office.round(), office.roistat.requests) == (0, [])
+
+
+@pytest.mark.parametrize("option", ["visit_field", "cost_field"])
+def test_a_field_that_is_gone_is_told_once_and_stops_nothing_else(office: Office, option: str) -> None:
+    whole = office.section
+    office.section = whole.model_copy(update={option: "Удалённое поле"})
+    office.deal(7)
+    for _ in range(3):
+        assert office.round(minutes=10) == 0
+    (told,) = office.told()
+    assert "«Удалённое поле» нет в аккаунте" in told
+    assert f"{option}" in told
+    office.section = whole
+    assert office.round(hours=2) == 1
+
+
+@pytest.mark.parametrize("error", [LeadLost(), StoreUnavailable("нет базы")])
+def test_what_concerns_the_whole_account_is_not_kept_from_the_worker(
+    office: Office, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(office.job, "_send_states", fail)
+    with pytest.raises(type(error)):
+        office.round()
+
+
+def test_check_names_a_field_that_is_gone() -> None:
+    engine = rule_engine()
+    channels = replace(engine.config.channels, roistat=RoistatSection(project=1))
+    account = agency()
+    gone = replace(account, all_fields=tuple(one for one in account.all_fields if one.name != VISIT))
+    (told,) = fit(replace(engine.config, rules=(), channels=channels), gone).lines("lost")
+    assert "visit_field" in told
+    assert "«roistat» нет в аккаунте" in told
 
 
 def test_check_says_whether_the_key_is_right(office: Office) -> None:
