@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -184,7 +184,7 @@ class StoredFiles:
 
 
 class StoragePort(Port):
-    """``spool``: where files lie between download and upload."""
+    """``spool``: where files lie between download and upload, of all accounts that share it in a folder each."""
 
     channel: Channel = "storage"
     batch_size = 10
@@ -205,7 +205,8 @@ class StoragePort(Port):
     ) -> None:
         self._section = section
         self._service = service
-        self._spool = spool
+        # amoCRM's number of the account: accounts with a database each may share a data folder.
+        self._spool = spool / str(rule_engine().account.id)
         self._store = store
         self._client = client
         self._rule_engine = rule_engine
@@ -302,20 +303,30 @@ class StoragePort(Port):
     @contextmanager
     def _downloaded(self, source: SourceFile) -> Iterator[LocalCopy]:
         """The file on this server's disk while the block runs."""
-        try:
+        with self._disk_errors():
             make_folder(self._spool)
             spare = shutil.disk_usage(self._spool).free - source.size
             if spare < self._section.keep_free_mb * MEGABYTE:
                 least = f"{self._section.keep_free_mb} МБ (keep_free_mb в [storage])"
                 raise ChannelDown(f"на диске моста осталось бы меньше {least}: освободите место")
-            with tempfile.NamedTemporaryFile(dir=self._spool, prefix="part-") as opened:
-                counted = _Counted(cast(BinaryIO, opened))
+            handle, name = tempfile.mkstemp(dir=self._spool, prefix="part-")
+        path = Path(name)
+        try:
+            with self._disk_errors(), open(handle, "wb") as opened:
+                counted = _Counted(opened)
                 most = self._section.largest_mb * MEGABYTE
                 drive = self._rule_engine().account.drive_url
                 size = download_file(self._client, drive, source.row, cast(BinaryIO, counted), most=most)
-                opened.flush()
-                path = Path(opened.name)
-                yield LocalCopy(path, size, counted.md5.hexdigest(), counted.sha256.hexdigest(), source.content_type)
+            yield LocalCopy(path, size, counted.md5.hexdigest(), counted.sha256.hexdigest(), source.content_type)
+        finally:
+            # What stays is removed at the next start.
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise ChannelDown(f"файл не помещается на диск моста: {why_not(error)}") from error
 

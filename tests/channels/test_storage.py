@@ -18,7 +18,15 @@ from support.document_office import FOLDER_FIELD, IVAN, PAGES, DocumentOffice
 from support.fakes import client_of
 from support.local_crm import LocalCrm
 
-from amo_bridge.channels.storage_services import MARK, FolderStorage, is_folder_of, safe_name, versioned
+from amo_bridge.channels.storage_services import (
+    MARK,
+    DealFolder,
+    FolderStorage,
+    LocalCopy,
+    is_folder_of,
+    safe_name,
+    versioned,
+)
 from amo_bridge.config.channels import StorageSection
 from amo_bridge.crm.files import FileTooLarge, download_file
 from amo_bridge.errors import ChannelDown, ChannelUncertain, CrmRefused, CrmTemporary, CrmUncertain
@@ -264,6 +272,49 @@ def test_what_a_dead_process_has_left_is_thrown_away(office: DocumentOffice) -> 
     (office.spool / "part-abc").write_bytes(b"half")
     office.lane.recover()
     assert not list(office.spool.iterdir())
+
+
+def test_what_another_account_is_downloading_is_left_alone(
+    office: DocumentOffice, store: Store, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = DocumentOffice(store, office.crm, tmp_path / "data", office.service, account_id=1234567)
+    put = office.service.put
+
+    def meanwhile(folder: DealFolder, ref: str, name: str, copy: LocalCopy) -> str:
+        other.lane.recover()
+        return put(folder, ref, name, copy)
+
+    monkeypatch.setattr(office.service, "put", meanwhile)
+    office.store_file("КП.pdf")
+    assert (office.state(), len(lying(root))) == (["done"], 1)
+
+
+def test_only_the_bridges_own_disk_is_blamed_for_its_errors(
+    office: DocumentOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(office.service, "put", fails)
+        office.store_file("КП.pdf")
+    assert "не помещается на диск" not in office.told()
+    assert not list(office.spool.iterdir())
+
+
+def test_a_download_that_somebody_has_tidied_away_is_no_failure_once_it_is_stored(
+    office: DocumentOffice, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = office.service.put
+
+    def tidied(folder: DealFolder, ref: str, name: str, copy: LocalCopy) -> str:
+        url = put(folder, ref, name, copy)
+        copy.path.unlink()
+        return url
+
+    monkeypatch.setattr(office.service, "put", tidied)
+    office.store_file("КП.pdf")
+    assert (office.state(), len(lying(root))) == (["done"], 1)
 
 
 def test_the_same_file_of_two_deals_lies_in_both_folders(office: DocumentOffice, root: Path) -> None:

@@ -34,7 +34,8 @@ FOLDER_FIELD = "Папка Google Drive"
 
 
 class DocumentOffice:
-    """One deal, «Ромашка». ``pages``: where the bridge's pages are."""
+    """One deal, «Ромашка». ``pages``: where the bridge's pages are.
+    ``account_id``: another number of the account's than amoCRM gives."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class DocumentOffice:
         section: StorageSection | None = None,
         *,
         pages: str = PAGES,
+        account_id: int | None = None,
     ) -> None:
         self.store = AccountStore(store, ACCOUNT)
         self.crm = crm
@@ -57,12 +59,14 @@ class DocumentOffice:
         config = config_for(crm.url, folder)
         config = replace(config, bridge=config.bridge.model_copy(update={"tell": IVAN}))
         account = Account.read(self.client)
+        account = replace(account, id=account_id or account.id)
         self._engine = RuleEngine.of(config, account, self.hands, pages_url=pages)
-        self.spool = folder / "uploads"
+        uploads = folder / "uploads"
+        self.spool = uploads / str(account.id)
         port = StoragePort(
             section or StorageSection(keep_free_mb=0),
             service,
-            self.spool,
+            uploads,
             self.store,
             self.client,
             self.engine,
