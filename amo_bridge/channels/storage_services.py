@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from amo_bridge.errors import ChannelDown, ChannelRefused, why_not
+from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused, why_not
 from amo_bridge.private_files import make_folder
 
 LONGEST_NAME_BYTES = 200
@@ -114,6 +114,7 @@ MARK = ".amo-deal"
 """A file in each folder that holds the deal's number: the folder is found by it after people have renamed it."""
 INCOMING = ".incoming"
 """Where files wait in the same folder until they are whole."""
+UNREADABLE = (PermissionError, NotADirectoryError, IsADirectoryError)
 
 
 class FolderStorage:
@@ -194,12 +195,26 @@ class FolderStorage:
         return True
 
     def _folder_of(self, deal_id: int, known: str) -> Path | None:
-        """By its last name, by the number at the beginning of its name, by the mark inside."""
-        if known and (self._root / known).is_dir() and self._is_of(self._root / known, deal_id):
-            return self._root / known
-        folders = [path for path in sorted(self._root.iterdir()) if path.is_dir() and path.name != INCOMING]
-        named = [path for path in folders if is_folder_of(path.name, deal_id)]
-        return next((path for path in (*named, *folders) if self._is_of(path, deal_id)), None)
+        """By its last name, by the number at the beginning of its name; one that was known, by the mark inside."""
+        if known and (self._root / known).is_dir():
+            try:
+                if self._is_of(self._root / known, deal_id):
+                    return self._root / known
+            except UNREADABLE as error:
+                # Not made anew beside it; and other deals do not wait for this one.
+                raise ChannelBusy(f"папка документов {self._root / known}: {why_not(error)}") from error
+        paths = sorted(path for path in self._root.iterdir() if path.name != INCOMING)
+        named = [path for path in paths if is_folder_of(path.name, deal_id)]
+        # A deal without a folder is in nobody else's: thousands of marks need not be read for each new deal.
+        others = paths if known else []
+        return next((path for path in (*named, *others) if self._is_surely_of(path, deal_id)), None)
+
+    def _is_surely_of(self, folder: Path, deal_id: int) -> bool:
+        """A folder of somebody else's (``lost+found``), or what is none, is no deal's."""
+        try:
+            return folder.is_dir() and self._is_of(folder, deal_id)
+        except UNREADABLE:
+            return False
 
     def _is_of(self, folder: Path, deal_id: int) -> bool:
         try:

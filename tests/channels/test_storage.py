@@ -146,6 +146,56 @@ def test_a_renamed_folder_is_found_by_the_deal(office: DocumentOffice, root: Pat
     assert office.service.open(office.deal, kept.ref, kept.name) == root / "Важное" / "КП.pdf"
 
 
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of folders whose contents the bridge may not read; tests may run as root, who may all."""
+    names: set[str] = set()
+    read = Path.read_text
+
+    def may_not(path: Path, *how: Any, **more: Any) -> str:
+        if path.parent.name in names:
+            raise PermissionError(13, "Permission denied")
+        return read(path, *how, **more)
+
+    monkeypatch.setattr(Path, "read_text", may_not)
+    return names
+
+
+def test_a_folder_that_may_not_be_read_is_no_deals(office: DocumentOffice, root: Path, unreadable: set[str]) -> None:
+    for name in ("lost+found", f"{office.deal} чужая"):
+        (root / name).mkdir(parents=True)
+        unreadable.add(name)
+    office.store_file("КП.pdf")
+    renamed = root / "Ромашка, договоры"
+    (root / f"{office.deal} Ромашка").rename(renamed)
+    office.store_file("Договор.pdf")
+    assert office.state() == ["done", "done"]
+    assert {path.name for path in renamed.iterdir()} == {MARK, "КП.pdf", "Договор.pdf"}
+
+
+def test_the_deals_own_folder_that_may_not_be_read_holds_up_this_deal_alone(
+    office: DocumentOffice, root: Path, unreadable: set[str]
+) -> None:
+    office.store_file("КП.pdf")
+    unreadable.add(f"{office.deal} Ромашка")
+    office.store_file("Договор.pdf")
+    assert (office.state(), "нет прав" in office.told()) == (["done", "ready"], True)
+    assert office.service.folder(7, "Другая", "").is_new
+    unreadable.clear()
+    office.later(minutes=10)
+    assert office.state() == ["done", "done"]
+    assert len(lying(root)) == 2
+
+
+def test_a_new_deal_has_no_other_deals_mark_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = FolderStorage(root)
+    service.folder(1, "Первая", "")
+    service.folder(2, "Вторая", "")
+    read: list[str] = []
+    monkeypatch.setattr(Path, "read_text", lambda path, *_: read.append(path.parent.name) or "")
+    assert (service.folder(3, "Третья", "").is_new, read) == (True, [])
+
+
 def test_a_deleted_folder_is_made_again_and_somebody_is_told(office: DocumentOffice, root: Path) -> None:
     office.store_file("КП.pdf", "первое")
     shutil.rmtree(root / f"{office.deal} Ромашка")
