@@ -192,7 +192,9 @@ class NoticePort(Port):
         self._clock = clock
         self._account_clock = account_clock
         self._down_until: dict[Way, datetime] = {}
-        self._by: Mapping[Way, Callable[[Notice, ReachablePerson], None]] = {
+        self._went: dict[tuple[str, int], set[tuple[int, str]]] = {}
+        """Notice and chat → the messages, by number, that went out before one that has to be tried again."""
+        self._by: Mapping[Way, Callable[[Notice, ReachablePerson], str]] = {
             "telegram": self._by_telegram,
             "mail": self._by_mail,
         }
@@ -273,54 +275,80 @@ class NoticePort(Port):
         failures: list[ChannelError] = []
         for way in person.ways:
             try:
-                self._try(way, notice, person)
+                missing = self._try(way, notice, person)
             except ChannelError as error:
                 failures.append(error)
             else:
+                self._went.pop((notice.key, person.telegram or 0), None)
                 others = f", одним уведомлением о сделках: {notice.deals}" if notice.deals > 1 else ""
-                return Sent(f"{NAMES[way]}: {person.user.name}{others}")
+                return Sent(f"{NAMES[way]}: {person.user.name}{others}{missing and f'; {missing}'}")
         raise _together(failures)
 
-    def _try(self, way: Way, notice: Notice, person: ReachablePerson) -> None:
+    def _try(self, way: Way, notice: Notice, person: ReachablePerson) -> str:
+        """What did not go out though the rest did (Russian); empty: all did. Raises ChannelError."""
         now = self._clock.now()
         if (until := self._down_until.get(way)) and now < until:
             raise ChannelBusy(f"{NAMES[way]}: канал не отвечал только что")
         try:
-            self._by[way](notice, person)
+            return self._by[way](notice, person)
         except ChannelDown:
             self._down_until[way] = now + LEFT_ALONE
             raise
 
-    def _by_telegram(self, notice: Notice, person: ReachablePerson) -> None:
-        assert self._bot is not None
+    def _by_telegram(self, notice: Notice, person: ReachablePerson) -> str:
         assert person.telegram is not None
-        text = notice.text
-        if notice.attach is not None:
-            why = self._send_with_file(notice, person.telegram)
-            if not why:
-                return
-            text = f"{text}\n\nФайл не приложен: {why}."
-        for html in messages(notice.about, text, notice.url):
-            self._bot.send(person.telegram, html)
+        key = (notice.key, person.telegram)
+        went = self._went.pop(key, set())
+        try:
+            if notice.attach is not None:
+                return self._send_with_file(notice, notice.attach, person.telegram, went)
+            self._send_texts(notice, notice.text, person.telegram, went)
+        except ChannelRefused as error:
+            if not went:
+                raise
+            return f"дошло не всё: {error}"
+        except ChannelError:
+            # The notice is tried again, without what went out.
+            if went:
+                self._went[key] = went
+            raise
+        return ""
 
-    def _send_with_file(self, notice: Notice, chat_id: int) -> str:
-        """File and text; why the file can't go along (Russian), and then nothing was sent."""
+    def _send_texts(self, notice: Notice, text: str, chat_id: int, went: set[tuple[int, str]], first: int = 0) -> None:
+        """``went``: what went out of this notice already. ``first``: which message of the notice the first one is."""
         assert self._bot is not None
-        assert notice.attach is not None
-        if self._files is None:
-            return "мост не связан с amoCRM"
+        for number, html in enumerate(messages(notice.about, text, notice.url), first):
+            if (number, html) not in went:
+                self._bot.send(chat_id, html)
+                went.add((number, html))
+
+    def _send_with_file(
+        self, notice: Notice, attach: Mapping[str, Any], chat_id: int, went: set[tuple[int, str]]
+    ) -> str:
+        """The file with the text under it, or after the text if that is long; why the file did not go along (Russian),
+        which the person is told, too."""
+        assert self._bot is not None
         htmls = messages(notice.about, notice.text, notice.url)
         is_short = len(htmls) == 1 and length(htmls[0]) <= LONGEST_CAPTION
         try:
-            with self._files.newest(notice.deal_id, notice.attach) as found:
+            if self._files is None:
+                raise ChannelRefused("мост не связан с amoCRM")
+            with self._files.newest(notice.deal_id, attach) as found:
+                if not is_short:
+                    self._send_texts(notice, notice.text, chat_id, went)
                 self._bot.send_file(chat_id, found.name, found.file, found.size, htmls[0] if is_short else "")
+                return ""
         except ChannelRefused as error:
-            return str(error)
-        for html in () if is_short else htmls:
-            self._bot.send(chat_id, html)
-        return ""
+            why = f"файл не приложен: {error}"
+        note = f"{why[:1].upper()}{why[1:]}."
+        if is_short or not went:
+            self._send_texts(notice, f"{notice.text}\n\n{note}", chat_id, went)
+        else:
+            self._send_texts(notice, notice.text, chat_id, went)
+            self._send_texts(notice, note, chat_id, went, first=len(htmls))
+        return why
 
-    def _by_mail(self, notice: Notice, person: ReachablePerson) -> None:
+    def _by_mail(self, notice: Notice, person: ReachablePerson) -> str:
         assert self._mail is not None
         assert self._server is not None
         address = usable(person.address)
@@ -337,6 +365,7 @@ class NoticePort(Port):
             is_notice=True,
         )
         self._server.send(letter.sender, letter.to_address, letter.to_bytes())
+        return ""
 
 
 def _subject(about: str, text: str) -> str:

@@ -77,9 +77,9 @@ class Office:
     @property
     def channels(self) -> Channels:
         return Channels(
-            self.mail if "mail" in self.connected else None,
-            self.telegram if "telegram" in self.connected else None,
-            {UserName(name): PersonSection.model_validate(told) for name, told in self.people.items()},
+            mail=self.mail if "mail" in self.connected else None,
+            telegram=self.telegram if "telegram" in self.connected else None,
+            people={UserName(name): PersonSection.model_validate(told) for name, told in self.people.items()},
         )
 
     def rule_engine(self) -> RuleEngine:
@@ -444,9 +444,61 @@ def test_the_picture_and_the_phone_are_one_message(paid_office: FilesOffice, tel
     assert (telegram.sent, states(paid_office.store)) == ([], ["done"])
 
 
-def test_a_long_text_follows_the_picture(paid_office: FilesOffice, telegram: Telegram) -> None:
-    paid_office.paid("Оплата " + "да " * 600)
+LONG = "Оплата " + "да " * 600
+VERY_LONG = "Оплата " + "да " * 1500
+BUSY = (429, "Too Many Requests: retry after 5", {"retry_after": 5})
+
+
+def test_the_picture_follows_a_long_text(paid_office: FilesOffice, telegram: Telegram) -> None:
+    paid_office.paid(LONG)
     assert (telegram.files[0][4], len(telegram.sent)) == ("", 1)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+def test_what_went_out_is_not_sent_again_with_what_did_not(
+    paid_office: FilesOffice, telegram: Telegram, taken: int
+) -> None:
+    paid_office.connected = {"telegram"}
+    telegram.answers = [*[None] * taken, BUSY]
+    paid_office.paid(VERY_LONG)
+    assert (len(telegram.sent), len(telegram.files), states(paid_office.store)) == (taken, 0, ["ready"])
+    paid_office.hands.advance(timedelta(minutes=1))
+    paid_office.lane.send()
+    assert (len(telegram.sent), len(telegram.files), states(paid_office.store)) == (2, 1, ["done"])
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_long_notice_without_a_file_goes_on_where_it_broke_off(
+    paid_office: FilesOffice, telegram: Telegram, taken: int
+) -> None:
+    paid_office.connected = {"telegram"}
+    telegram.answers = [*[None] * taken, BUSY]
+    paid_office.tell(text=VERY_LONG)
+    paid_office.hands.advance(timedelta(minutes=1))
+    paid_office.lane.send()
+    assert (len(telegram.sent), states(paid_office.store)) == (2, ["done"])
+
+
+def test_a_picture_that_is_refused_after_the_text_is_told_of(paid_office: FilesOffice, telegram: Telegram) -> None:
+    telegram.answers = [None, (400, "Bad Request: file is broken", {})]
+    paid_office.paid(LONG)
+    (_, text), (_, note) = telegram.sent
+    assert "Файл не приложен" not in text
+    assert "Файл не приложен: Telegram: 400 Bad Request: file is broken" in note
+    assert (telegram.files, states(paid_office.store)) == ([], ["done"])
+
+
+def test_the_rest_of_a_text_that_broke_off_goes_out_though_the_picture_is_gone(
+    paid_office: FilesOffice, telegram: Telegram
+) -> None:
+    paid_office.connected = {"telegram"}
+    telegram.answers = [None, BUSY]
+    paid_office.paid(VERY_LONG)
+    paid_office.file = ChannelRefused("такого файла на сделке нет")
+    paid_office.hands.advance(timedelta(minutes=1))
+    paid_office.lane.send()
+    assert "".join(text for _, text in telegram.sent).count("да ") >= 1498
+    assert "Файл не приложен: такого файла на сделке нет." in telegram.sent[-1][1]
 
 
 @pytest.mark.parametrize("why", ["такого файла на сделке нет", "у токена amoCRM нет права на файлы"])

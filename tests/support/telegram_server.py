@@ -19,11 +19,12 @@ TOKEN = "123456789:AAtest-token-of-thirty-five-characters"
 
 @dataclass
 class Telegram:
-    """``answers``: what it says to the next messages instead of taking them: (error_code, description, parameters).
+    """``answers``: what it says to the next messages instead of taking them: (error_code, description, parameters);
+    None: takes it.
     ``blocked``: chats that have blocked the bot."""
 
     url: str = ""
-    answers: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
+    answers: list[tuple[int, str, dict[str, Any]] | None] = field(default_factory=list)
     blocked: set[int] = field(default_factory=set)
     updates: list[dict[str, Any]] = field(default_factory=list)
     sent: list[tuple[int, str]] = field(default_factory=list)
@@ -53,8 +54,8 @@ class Telegram:
         return jsonify(ok=True, result=self.updates)
 
     def _send_file(self, kind: str) -> ResponseReturnValue:
-        if self.answers:
-            code, description, parameters = self.answers.pop(0)
+        if said := self.answers.pop(0) if self.answers else None:
+            code, description, parameters = said
             return _no(code, description, **parameters)
         chat_id, caption = int(request.form["chat_id"]), request.form.get("caption", "")
         if chat_id in self.blocked:
@@ -69,8 +70,8 @@ class Telegram:
 
     def _send(self) -> ResponseReturnValue:
         body = request.get_json()
-        if self.answers:
-            code, description, parameters = self.answers.pop(0)
+        if said := self.answers.pop(0) if self.answers else None:
+            code, description, parameters = said
             return _no(code, description, **parameters)
         if body["chat_id"] in self.blocked:
             return _no(403, "Forbidden: bot was blocked by the user")
