@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.clock import Clock
@@ -223,13 +223,20 @@ class RoistatJob:
         return [(row, found[row.deal_id]) for row in rows if row.deal_id in found]
 
 
-def export(store: AccountStore, account: Account, section: RoistatSection, since: datetime) -> dict[str, Any]:
-    """What Roistat gets at the address that it asks itself: states, and orders changed since then."""
+def export(
+    store: AccountStore, account: Account, section: RoistatSection, since: datetime, limit: int, offset: int
+) -> dict[str, Any]:
+    """What Roistat gets at the address that it asks itself: states, and orders changed since then.
+
+    ``limit`` and ``offset`` count changed deals, with a visit or without: a page may hold fewer orders than its limit.
+    Raises UnknownName for a field that the account has not."""
     orders = Orders(account, section)
-    query = select(deals.c.deal_id).where(store.owns(deals), deals.c.updated_at >= since.timestamp())
+    changed = (store.owns(deals), deals.c.updated_at >= since.timestamp())
+    query = select(deals.c.deal_id).where(*changed).order_by(deals.c.updated_at, deals.c.deal_id)
     with store.read() as connection:
-        ids = list(connection.execute(query.order_by(deals.c.updated_at)).scalars())
+        total = connection.execute(select(func.count()).select_from(deals).where(*changed)).scalar_one()
+        ids = list(connection.execute(query.limit(limit).offset(offset)).scalars())
     copies = Mirror(store).get(ids)
     found = [order for number in ids if number in copies and (order := orders.of(copies[number].record)) is not None]
     states = [{"id": one["id"], "name": one["name"]} for one in states_of(account)]
-    return {"statuses": states, "orders": found, "pagination": {"total_count": len(found), "limit": len(found)}}
+    return {"statuses": states, "orders": found, "pagination": {"total_count": total, "limit": limit}}

@@ -174,7 +174,7 @@ def test_check_says_whether_the_key_is_right(office: Office) -> None:
 
 def test_what_roistat_asks_for_itself_is_the_same(office: Office) -> None:
     office.deal(7, price=3)
-    told = export(office.store, agency(), office.section, NOON - timedelta(days=1))
+    told = export(office.store, agency(), office.section, NOON - timedelta(days=1), 100, 0)
     assert [(one["id"], one["price"]) for one in told["orders"]] == [("7", "3")]
     assert len(told["statuses"]) == len(states_of(agency()))
-    assert export(office.store, agency(), office.section, NOON + timedelta(days=1))["orders"] == []
+    assert export(office.store, agency(), office.section, NOON + timedelta(days=1), 100, 0)["orders"] == []
