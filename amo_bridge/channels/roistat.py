@@ -6,14 +6,16 @@ kept as the moment up to which the mirror's deals were, and a lost answer means 
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import Row, func, select
+from sqlalchemy import Select, func, select
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.clock import Clock
@@ -34,17 +36,21 @@ from amo_bridge.errors import (
     StoreUnavailable,
     UnknownName,
 )
-from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
-from amo_bridge.storage.accounts import ROISTAT_SENT_UNTIL, ROISTAT_STATES, Cursors
+from amo_bridge.storage.accounts import ROISTAT_SENT_DEAL, ROISTAT_SENT_UNTIL, ROISTAT_STATES, Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import deals
 
 log = structlog.get_logger()
 BATCH_SIZE = 100
 TIMEOUT = (5.0, 10.0)
-"""Seconds: the worker waits meanwhile."""
-MOST_BATCHES = 10
+PACE_SECONDS = 0.25
+PERIOD_SECONDS = 60
+MOST_CALLS = 60
+"""Batches and parts of refused ones in one round; the next round goes on."""
+SETTLED_SECONDS = 10
+"""A deal is sent so long after it was read: what other threads have read is in the store by then, in its order."""
 DOWN = ("authentication_failed", "authorization_failed", "access_denied")
 JOURNAL = "Roistat"
 FIELDS_ADVICE = "; проверьте visit_field и cost_field в [roistat]"
@@ -53,7 +59,17 @@ FIELDS_ADVICE = "; проверьте visit_field и cost_field в [roistat]"
 class Roistat:
     """The API of one project. An error comes with HTTP 200, so the body is read."""
 
-    def __init__(self, section: RoistatSection, key: str) -> None:
+    def __init__(
+        self,
+        section: RoistatSection,
+        key: str,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._monotonic = monotonic
+        self._wait = wait
+        self._next_at = 0.0
         self._project = section.project
         self._http = HttpClient("Roistat", section.api, key, headers={"Api-key": key}, timeout=TIMEOUT)
 
@@ -70,6 +86,9 @@ class Roistat:
         self._ask("POST", "/project/add-orders", "", orders)
 
     def _ask(self, method: str, path: str, more: str, body: Any = None) -> Mapping[str, Any]:
+        if (early := self._next_at - self._monotonic()) > 0:
+            self._wait(early)
+        self._next_at = self._monotonic() + PACE_SECONDS
         told = self._http.ask(method, f"{path}?project={self._project}{more}", body)
         if not isinstance(told, dict):
             raise self._http.unreadable(ValueError("в ответе не объект"))
@@ -130,7 +149,9 @@ class Orders:
 
 
 class RoistatJob:
-    """Run every minute: the dictionary of states when it has changed, then the deals that have."""
+    """Every minute, in a thread of its own: the dictionary of states when it has changed, then the deals that have."""
+
+    name = "roistat"
 
     def __init__(
         self, roistat: Roistat, store: AccountStore, rule_engine: Callable[[], RuleEngine], clock: Clock
@@ -142,6 +163,18 @@ class RoistatJob:
         self._cursors = Cursors(store)
         self._failures = 0
         self._not_before = 0.0
+        self._ran_at = 0.0
+
+    def recover(self) -> None:
+        """Nothing is in doubt: orders are sent again."""
+
+    def send(self) -> int:
+        """A round, if its time has come. Raises LeadLost, StoreUnavailable."""
+        now = self._clock.now().timestamp()
+        if 0 <= now - self._ran_at < PERIOD_SECONDS:
+            return 0
+        self._ran_at = now
+        return self.run()
 
     def run(self) -> int:
         """How many orders went out; nothing is lost by an error, it is tried again."""
@@ -154,7 +187,7 @@ class RoistatJob:
         except (LeadLost, StoreUnavailable):
             raise
         except BridgeError as error:
-            # A field that the account has not, too: it must not stop the worker, which runs this for the account.
+            # A field that the account has not, too.
             self._failures += 1
             self._not_before = now + max(getattr(error, "retry_after", None) or 0, delay(self._failures + 4))
             log.warning("roistat waits", error=str(error))
@@ -179,48 +212,71 @@ class RoistatJob:
         section = rule_engine.config.channels.roistat
         assert section is not None
         orders = Orders(rule_engine.account, section)
-        for _ in range(MOST_BATCHES):
-            if not (rows := self._changed()):
+        parts: list[Sequence[ChangedDeal]] = []
+        for _ in range(MOST_CALLS):
+            part = parts.pop(0) if parts else self._changed(orders)
+            if not part:
                 break
-            some = {row.deal_id: orders.of(copy.record) for row, copy in self._copies(rows)}
-            wanted = [order for order in some.values() if order is not None]
-            for start in range(0, len(wanted), BATCH_SIZE):
-                sent += self._send(wanted[start : start + BATCH_SIZE])
-            with self._store.write() as connection:
-                self._cursors.write(connection, ROISTAT_SENT_UNTIL, rows[-1].read_at)
+            wanted = [one.order for one in part if one.order is not None]
+            why = self._refusal(wanted) if wanted else ""
+            if why and len(wanted) > 1:
+                middle = len(part) // 2
+                parts[:0] = [part[:middle], part[middle:]]
+                continue
+            sent += 0 if why else len(wanted)
+            self._settle(part, why)
         return sent
 
-    def _send(self, orders: Sequence[Mapping[str, Any]]) -> int:
-        """All together; where one is refused, the others go out alone."""
+    def _refusal(self, orders: Sequence[Mapping[str, Any]]) -> str:
+        """Send; why they were refused (Russian), one or all of them. Raises ChannelError."""
         try:
             self._roistat.add_orders(orders)
         except ChannelRefused as error:
-            if len(orders) > 1:
-                return sum(self._send([one]) for one in orders)
-            with self._store.write() as connection:
-                deal_id = int(orders[0]["id"])
-                Journal(self._store).note(connection, self._clock.now(), JOURNAL, {deal_id: f"не принято: {error}"})
-            return 0
-        return len(orders)
+            return str(error)
+        return ""
 
-    def _changed(self) -> list[Row[Any, Any]]:
-        """Deals read since the last push, oldest first; of one moment all."""
+    def _settle(self, part: Sequence[ChangedDeal], why: str) -> None:
+        """All before the part's end are done with; ``why``: its only order was refused."""
+        with self._store.write() as connection:
+            if why:
+                notes = {one.deal_id: f"не принято: {why}" for one in part if one.order is not None}
+                Journal(self._store).note(connection, self._clock.now(), JOURNAL, notes)
+            self._cursors.write(connection, ROISTAT_SENT_UNTIL, part[-1].read_at)
+            self._cursors.write(connection, ROISTAT_SENT_DEAL, part[-1].deal_id)
+
+    def _changed(self, orders: Orders) -> list[ChangedDeal]:
+        """A batch of deals read since the last push, oldest first."""
         since = self._cursors.read(ROISTAT_SENT_UNTIL) or 0.0
-        mine = (self._store.owns(deals), deals.c.read_at > since)
-        query = select(deals.c.deal_id, deals.c.read_at).where(*mine).order_by(deals.c.read_at, deals.c.deal_id)
+        after = int(self._cursors.read(ROISTAT_SENT_DEAL) or 0)
+        query = changed_deals(self._store, since, after, self._clock.now().timestamp() - SETTLED_SECONDS)
         with self._store.read() as connection:
-            rows = list(connection.execute(query.limit(BATCH_SIZE)))
-            if len(rows) == BATCH_SIZE:
-                same = select(deals.c.deal_id, deals.c.read_at).where(
-                    self._store.owns(deals), deals.c.read_at == rows[-1].read_at
-                )
-                first = [row for row in rows if row.read_at < rows[-1].read_at]
-                rows = [*first, *connection.execute(same.order_by(deals.c.deal_id))]
-        return rows
+            rows = list(connection.execute(query))
+        copies = Mirror(self._store).get(row.deal_id for row in rows)
+        found = []
+        for row in rows:
+            copy = copies.get(row.deal_id)
+            found.append(ChangedDeal(row.deal_id, row.read_at, orders.of(copy.record) if copy else None))
+        return found
 
-    def _copies(self, rows: Sequence[Row[Any, Any]]) -> list[tuple[Row[Any, Any], MirroredDeal]]:
-        found = Mirror(self._store).get(row.deal_id for row in rows)
-        return [(row, found[row.deal_id]) for row in rows if row.deal_id in found]
+
+@dataclass(frozen=True)
+class ChangedDeal:
+    """``order``: None for a deal without a visit's number."""
+
+    deal_id: int
+    read_at: float
+    order: Mapping[str, Any] | None
+
+
+def changed_deals(store: AccountStore, since: float, after: int, until: float) -> Select[tuple[int, float]]:
+    """A batch of deals read after ``since``, or at that moment with a number above ``after``, and up to ``until``."""
+    is_next = (deals.c.read_at > since) | (deals.c.deal_id > after)
+    return (
+        select(deals.c.deal_id, deals.c.read_at)
+        .where(store.owns(deals), deals.c.read_at >= since, deals.c.read_at <= until, is_next)
+        .order_by(deals.c.read_at, deals.c.deal_id)
+        .limit(BATCH_SIZE)
+    )
 
 
 def export(

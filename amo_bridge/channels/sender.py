@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 from sqlalchemy import update
@@ -49,6 +50,10 @@ class ChannelSender:
         self._account_clock = account_clock
         self._settled = settled
         self._outbox = Outbox(store, clock)
+
+    @property
+    def name(self) -> str:
+        return self.port.channel
 
     def recover(self) -> int:
         """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
@@ -208,21 +213,34 @@ POLL_INTERVAL_SECONDS = 2.0
 LONGEST_PAUSE = 600.0
 
 
+class Sending(Protocol):
+    """What has a thread of its own because it waits for other people's servers."""
+
+    @property
+    def name(self) -> str: ...
+
+    def recover(self) -> object:
+        """The process died, or a round broke off."""
+
+    def send(self) -> int:
+        """Send what is due; how much was moved on. Raises BridgeError."""
+
+
 class ChannelThread:
     """One channel in a thread of its own. ``trouble``: what it is waiting out, if anything, in one line."""
 
-    def __init__(self, sender: ChannelSender) -> None:
+    def __init__(self, sender: Sending) -> None:
         self.trouble = ""
         self._sender = sender
         self._is_recovered = False
         self._bell = threading.Event()
         self._stopping = threading.Event()
         self._pause_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"channel {sender.port.channel}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"channel {sender.name}", daemon=True)
 
     @property
     def name(self) -> str:
-        return self._sender.port.channel
+        return self._sender.name
 
     def start(self) -> None:
         self._thread.start()
@@ -273,10 +291,13 @@ class ChannelThread:
 
 
 class ChannelWorkers:
-    def __init__(self, senders: Iterable[ChannelSender] = ()) -> None:
+    """``jobs``: what goes out beside the outbox, in a thread each."""
+
+    def __init__(self, senders: Iterable[ChannelSender] = (), jobs: Iterable[Sending] = ()) -> None:
         senders = list(senders)
         self._near = [sender for sender in senders if not sender.port.is_far]
-        self._far = [ChannelThread(sender) for sender in senders if sender.port.is_far]
+        far: list[Sending] = [sender for sender in senders if sender.port.is_far]
+        self._far = [ChannelThread(one) for one in (*far, *jobs)]
 
     @property
     def outages(self) -> dict[str, str]:

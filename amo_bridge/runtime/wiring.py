@@ -40,7 +40,6 @@ from amo_bridge.runtime.worker import (
     NAMES,
     RECONCILE,
     RETENTION,
-    ROISTAT,
     SERIES,
     TIMERS,
     TOKEN_WATCH,
@@ -141,9 +140,6 @@ class CompositionRoot:
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))
         worker.register_job(EVENING, EveningDigest(store, self.rules, context.account_clock, context.clock).run)
         worker.register_job(SERIES, series_job(self._channel_context).run)
-        # A rehearsal has ports to nowhere, and sends no orders either.
-        if self._ports is ports_of and (roistat := roistat_job(self._channel_context)):
-            worker.register_job(ROISTAT, roistat.run)
         worker.register_job(NAMES, self._refresh)
         retention = Retention(store, context.clock, context.config.bridge, self.rules.timetable)
         worker.register_job(RETENTION, RetentionJob(retention, lambda: worker.request_job(RETENTION)).run)
@@ -216,7 +212,10 @@ class CompositionRoot:
         ports = self._ports(self._channel_context)
         vendors = [vendor.section for vendor in connected_vendors(context.fit.config)]
         VendorStates(self._store, context.clock).connect(vendors)
-        return ChannelWorkers(channel_senders(ports, self._store, context.clock, context.account_clock, settled))
+        # A rehearsal has ports to nowhere, and sends no orders either.
+        roistat = roistat_job(self._channel_context) if self._ports is ports_of else None
+        senders = channel_senders(ports, self._store, context.clock, context.account_clock, settled)
+        return ChannelWorkers(senders, [roistat] if roistat else [])
 
     def _refresh(self) -> None:
         """Read the account's names anew, and work by them. Raises CrmError, StoreUnavailable."""

@@ -65,6 +65,7 @@ RESTORED_COPY_OF = "restored_copy_of"
 RESTORED_AT = "restored_at"
 DIAL_STOPPED = "dial_stopped"
 ROISTAT_SENT_UNTIL = "roistat_sent_until"
+ROISTAT_SENT_DEAL = "roistat_sent_deal"
 ROISTAT_STATES = "roistat_states"
 
 

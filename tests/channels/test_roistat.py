@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import queue
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +14,8 @@ import pytest
 from sqlalchemy import select
 from support.fakes import ACCOUNT, BRIEF, LOST, NOON, agency, clock, record, rule_engine
 
-from amo_bridge.channels.roistat import Roistat, RoistatJob, export, states_of
+from amo_bridge.channels.roistat import MOST_CALLS, Roistat, RoistatJob, export, states_of
+from amo_bridge.channels.sender import ChannelWorkers
 from amo_bridge.config.account_fit import fit
 from amo_bridge.config.advertising import RoistatSection
 from amo_bridge.engine.journal import Journal
@@ -34,7 +37,18 @@ class Office:
         assert isinstance(made, RoistatStandIn)
         self.roistat, self.faults, self.hands, self.dry_run = made, stand_ins.faults, clock(), False
         self.section = RoistatSection(api=f"{stand_ins.url}/roistat/api/v1", project=12345)
-        self.job = RoistatJob(Roistat(self.section, made.key), self.store, self.rule_engine, self.hands)
+        self.waits: list[float] = []
+        roistat = Roistat(
+            self.section,
+            made.key,
+            monotonic=lambda: self.hands.now().timestamp(),
+            wait=lambda seconds: self.wait(seconds),
+        )
+        self.job = RoistatJob(roistat, self.store, self.rule_engine, self.hands)
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.hands.advance(timedelta(seconds=seconds))
 
     def rule_engine(self) -> RuleEngine:
         engine = rule_engine()
@@ -49,7 +63,7 @@ class Office:
             Mirror(self.store).put(connection, [MirroredDeal(made, made.updated_at)], self.hands.now())
 
     def round(self, **time: float) -> int:
-        self.hands.advance(timedelta(**(time or {"seconds": 1})))
+        self.hands.advance(timedelta(**(time or {"minutes": 1})))
         return self.job.run()
 
     def told(self) -> list[str]:
@@ -122,6 +136,77 @@ def test_one_that_is_refused_does_not_hold_up_the_others(office: Office) -> None
     assert list(office.roistat.orders) == ["7"]
     (entry,) = Journal(office.store).of_deal(8)
     assert "не принято: Roistat: incorrect_request" in entry.reason
+
+
+def refused_states(office: Office) -> None:
+    """Roistat does not know the state of a lost deal."""
+    office.round()
+    office.roistat.states = {key: kind for key, kind in office.roistat.states.items() if kind != "canceled"}
+
+
+def test_a_refused_batch_is_halved_and_requests_keep_their_distance(office: Office) -> None:
+    refused_states(office)
+    for number in range(100):
+        office.deal(100 + number, on=LOST if number == 42 else BRIEF)
+    assert office.round() == 99
+    assert office.pushes() < 20
+    assert office.waits
+    assert sum(office.waits) == pytest.approx(0.25 * (office.pushes() - 1))
+
+
+def test_what_went_out_before_an_error_does_not_go_out_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused_states(office)
+    for number in range(100):
+        office.deal(100 + number, on=LOST if number == 99 else BRIEF)
+
+    # The batch is refused, its first half goes out, then Roistat is busy.
+    def busy_after_the_first(seconds: float) -> None:
+        if office.roistat.orders:
+            office.faults.add("limited", vendor="roistat", path="*add-orders")
+
+    monkeypatch.setattr(office, "wait", busy_after_the_first)
+    office.round()
+    monkeypatch.undo()
+    office.faults.clear()
+    first = set(office.roistat.orders)
+    assert 0 < len(first) < 99
+    office.roistat.orders.clear()
+    office.round(minutes=5)
+    assert len(office.roistat.orders) == 99 - len(first)
+    assert not first & set(office.roistat.orders)
+
+
+def test_a_round_has_an_end_and_the_next_one_goes_on(office: Office) -> None:
+    refused_states(office)
+    for number in range(100):
+        office.deal(100 + number, on=LOST)
+    office.round()
+    assert office.pushes() == MOST_CALLS
+    for _ in range(5):
+        office.round()
+    assert all(Journal(office.store).of_deal(100 + number) for number in range(100))
+    assert office.pushes() < 250
+
+
+def test_it_runs_once_a_minute_in_its_thread(office: Office) -> None:
+    office.deal(7)
+    office.hands.advance(timedelta(minutes=1))
+    assert [office.job.send(), office.job.send()] == [1, 0]
+    office.deal(8)
+    office.hands.advance(timedelta(minutes=1))
+    assert office.job.send() == 1
+
+
+def test_it_does_not_hold_up_the_worker(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: queue.SimpleQueue[str] = queue.SimpleQueue()
+    monkeypatch.setattr(office.job, "run", lambda: threads.put(threading.current_thread().name) or 0)
+    workers = ChannelWorkers([], [office.job])
+    workers.start()
+    try:
+        assert threads.get(timeout=30) == "channel roistat"
+        assert workers.send_near() == 0
+    finally:
+        workers.stop()
 
 
 def test_a_dry_run_sends_nothing(office: Office) -> None:
