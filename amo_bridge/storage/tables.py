@@ -196,6 +196,7 @@ deals = Table(
     Column("came_by", Text, nullable=False, server_default="[]"),
 )
 Index("deals_stage", deals.c.account, deals.c.pipeline_id, deals.c.status_id)
+Index("deals_read", deals.c.account, deals.c.read_at, deals.c.deal_id)
 
 cursors = Table(
     "cursors",

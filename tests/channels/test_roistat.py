@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from support.fakes import ACCOUNT, BRIEF, LOST, NOON, agency, clock, record, rule_engine
 
-from amo_bridge.channels.roistat import MOST_CALLS, Roistat, RoistatJob, export, states_of
+from amo_bridge.channels.roistat import MOST_CALLS, Roistat, RoistatJob, changed_deals, export, states_of
 from amo_bridge.channels.sender import ChannelWorkers
 from amo_bridge.config.account_fit import fit
 from amo_bridge.config.advertising import RoistatSection
@@ -263,3 +263,20 @@ def test_what_roistat_asks_for_itself_is_the_same(office: Office) -> None:
     assert [(one["id"], one["price"]) for one in told["orders"]] == [("7", "3")]
     assert len(told["statuses"]) == len(states_of(agency()))
     assert export(office.store, agency(), office.section, NOON + timedelta(days=1), 100, 0)["orders"] == []
+
+
+def test_what_has_changed_is_found_by_its_index(office: Office) -> None:
+    dialect = office.store.store.engine.dialect
+    query = str(
+        changed_deals(office.store, 1.0, 2, 3.0).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    )
+    is_sqlite = dialect.name == "sqlite"
+    with office.store.read() as connection:
+        if not is_sqlite:
+            # An empty table is read whole otherwise.
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+        rows = connection.execute(text(f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{query}"))
+        plan = " ".join(str(row) for row in rows)
+    assert "deals_read" in plan
+    assert "Sort" not in plan
+    assert "TEMP B-TREE" not in plan

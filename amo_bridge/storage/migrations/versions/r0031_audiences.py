@@ -1,4 +1,5 @@
-"""Advertising audiences: who holds whom in, clients and their states, uploads, what services have, sizes by day."""
+"""Advertising audiences: who holds whom in, clients and their states, uploads, what services have, sizes by day; and
+the index by which Roistat gets deals that have changed."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ def upgrade() -> None:
     _members()
     _uploads()
     _lists()
+    op.create_index("deals_read", "deals", ["account", "read_at", "deal_id"])
 
 
 def _text(name: str, length: int | None = None) -> sa.Column[str]:
