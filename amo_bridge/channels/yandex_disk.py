@@ -62,9 +62,13 @@ class YandexDisk:
         if answer.status_code == 409:
             if _code(answer) == NO_PARENT:
                 raise ChannelBusy("папку сделки на Яндекс.Диске только что убрали")
-            url = self.find(ref, copy.size, copy.md5)
-            if url is None:
+            found = self._look(ref)
+            if found is not None and _is_another(found, copy):
                 raise NameTaken(f"«{name}» в папке уже есть")
+            url = self._address_of(ref, found, copy.size, copy.md5)
+            if url is None:
+                # Perhaps our own copy of an earlier try, which Disk has not reckoned up yet.
+                raise ChannelUncertain(f"Яндекс.Диск пока не показывает, что лежит под именем «{name}»")
             return url
         href = str(self._read(answer).get("href") or "")
         with copy.path.open("rb") as opened:
@@ -80,7 +84,12 @@ class YandexDisk:
         return url
 
     def find(self, ref: str, size: int, md5: str) -> str | None:
-        found = self._ask("GET", "/resources", {"path": ref, "fields": "type,size,md5,public_url"})
+        return self._address_of(ref, self._look(ref), size, md5)
+
+    def _look(self, ref: str) -> dict[str, Any] | None:
+        return self._ask("GET", "/resources", {"path": ref, "fields": "type,size,md5,public_url"})
+
+    def _address_of(self, ref: str, found: Mapping[str, Any] | None, size: int, md5: str) -> str | None:
         if found is None or found.get("type") != "file" or found.get("size") != size or found.get("md5") != md5:
             return None
         return str(found.get("public_url") or "") or self._address(ref)
@@ -167,6 +176,13 @@ class YandexDisk:
         except JSONDecodeError as error:
             raise self._http.unreadable(error) from None
         return told if isinstance(told, dict) else {}
+
+
+def _is_another(found: Mapping[str, Any], copy: LocalCopy) -> bool:
+    """Surely another file than the copy; what Disk does not tell yet says nothing."""
+    is_other_size = found.get("size") is not None and found["size"] != copy.size
+    is_other_content = bool(found.get("md5")) and found["md5"] != copy.md5
+    return found.get("type") != "file" or is_other_size or is_other_content
 
 
 def _path(item: Mapping[str, Any]) -> str:

@@ -42,6 +42,8 @@ class YandexDiskStandIn(StandIn):
         self.locked = False
         self.takes_later = False
         """Uploads are answered with 202 and are seen after the next look."""
+        self.hides_md5 = False
+        """What was uploaded is shown without its size and md5, as just after the upload."""
         self.resources: dict[str, DiskResource] = {"disk:": DiskResource(), "app:": DiskResource()}
         self._links: dict[str, str] = {}
         self._coming: dict[str, bytes] = {}
@@ -54,10 +56,11 @@ class YandexDiskStandIn(StandIn):
             "quota": self.quota,
             "locked": self.locked,
             "takes_later": self.takes_later,
+            "hides_md5": self.hides_md5,
         }
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        known_settings(settings, ("token", "quota", "locked", "takes_later"))
+        known_settings(settings, ("token", "quota", "locked", "takes_later", "hides_md5"))
         for name, value in settings.items():
             setattr(self, name, value)
 
@@ -171,7 +174,7 @@ class YandexDiskStandIn(StandIn):
         shown: dict[str, Any] = {"path": path, "name": path.rpartition("/")[2], "type": "dir"}
         if found.content is not None:
             md5 = hashlib.md5(found.content, usedforsecurity=False).hexdigest()
-            shown |= {"type": "file", "size": len(found.content), "md5": md5}
+            shown |= {"type": "file"} | ({} if self.hides_md5 else {"size": len(found.content), "md5": md5})
         if found.public_url:
             shown["public_url"] = found.public_url
         return shown | ({"custom_properties": found.properties} if found.properties else {})

@@ -285,6 +285,22 @@ def test_what_is_taken_and_not_shown_yet_is_waited_for(disk_office: DocumentOffi
     assert (disk_office.state(), len(uploads)) == (["done"], 1)
 
 
+def test_a_copy_that_is_not_reckoned_up_yet_gets_no_second_one(
+    disk_office: DocumentOffice, stand_ins: StandIns
+) -> None:
+    disk = stand_ins["yandex_disk"]
+    assert isinstance(disk, YandexDiskStandIn)
+    disk.configure({"hides_md5": True})
+    disk_office.store_file("КП.pdf")
+    for _ in range(2):
+        disk_office.later(minutes=5)
+    assert disk_office.state() == ["doubt"]
+    disk.configure({"hides_md5": False})
+    disk_office.later(minutes=30)
+    assert disk_office.state() == ["done"]
+    assert [path.rpartition("/")[2] for path in disk.files()] == ["КП.pdf"]
+
+
 def test_a_locked_disk_is_waited_for(disk_office: DocumentOffice, stand_ins: StandIns) -> None:
     stand_ins["yandex_disk"].configure({"locked": True})
     disk_office.store_file("КП.pdf")
