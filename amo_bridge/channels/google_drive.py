@@ -66,6 +66,8 @@ class GoogleDrive:
         if found is not None and not found.get("trashed"):
             return _folder(found)
         if (there := self._folder_of(deal_id)) is not None:
+            # Of an earlier try, which perhaps broke off before it was shared.
+            self._share(there.ref)
             return there
         number = self._made.setdefault(deal_id, self._new_id())
         body = {
@@ -84,9 +86,7 @@ class GoogleDrive:
             )
         else:
             made = _folder(self._read(answer))
-        if self._section.share:
-            share = {"role": "reader", "type": "anyone"}
-            self._read(self._request("POST", f"/drive/v3/files/{number}/permissions", {"fields": "id"}, share))
+        self._share(number)
         self._made.pop(deal_id, None)
         return DealFolder(made.ref, made.url, is_new=True)
 
@@ -120,6 +120,12 @@ class GoogleDrive:
         return f"https://drive.google.com/file/d/{ref}/view"
 
     # --- folders and uploads ---
+
+    def _share(self, number: str) -> None:
+        """Open the folder to whoever has its link, if the config says so; doing it again changes nothing."""
+        if self._section.share:
+            share = {"role": "reader", "type": "anyone"}
+            self._read(self._request("POST", f"/drive/v3/files/{number}/permissions", {"fields": "id"}, share))
 
     def _folder_of(self, deal_id: int) -> DealFolder | None:
         """By the deal, whatever people have called it and wherever they have put it on the drive."""

@@ -24,7 +24,7 @@ from amo_bridge.channels.s3 import EMPTY_SHA256, S3, Signer
 from amo_bridge.channels.storage_services import StorageService
 from amo_bridge.channels.yandex_disk import YandexDisk
 from amo_bridge.config.channels import GoogleDriveSection, S3Section, YandexDiskSection
-from amo_bridge.errors import ChannelDown
+from amo_bridge.errors import ChannelDown, ChannelError
 from amo_bridge.standins.google_drive import DriveFile, GoogleDriveStandIn
 from amo_bridge.standins.s3 import S3StandIn, StoredObject
 from amo_bridge.standins.server import StandIns, serving
@@ -346,6 +346,24 @@ def test_the_folder_is_shared_only_if_the_config_says_so(
     office.store_file("КП.pdf")
     (folder,) = drive.folders(office.deal)
     assert folder.shared is share
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_folder_that_was_made_and_not_yet_shared_is_shared(
+    stand_ins: StandIns, drive: GoogleDriveStandIn, restarted: bool
+) -> None:
+    service = google_drive(stand_ins, share=True).service
+    stand_ins.faults.add("refuse_before", vendor="google_drive", path="*/permissions")
+    with pytest.raises(ChannelError):
+        service.folder(7, "Ромашка", "")
+    (folder,) = drive.folders(7)
+    assert not folder.shared
+    again = google_drive(stand_ins, share=True).service if restarted else service
+    found = again.folder(7, "Ромашка", "")
+    assert (folder.shared, len(drive.folders(7))) == (True, 1)
+    before = len(drive.requests)
+    again.folder(7, "Ромашка", found.ref)
+    assert not [one for one in drive.requests[before:] if one.path.endswith("/permissions")], "kept: shared already"
 
 
 def test_an_account_without_room_is_told_that_it_needs_a_shared_drive(
