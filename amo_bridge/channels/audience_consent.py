@@ -12,7 +12,11 @@ from amo_bridge.config.advertising import AudiencesSection, FileFormat
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.errors import UnknownName
 from amo_bridge.text.names import normalise, same_name
+
+NO_CONSENT_FIELD = "согласие не проверить"
+"""How the words begin of whoever is kept out because of it."""
 
 
 class Consent:
@@ -22,9 +26,11 @@ class Consent:
         self._section = section
         self._reader = FieldReader(rule_engine.account, "contacts")
         self._home = rule_engine.config.calendar.country or "RU"
-        account = rule_engine.account
-        self._consent = account.field(section.consent, "contacts").name
-        self._opt_out = account.field(section.opt_out_field, "contacts").name if section.opt_out_field else ""
+        self._account = rule_engine.account
+        self.issue = ""
+        """Why nobody's consent can be read (Russian): a field of the config is not in the account any more."""
+        self._consent = self._field(section.consent)
+        self._opt_out = self._field(section.opt_out_field) if section.opt_out_field else ""
 
     def verdict(
         self,
@@ -37,12 +43,21 @@ class Consent:
         """``deals``: those that hold the client. ``suppressions``: of his addresses."""
         if contact is None:
             return Verdict(Digests(), "контакта в аккаунте нет: удалён, объединён или не виден мосту", now)
-        problem = self._own_wish(contact, deals, suppressions)
+        own_wish = self._own_wish(contact, deals, suppressions)
+        problem = own_wish or (f"{NO_CONSENT_FIELD}: {self.issue}" if self.issue else "")
         digests = Digests() if problem else Digests.of(contact, kind, self._home)
         if problem or digests:
-            return Verdict(digests, problem, contact.updated_at, is_own_wish=bool(problem))
+            return Verdict(digests, problem, contact.updated_at, is_own_wish=bool(own_wish))
         lacking = "телефона" if kind == "vk" else "ни телефона, ни почты"
         return Verdict(digests, f"у клиента нет {lacking}", contact.updated_at)
+
+    def _field(self, name: str) -> str:
+        """As the account writes it; empty if there is no such field (any more)."""
+        try:
+            return self._account.field(name, "contacts").name
+        except UnknownName as error:
+            self.issue = str(error)
+            return ""
 
     def _own_wish(
         self, contact: ContactRecord, deals: Iterable[DealRecord], suppressions: Iterable[Suppression]
@@ -56,6 +71,8 @@ class Consent:
             return f"отмечено поле «{self._opt_out}»"
         if any(one.reason == "unsubscribed" for one in suppressions):
             return "клиент отписался по ссылке в письме"
+        if not self._consent:
+            return ""
         return "" if _says_yes(values.get(self._consent)) else f"нет согласия: поле «{self._consent}»"
 
 

@@ -273,6 +273,29 @@ class AudienceLog:
         with self._store.read() as connection:
             return {one for query in (changed, unsubscribed, unchecked) for one in connection.execute(query).scalars()}
 
+    def check_again(self, connection: Connection, audience: str, contact_ids: Iterable[int], now: datetime) -> None:
+        """These are to be judged anew, those who were never in among them; see ``to_check``."""
+        wanted = sorted(set(contact_ids))
+        missing = [
+            {
+                "account": self._store.account_id, "audience": audience, "contact_id": contact_id, "state": "out",
+                "since": now.timestamp(), "words": "", "is_urgent": False, "digests": "", "sent_digests": "",
+                "upload_id": None, "checked_at": 0.0, "seen_at": 0.0,
+            }
+            for contact_id in wanted
+        ]  # fmt: skip
+        insert_new(connection, audience_members, missing)
+        for some in chunks(wanted):
+            mine = (self._members, audience_members.c.audience == audience, audience_members.c.contact_id.in_(some))
+            connection.execute(update(audience_members).where(*mine).values(checked_at=0.0))
+
+    def check_consents(self, connection: Connection, words: str, *, is_lost: bool) -> None:
+        """Judge anew whoever is in or is to be in, if the field of consent is lost; else whoever was kept out by
+        that, whose words begin so."""
+        members = audience_members.c
+        whom = members.state.in_(("queued", "in")) if is_lost else members.words.startswith(words)
+        connection.execute(update(audience_members).where(self._members, whom).values(checked_at=0.0))
+
     def put(
         self, connection: Connection, audience: str, contact_id: int, member: Member | None, verdict: Verdict,
         into: Next, now: datetime,

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 import structlog
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.audience_consent import Consent
+from amo_bridge.channels.audience_consent import NO_CONSENT_FIELD, Consent
 from amo_bridge.channels.audience_log import AudienceLog, Hold, KeptList, KeptUpload, Verdict, next_state
 from amo_bridge.channels.audience_services import (
     AudienceVendor,
@@ -121,6 +121,7 @@ class AudiencePort(Port):
         self._joining: dict[int, Joining] = {}
         self._sized_on: date | None = None
         self._unseen_at: datetime | None = None
+        self._consent_issue: str | None = None
 
     # --- rows of the outbox ---
 
@@ -191,6 +192,7 @@ class AudiencePort(Port):
         """What has changed of deals and contacts; then each audience goes on, whatever becomes of the others."""
         if self._section is None:
             return 0
+        self._follow_fields()
         moved = self._follow_deals() + self._look_again(self._log.to_check())
         names = self._names()
         if not self._rule_engine().config.bridge.dry_run:
@@ -228,26 +230,38 @@ class AudiencePort(Port):
 
     # --- deals and contacts that have changed ---
 
+    def _follow_fields(self) -> None:
+        """The field of consent is lost: nobody may be in. It is there again: whoever was kept out is judged anew."""
+        issue = self._consent.issue
+        if issue == self._consent_issue:
+            return
+        if issue:
+            told = (
+                f"аудитории: {issue}. Согласие не проверить: никто не войдёт, кто есть — выйдут; исправьте [audiences]"
+            )
+            self._tell(told, "audiences:consent")
+        with self._store.write() as connection:
+            self._log.check_consents(connection, NO_CONSENT_FIELD, is_lost=bool(issue))
+        self._consent_issue = issue
+
     def _follow_deals(self) -> int:
-        """A deal has another main contact, or another tag; or it is gone."""
+        """A deal has another main contact, or another tag: its clients are to be judged. Or it is gone."""
         now, moved = self._account_clock.now(), 0
         changed = self._log.holds_of_changed_deals()
         records = Mirror(self._store).get(hold.deal_id for hold, _ in changed)
-        contacts: set[int] = set()
         for hold, seen_at in changed:
-            record = records[hold.deal_id].record
-            contacts.add(hold.contact_id)
+            main_contact_id = records[hold.deal_id].record.main_contact_id or hold.contact_id
             with self._store.write() as connection:
                 self._log.change_hold(connection, hold.audience, hold.deal_id, seen_at=seen_at.timestamp())
-                if record.main_contact_id and record.main_contact_id != hold.contact_id:
-                    contacts.add(record.main_contact_id)
+                if main_contact_id != hold.contact_id:
                     self._let_go(connection, hold.audience, hold.deal_id, "у сделки другой контакт", now)
                     self._log.hold(
-                        connection, hold.audience, hold.deal_id, record.main_contact_id, hold.rule, hold.event_id,
+                        connection, hold.audience, hold.deal_id, main_contact_id, hold.rule, hold.event_id,
                         now, seen_at,
                     )  # fmt: skip
                     self._log.change_hold(connection, hold.audience, hold.deal_id, is_noted=False)
-        moved += self._look_again(contacts)
+                # The change is seen only if its clients are sure to be judged, however amoCRM answers now.
+                self._log.check_again(connection, hold.audience, {hold.contact_id, main_contact_id}, now)
         if self._unseen_at is None or now - self._unseen_at >= UNSEEN_EVERY:
             self._unseen_at = now
             moved += self._let_go_of_deleted(now)
@@ -471,7 +485,10 @@ class AudiencePort(Port):
                 self._log.end_upload(connection, upload.id, "failed", words, now)
         self._wait_out(audience, vendor, words, AFTER_REFUSAL)
         told = f"аудитория «{audience}», {vendor.title}: {words}. Что делать — страница моста «Аудитории»"
-        Alerts(self._store, CurrentRules(self._rule_engine()), self._clock).tell(told, f"audience:{audience}")
+        self._tell(told, f"audience:{audience}")
+
+    def _tell(self, words: str, about: str) -> None:
+        Alerts(self._store, CurrentRules(self._rule_engine()), self._clock).tell(words, about)
 
     def _cause_of(self, error: ChannelRefused, audience: str, vendor: AudienceVendor, kept: KeptList) -> str:
         """What is wrong; a list that was deleted in the cabinet is begun anew."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from support.audience_office import FIRST_CONTACT, FIRST_DEAL, AudienceOffice
+from support.audience_office import CONSENT, FIRST_CONTACT, FIRST_DEAL, AudienceOffice
 from support.fakes import ACCOUNT, NOON
 
 from amo_bridge.channels.audience_log import Member, Next, Verdict, next_state
@@ -16,6 +16,7 @@ from amo_bridge.channels.audiences import confirm_file, make_file
 from amo_bridge.channels.mail import address_key
 from amo_bridge.config.advertising import AudienceList
 from amo_bridge.crm.records import ContactRecord
+from amo_bridge.errors import CrmTemporary
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import Store
 
@@ -323,6 +324,43 @@ def test_a_new_number_replaces_the_old_one(office: AudienceOffice) -> None:
     assert office.states("Яндекс") == {"in": 100}
     assert hashlib.sha256(b"79260000000").hexdigest() + "," in segment.lines
     assert not any(line.startswith(phones(1, algorithm="sha256").pop()) for line in segment.lines)
+
+
+@pytest.mark.parametrize("contact", [1, 2])
+def test_an_opt_out_outlasts_a_read_that_failed(
+    office: AudienceOffice, monkeypatch: pytest.MonkeyPatch, contact: int
+) -> None:
+    """A tag on the deal, with the same main contact or with another one."""
+    office.client(1)
+    office.client(2)
+    office.join("Яндекс", FIRST_DEAL + 1)
+    office.later(minutes=1)
+    office.deal(FIRST_DEAL + 1, contact, tags=("Отписан",))
+    with monkeypatch.context() as patch, pytest.raises(CrmTemporary):
+        office.crm_fails(patch)
+        office.later(minutes=1)
+    office.restart()
+    office.later(minutes=1)
+    assert office.state("Яндекс", contact) == ("refused", "тег «Отписан»")
+    assert office.states("Яндекс").get("queued", 0) == 0
+
+
+def test_without_the_field_of_consent_nobody_is_in_and_it_is_told_once(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    office.client(100)
+    office.client(101, tags=["Отписан"])
+    office.has_consent_field = False
+    office.join("Яндекс", FIRST_DEAL + 100, FIRST_DEAL + 101)
+    office.later(hours=2)
+    assert office.states("Яндекс") == {"refused": 102}
+    assert f"«{CONSENT}» нет в аккаунте" in office.state("Яндекс", 0)[1]
+    assert office.state("Яндекс", 101) == ("refused", "тег «Отписан»")
+    (told,) = office.alerts()
+    assert "Согласие не проверить" in told
+    office.has_consent_field = True
+    office.later(hours=2)
+    assert office.states("Яндекс") == {"in": 101, "refused": 1}
 
 
 def test_in_a_dry_run_nothing_is_uploaded(office: AudienceOffice) -> None:

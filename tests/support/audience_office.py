@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import insert, select
 
 from amo_bridge.channels.audience_log import AudienceLog, Next, Verdict
@@ -16,8 +17,10 @@ from amo_bridge.channels.audiences import AudiencePort, listed
 from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.config.advertising import AudienceList, AudiencesSection, VkAdsSection, YandexAudienceSection
 from amo_bridge.crm.records import ContactRecord, DealRecord
+from amo_bridge.engine.alerts import RULE
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.errors import CrmTemporary
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.standins.audiences import VkAdsStandIn, YandexAudienceStandIn
 from amo_bridge.standins.server import StandIns
@@ -39,6 +42,7 @@ class AudienceOffice:
         self.hands = clock(moscow(23, 12))
         self.crm = ScriptedCrm(rows={"/api/v4/leads": [], "/api/v4/contacts": []})
         self.dry_run = False
+        self.has_consent_field = True
         # As large as a real one takes too long for most tests; see ``with_real_sizes``.
         self.vk.least_base = 50
         lists = {
@@ -78,7 +82,11 @@ class AudienceOffice:
         self.sender.recover()
 
     def rule_engine(self) -> RuleEngine:
-        engine = replace(rule_engine(), account=replace(agency(), is_api_filter_enabled=True))
+        account = replace(agency(), is_api_filter_enabled=True)
+        if not self.has_consent_field:
+            lost = [field for field in account.all_fields if field.name != CONSENT]
+            account = replace(account, all_fields=tuple(lost))
+        engine = replace(rule_engine(), account=account)
         channels = replace(engine.config.channels, audiences=self.section)
         bridge = engine.config.bridge.model_copy(update={"dry_run": self.dry_run, "tell": "Иван Петров"})
         return replace(engine, config=replace(engine.config, channels=channels, bridge=bridge))
@@ -173,6 +181,21 @@ class AudienceOffice:
         effects = [Effect(kind, deal, {"audience": audience}, f"{kind} {audience}") for deal in deals]
         queue(self.store.store, *effects, event_key=f"event {self._events}")
         self.round()
+
+    def crm_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """amoCRM answers nobody who asks for contacts or deals, until the patch is undone."""
+
+        def fails(*_: Any, **__: Any) -> Any:
+            raise CrmTemporary("504")
+
+        for name in ("get", "pages"):
+            monkeypatch.setattr(self.crm, name, fails)
+
+    def alerts(self) -> list[str]:
+        """What the person of ``[bridge] tell`` was told."""
+        with self.store.read() as connection:
+            query = select(outbox.c.payload).where(outbox.c.rule == RULE).order_by(outbox.c.id)
+            return [json.loads(one)["body"]["text"] for one in connection.execute(query).scalars()]
 
     def round(self) -> None:
         """All that can be done at this moment."""
