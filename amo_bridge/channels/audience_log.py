@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.channels.audience_services import Digests, UploadKind
 from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import (
+    UNCHECKED,
     audience_holds,
     audience_lists,
     audience_members,
@@ -92,6 +93,8 @@ class KeptList:
     trouble_at: datetime | None = None
     retry_at: datetime | None = None
     failures: int = 0
+    format: str = ""
+    segment_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -252,11 +255,13 @@ class AudienceLog:
     def of_upload(self, upload_id: int) -> list[Member]:
         return self._read_members(audience_members.c.upload_id == upload_id)
 
-    def to_check(self) -> set[int]:
+    def to_check(self, upload_id: int | None = None) -> set[int]:
         """Contacts that have changed, or followed a link for unsubscribing, since they were looked at; and those of
-        whom something was learned during an upload. Whoever is in an upload just now waits for its end."""
+        whom something was learned besides. Whoever is in an upload just now waits for its end: of these, only those
+        who are in ``upload_id``."""
         members = audience_members.c
-        alive = and_(self._members, members.state != "out", members.upload_id.is_(None))
+        where = members.upload_id.is_(None) if upload_id is None else members.upload_id == upload_id
+        alive = and_(self._members, members.state != "out", where)
         same = and_(contacts.c.account == members.account, contacts.c.contact_id == members.contact_id)
         changed = select(members.contact_id).join(contacts, same).where(alive, contacts.c.updated_at > members.seen_at)
         written = and_(letters.c.account == members.account, letters.c.contact_id == members.contact_id)
@@ -267,11 +272,26 @@ class AudienceLog:
             .join(suppressed, address)
             .where(alive, suppressed.c.reason == "unsubscribed", suppressed.c.at >= members.checked_at)
         )
-        unchecked = select(members.contact_id).where(
-            self._members, members.checked_at == 0, members.upload_id.is_(None)
-        )
+        unchecked = select(members.contact_id).where(self._members, UNCHECKED, where)
         with self._store.read() as connection:
             return {one for query in (changed, unsubscribed, unchecked) for one in connection.execute(query).scalars()}
+
+    def unchecked(self) -> set[int]:
+        """Only those who are known to be judged anew: of whom something was learned in an upload or of a deal."""
+        query = select(audience_members.c.contact_id).where(
+            self._members, UNCHECKED, audience_members.c.upload_id.is_(None)
+        )
+        with self._store.read() as connection:
+            return set(connection.execute(query).scalars())
+
+    def contacts_unseen(self) -> set[int]:
+        """Contacts that the mirror does not know (any more), of clients who are in or are to be in."""
+        members = audience_members.c
+        same = and_(contacts.c.account == members.account, contacts.c.contact_id == members.contact_id)
+        alive = and_(self._members, members.state.in_(("queued", "in")), members.upload_id.is_(None))
+        query = select(members.contact_id).outerjoin(contacts, same).where(alive, contacts.c.contact_id.is_(None))
+        with self._store.read() as connection:
+            return set(connection.execute(query).scalars())
 
     def check_again(self, connection: Connection, audience: str, contact_ids: Iterable[int], now: datetime) -> None:
         """These are to be judged anew, those who were never in among them; see ``to_check``."""
@@ -468,24 +488,35 @@ class AudienceLog:
             row = connection.execute(query).first()
         return KeptList() if row is None else _list(row)
 
-    def set_list(self, connection: Connection, audience: str, service: str, **values: object) -> None:
+    def set_list(self, connection: Connection, audience: str, service: str, /, **values: object) -> None:
+        """``service``: of one that is not kept yet."""
         row = {
             "account": self._store.account_id, "audience": audience, "service": service, "list_ref": "",
             "segment_ref": "", "words": "", "trouble": "", "failures": 0,
+            "format": "",
         }  # fmt: skip
         insert_new(connection, audience_lists, [row])
         mine = (self._lists, audience_lists.c.audience == audience)
-        connection.execute(update(audience_lists).where(*mine).values(service=service, **values))
+        if values:
+            connection.execute(update(audience_lists).where(*mine).values(**values))
 
     def forget_list(self, connection: Connection, audience: str, service: str) -> None:
         """The service has nothing of it any more: whoever was in waits anew, whoever was leaving is out."""
-        self.set_list(connection, audience, service, list_ref="", segment_ref="", words="")
+        self.set_list(connection, audience, service, list_ref="", segment_ref="", segment_at=None, words="")
         members = audience_members.c
         mine = (self._members, members.audience == audience, members.upload_id.is_(None))
         again = update(audience_members).where(*mine, members.state == "in")
         connection.execute(again.values(state="queued", sent_digests="", checked_at=0.0))
         out = update(audience_members).where(*mine, members.state == "leaving")
         connection.execute(out.values(state="out", sent_digests="", checked_at=0.0))
+
+    def begin_list(self, connection: Connection, audience: str, service: str, kind: str) -> None:
+        """It is kept elsewhere from now on, or in another format: nothing of the old hashes is of use there."""
+        self.forget_list(connection, audience, service)
+        more = {"trouble": "", "trouble_at": None, "failures": 0, "retry_at": None}
+        self.set_list(connection, audience, service, service=service, format=kind, **more)
+        mine = (self._members, audience_members.c.audience == audience)
+        connection.execute(update(audience_members).where(*mine).values(digests="", checked_at=0.0))
 
     # --- sizes ---
 
@@ -585,4 +616,6 @@ def _list(row: Row[Any]) -> KeptList:
         trouble_at=_moment_or_none(row.trouble_at),
         retry_at=_moment_or_none(row.retry_at),
         failures=row.failures,
+        format=row.format,
+        segment_at=_moment_or_none(row.segment_at),
     )

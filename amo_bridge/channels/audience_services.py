@@ -38,6 +38,7 @@ YANDEX_LEAST, VK_LEAST_CHANGE = 100, 25
 """Lines of a list: fewer are refused."""
 VK_PAUSE, VK_AN_HOUR = timedelta(minutes=1), 10
 MOST_LISTED = 50
+SEGMENTS = "/api/v2/remarketing/segments.json"
 
 UploadKind = Literal["base", "add", "remove", "replace", "file"]
 
@@ -112,14 +113,13 @@ class Wait:
 
 @dataclass(frozen=True)
 class Upload:
-    """One upload. ``name``: by which it is found again. ``list_ref``, ``segment_ref``: what the service has of the
-    audience; ``ref``: what it called this upload, empty while nobody knows. ``is_lost``: the answer was."""
+    """One upload. ``name``: by which it is found again. ``list_ref``: what the service has of the audience; ``ref``:
+    what it called this upload, empty while nobody knows. ``is_lost``: the answer was."""
 
     kind: UploadKind
     name: str
     audience: str
     list_ref: str = ""
-    segment_ref: str = ""
     ref: str = ""
     is_lost: bool = False
 
@@ -131,7 +131,6 @@ class Progress:
     state: Literal["processing", "done", "failed", "unknown", "gone"]
     words: str = ""
     ref: str = ""
-    segment_ref: str = ""
 
 
 class AudienceVendor(Protocol):
@@ -160,6 +159,11 @@ class AudienceVendor(Protocol):
     @abstractmethod
     def look(self, upload: Upload) -> Progress:
         """What became of it; takes the further steps that the service wants. Raises ChannelError."""
+
+    def make_segment(self, audience: str, list_ref: str) -> str:
+        """The number of what advertisements are shown to, found or made; empty if that is the list itself. Raises
+        ChannelError."""
+        return ""
 
 
 class AudienceFiles:
@@ -229,6 +233,8 @@ class YandexAudience(AudienceVendor):
             number = next((str(one["id"]) for one in known if one.get("status") == "uploaded"), "")
             if not number:
                 return Progress("unknown")
+            # Confirming renames it. Its number is to be kept before, or a lost answer makes it unknown for good.
+            return Progress("processing", "сегмент у Яндекса, осталось сохранить", number)
         segment = next((one for one in segments if str(one.get("id")) == number), None)
         if segment is None:
             return Progress("unknown" if upload.kind == "base" else "gone")
@@ -408,19 +414,23 @@ class VkAds(AudienceVendor):
         status, refused = str(told.get("status", "")), told.get("error")
         words = f"VK не принял строк: {len(refused)}" if isinstance(refused, list) and refused else ""
         if status == "ready":
-            segment = upload.segment_ref or (self._segment(upload, number) if upload.kind == "base" else "")
-            return Progress("done", words, number, segment)
+            return Progress("done", words, number)
         if status in ("error", "failed"):
             return Progress("failed", words or "VK не смог обработать список", number)
         return Progress("processing", words or "VK обрабатывает список", number)
 
-    def _segment(self, upload: Upload, number: str) -> str:
-        """What an advertisement is shown to; made once."""
-        if known := self._found("/api/v2/remarketing/segments.json", upload.audience):
-            return known
-        relation = {"object_type": "remarketing_users_list", "params": {"source_id": int(number), "type": "positive"}}
-        body = {"name": upload.audience, "pass_condition": 1, "relations": [relation]}
-        return str(self._ask("POST", "/api/v2/remarketing/segments.json", body).get("id", ""))
+    def make_segment(self, audience: str, list_ref: str) -> str:
+        source = {"source_id": int(list_ref), "type": "positive"}
+        told = self._ask("GET", f"{SEGMENTS}?fields=id,name,relations&limit={MOST_LISTED}&sorting=-id")
+        # Its name alone says nothing: people make segments too, and there may be one of an earlier list.
+        alike = (one for one in _items(told) if one.get("name") == audience and _has_source(one, int(list_ref)))
+        if (known := next(alike, None)) is not None:
+            return str(known["id"])
+        relation = {"object_type": "remarketing_users_list", "params": source}
+        made = self._ask("POST", SEGMENTS, {"name": audience, "pass_condition": 1, "relations": [relation]})
+        if not made.get("id"):
+            raise self._http.unreadable(ValueError("в ответе нет номера сегмента"))
+        return str(made["id"])
 
     def _found(self, path: str, name: str) -> str:
         """The number of the newest with this name; empty if there is none among the newest ones."""
@@ -438,6 +448,13 @@ class VkAds(AudienceVendor):
 
     def _with(self, token: str, method: str, path: str, body: Mapping[str, Any] | None, **more: Any) -> Response:
         return self._http.request(method, path, body, headers={"Authorization": f"Bearer {token}"}, **more)
+
+
+def _has_source(segment: Mapping[str, Any], list_number: int) -> bool:
+    """Is this segment made of that list?"""
+    relations = segment.get("relations")
+    rows = relations if isinstance(relations, list) else []
+    return any((row.get("params") or {}).get("source_id") == list_number for row in rows if isinstance(row, dict))
 
 
 def _items(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:

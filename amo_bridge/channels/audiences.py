@@ -8,7 +8,7 @@ each service wants it, and a lost answer is settled by asking the service.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import structlog
@@ -52,7 +52,8 @@ LOOKS = tuple(timedelta(minutes=minutes) for minutes in (0, 1, 2, 5, 10, 30))
 UNKNOWN_AFTER = 2
 """Looks at which the service does not know an upload: then it never got it."""
 AFTER_REFUSAL = timedelta(hours=1)
-UNSEEN_EVERY = timedelta(hours=1)
+SWEEP_EVERY, UNSEEN_EVERY = timedelta(seconds=20), timedelta(hours=1)
+"""How often the mirror is searched for changes, and amoCRM is asked for what the mirror does not know."""
 NOTES_AT_ONCE, CONTACTS_AT_ONCE = 200, 250
 NO_LIST = AudienceList()
 LONGEST_NAME = 120
@@ -120,6 +121,7 @@ class AudiencePort(Port):
         self._mail = MailMemory(store, clock)
         self._joining: dict[int, Joining] = {}
         self._sized_on: date | None = None
+        self._swept_at: datetime | None = None
         self._unseen_at: datetime | None = None
         self._consent_issue: str | None = None
 
@@ -193,8 +195,10 @@ class AudiencePort(Port):
         if self._section is None:
             return 0
         self._follow_fields()
-        moved = self._follow_deals() + self._look_again(self._log.to_check())
         names = self._names()
+        for name in names:
+            self._follow_service(name)
+        moved = self._follow_changes()
         if not self._rule_engine().config.bridge.dry_run:
             moved += sum(self._advance(name) for name in names)
         moved += self._note()
@@ -244,9 +248,54 @@ class AudiencePort(Port):
             self._log.check_consents(connection, NO_CONSENT_FIELD, is_lost=bool(issue))
         self._consent_issue = issue
 
-    def _follow_deals(self) -> int:
-        """A deal has another main contact, or another tag: its clients are to be judged. Or it is gone."""
+    def _follow_service(self, audience: str) -> None:
+        """The config keeps an audience elsewhere, or in another format: it begins anew there, judged before."""
+        how = listed(self._section, audience)[1]
+        kept, kind = self._log.list_of(audience), self._format(how)
+        if (kept.service, kept.format) == (how.service, kind):
+            return
+        self._tell_of_former(audience, how, kept)
+        upload, now = self._log.open_upload(audience), self._account_clock.now()
+        with self._store.write() as connection:
+            if not kept.service:
+                # Nothing is kept elsewhere yet.
+                self._log.set_list(connection, audience, how.service, format=kind)
+                return
+            if upload is not None:
+                self._log.end_upload(connection, upload.id, "dropped", "у аудитории другой сервис или формат", now)
+            self._log.begin_list(connection, audience, how.service, kind)
+
+    def _tell_of_former(self, audience: str, how: AudienceList, kept: KeptList) -> None:
+        """The list that is left behind shows advertisements to whoever opts out from now on."""
+        former, service = self._vendors.get(kept.service), self._vendors.get(how.service)
+        title = former.title if former else kept.service
+        if not kept.list_ref:
+            return
+        segment = f" и сегмент {kept.segment_ref}" if kept.segment_ref else ""
+        told = (
+            f"аудиторию «{audience}» теперь ведёт {service.title if service else 'человек (файл)'}. {title}: остался"
+            f" список {kept.list_ref}{segment}, удалите в кабинете: мост его не меняет, кто отпишется, в нём останется"
+        )
+        self._tell(told, f"audience:{audience}:left:{kept.list_ref}")
+
+    def _follow_changes(self) -> int:
+        """Whoever is known to have changed is judged at once; what has changed besides is looked for by and by."""
         now, moved = self._account_clock.now(), 0
+        if self._swept_at is None or abs(now - self._swept_at) >= SWEEP_EVERY:
+            self._follow_deals()
+            moved += self._look_again(self._log.to_check())
+            self._swept_at = now
+        else:
+            moved += self._look_again(self._log.unchecked())
+        if self._unseen_at is None or now - self._unseen_at >= UNSEEN_EVERY:
+            moved += self._let_go_of_deleted(now)
+            moved += self._look_again(self._log.contacts_unseen())
+            self._unseen_at = now
+        return moved
+
+    def _follow_deals(self) -> None:
+        """A deal has another main contact, or another tag: its clients are to be judged."""
+        now = self._account_clock.now()
         changed = self._log.holds_of_changed_deals()
         records = Mirror(self._store).get(hold.deal_id for hold, _ in changed)
         for hold, seen_at in changed:
@@ -262,10 +311,6 @@ class AudiencePort(Port):
                     self._log.change_hold(connection, hold.audience, hold.deal_id, is_noted=False)
                 # The change is seen only if its clients are sure to be judged, however amoCRM answers now.
                 self._log.check_again(connection, hold.audience, {hold.contact_id, main_contact_id}, now)
-        if self._unseen_at is None or now - self._unseen_at >= UNSEEN_EVERY:
-            self._unseen_at = now
-            moved += self._let_go_of_deleted(now)
-        return moved
 
     def _let_go_of_deleted(self, now: datetime) -> int:
         unseen = self._log.deals_unseen()
@@ -320,13 +365,15 @@ class AudiencePort(Port):
             return 0
         now = self._account_clock.now()
         kept = self._list(audience, how, vendor)
-        if kept.retry_at is not None and now < kept.retry_at:
-            return 0
+        moved = self._make_segment(vendor, audience, kept, now)
         upload = self._log.open_upload(audience)
+        is_paused = kept.retry_at is not None and now < kept.retry_at
+        if is_paused and not self._may_remove(audience, upload, kept, now):
+            return moved
         try:
             if upload is not None:
-                return self._look(vendor, upload, kept, now)
-            return self._begin(vendor, audience, kept, now)
+                return moved + self._look(vendor, upload, kept, now)
+            return moved + self._begin(vendor, audience, kept, now, only_leavers=is_paused)
         except (ChannelDown, ChannelBusy) as error:
             seconds = error.retry_after if isinstance(error, ChannelBusy) else None
             self._wait_out(audience, vendor, str(error), timedelta(seconds=seconds or delay(kept.failures + 4)))
@@ -334,33 +381,43 @@ class AudiencePort(Port):
             self._refused(audience, vendor, upload, self._cause_of(error, audience, vendor, kept), now)
         except ChannelError as error:
             self._wait_out(audience, vendor, str(error), LOOKS[1])
-        return 0
+        return moved
+
+    def _may_remove(self, audience: str, upload: KeptUpload | None, kept: KeptList, now: datetime) -> bool:
+        """Whoever opts out does not wait out the pause after a refusal of something else; if he himself was refused,
+        he is tried again sooner than others."""
+        if upload is not None:
+            # Begun in the pause.
+            return kept.trouble_at is not None and upload.asked_at > kept.trouble_at
+        if not self._log.is_anybody_urgent(audience):
+            return False
+        last = next(iter(self._log.uploads_of(audience, most=1)), None)
+        if last is None or last.state != "failed":
+            return False
+        if last.kind not in ("remove", "replace") or kept.trouble_at is None:
+            return True
+        return now >= kept.trouble_at + LOOKS[min(kept.failures, len(LOOKS) - 1)]
 
     def _list(self, audience: str, how: AudienceList, vendor: AudienceVendor) -> KeptList:
-        """What the service has; nothing of what another service had before."""
+        """What the service has."""
         kept = self._log.list_of(audience)
-        base = str(how.base_list or "")
-        if kept.service == vendor.name and (kept.list_ref or not base):
+        if kept.list_ref or not how.base_list:
             return kept
         with self._store.write() as connection:
-            if kept.service != vendor.name:
-                upload = self._log.open_upload(audience)
-                if upload is not None:
-                    now = self._account_clock.now()
-                    self._log.end_upload(connection, upload.id, "dropped", "у аудитории другой сервис", now)
-                self._log.forget_list(connection, audience, vendor.name)
-            if base:
-                self._log.set_list(connection, audience, vendor.name, list_ref=base)
+            self._log.set_list(connection, audience, vendor.name, list_ref=str(how.base_list))
         return self._log.list_of(audience)
 
-    def _begin(self, vendor: AudienceVendor, audience: str, kept: KeptList, now: datetime) -> int:
-        step = vendor.next_upload(self._waiting(vendor, audience, kept, now))
+    def _begin(
+        self, vendor: AudienceVendor, audience: str, kept: KeptList, now: datetime, *, only_leavers: bool
+    ) -> int:
+        waiting = self._waiting(vendor, audience, kept, now)
+        step = vendor.next_upload(replace(waiting, queued=0) if only_leavers else waiting)
         if isinstance(step, Wait):
             if step.words and step.words != kept.words:
                 with self._store.write() as connection:
                     self._log.set_list(connection, audience, vendor.name, words=step.words)
             return 0
-        joiners = [] if step == "remove" else self._log.in_states(audience, "queued")
+        joiners = [] if step == "remove" or only_leavers else self._log.in_states(audience, "queued")
         leavers = [] if step in ("base", "add") else self._log.in_states(audience, "leaving")
         clients = [Digests.from_json(one.digests) for one in joiners]
         if step == "remove":
@@ -423,14 +480,13 @@ class AudiencePort(Port):
 
     def _upload(self, kind: UploadKind, audience: str, number: int, kept: KeptList) -> Upload:
         name = f"{audience} · мост {self._store.account_id}-{number}"
-        return Upload(kind, name, audience, kept.list_ref, kept.segment_ref)
+        return Upload(kind, name, audience, kept.list_ref)
 
     def _look(self, vendor: AudienceVendor, upload: KeptUpload, kept: KeptList, now: datetime) -> int:
-        if upload.look_at is not None and now < upload.look_at:
+        if upload.look_at is not None and now < self._look_at(upload, upload.look_at):
             return 0
         asked = self._upload(upload.kind, upload.audience, upload.id, kept)
-        asked = Upload(asked.kind, asked.name, asked.audience, asked.list_ref, asked.segment_ref, upload.ref,
-                       is_lost=upload.state == "doubt")  # fmt: skip
+        asked = replace(asked, ref=upload.ref, is_lost=upload.state == "doubt")
         try:
             progress = vendor.look(asked)
         except ChannelUncertain as error:
@@ -453,6 +509,13 @@ class AudiencePort(Port):
                     self._log.forget_list(connection, upload.audience, vendor.name)
         return 1
 
+    def _look_at(self, upload: KeptUpload, planned: datetime) -> datetime:
+        """When to ask: every minute while somebody may wait for the end of this upload in order to leave."""
+        soon = planned - LOOKS[min(upload.looks, len(LOOKS) - 1)] + LOOKS[1]
+        if soon < planned and (self._log.is_anybody_urgent(upload.audience) or self._log.to_check(upload.id)):
+            return soon
+        return planned
+
     def _look_later(self, upload: KeptUpload, progress: Progress, now: datetime, state: str) -> int:
         looks = upload.looks + 1
         look_at = now + LOOKS[min(looks, len(LOOKS) - 1)]
@@ -466,15 +529,37 @@ class AudiencePort(Port):
     def _arrived(
         self, vendor: AudienceVendor, upload: KeptUpload, progress: Progress, kept: KeptList, now: datetime
     ) -> None:
-        refs = {
-            "list_ref": kept.list_ref or (progress.ref or upload.ref)[:80],
-            "segment_ref": (kept.segment_ref or progress.segment_ref)[:80],
-        }
+        list_ref = (progress.ref or upload.ref)[:80]
         with self._store.write() as connection:
             self._log.arrived(connection, upload.id, now)
             self._log.end_upload(connection, upload.id, "done", progress.words, now)
-            more = {"words": progress.words, "trouble": "", "failures": 0, "retry_at": None}
-            self._log.set_list(connection, upload.audience, vendor.name, **refs, **more)
+            more: dict[str, object] = {"words": progress.words, "trouble": "", "failures": 0, "retry_at": None}
+            if not kept.list_ref:
+                # A list of our own gets a segment; see ``_make_segment``.
+                more |= {"list_ref": list_ref, "segment_at": now.timestamp()}
+            self._log.set_list(connection, upload.audience, vendor.name, **more)
+
+    def _make_segment(self, vendor: AudienceVendor, audience: str, kept: KeptList, now: datetime) -> int:
+        """What advertisements are shown to, of a list that is ready. The list goes on whatever becomes of it."""
+        if kept.segment_at is None or now < kept.segment_at:
+            return 0
+        try:
+            made = vendor.make_segment(audience, kept.list_ref)
+        except ChannelRefused as error:
+            words = f"список {kept.list_ref} готов, а сегмент для объявлений не создан: {error}"
+            told = f"аудитория «{audience}», {vendor.title}: {words}. Создайте сегмент из этого списка в кабинете"
+            self._tell(told, f"audience:{audience}:segment")
+            return self._segment_later(audience, vendor, now + AFTER_REFUSAL, words)
+        except ChannelError as error:
+            return self._segment_later(audience, vendor, now + LOOKS[1], f"сегмент для объявлений: {error}")
+        with self._store.write() as connection:
+            self._log.set_list(connection, audience, vendor.name, segment_ref=made[:80], segment_at=None, words="")
+        return 1
+
+    def _segment_later(self, audience: str, vendor: AudienceVendor, moment: datetime, words: str) -> int:
+        with self._store.write() as connection:
+            self._log.set_list(connection, audience, vendor.name, segment_at=moment.timestamp(), words=words)
+        return 0
 
     def _refused(
         self, audience: str, vendor: AudienceVendor, upload: KeptUpload | None, words: str, now: datetime
@@ -559,10 +644,13 @@ def make_file(store: AccountStore, section: AudiencesSection, audience: str, now
         if (before := kept.open_upload(audience)) is not None:
             kept.end_upload(connection, before.id, "dropped", "сделан новый файл", now)
     joiners, leavers, stay = (kept.in_states(audience, state) for state in ("queued", "leaving", "in"))
+    # The format has changed, and they are yet to be judged.
+    if kept.list_of(audience).format not in ("", how.format):
+        joiners, stay = [], []
+    joiners = [member for member in joiners if member.digests]
     with store.write() as connection:
         number = kept.begin_upload(connection, audience, "file", "file", joiners, leavers, now)
         kept.freeze(connection, number)
-        kept.set_list(connection, audience, "file")
     clients = [Digests.from_json(one.sent_digests) for one in stay]
     return file_of(how.format, [*clients, *(Digests.from_json(one.digests) for one in joiners)])
 

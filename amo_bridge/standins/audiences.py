@@ -190,6 +190,7 @@ class VkAdsStandIn(StandIn):
         super().__init__(timeline, faults)
         self.client_id, self.client_secret = "vkads-test", "vkads-test-secret"
         self.processing_seconds = 120.0
+        self.refuses_segments = False
         self.tokens: dict[str, float] = {}
         self.lists: dict[int, UsersList] = {}
         self.segments: dict[int, dict[str, Any]] = {}
@@ -256,6 +257,8 @@ class VkAdsStandIn(StandIn):
         def make_segment() -> ResponseReturnValue:
             told = json.loads(request.data)
             source = told["relations"][0]["params"]["source_id"]
+            if self.refuses_segments:
+                return _vk_error(400, "validation_failed", "pass_condition")
             if source not in self.lists or self.lists[source].status != "ready":
                 return _vk_error(400, "validation_failed", "source_id")
             number = next(self._ids)

@@ -416,6 +416,7 @@ letters = Table(
 )
 """Letters to clients that are out. ``thread``: those of one deal and thread answer each other. ``token``: what the
 link for unsubscribing holds; None for letters without one."""
+Index("letters_contact", letters.c.account, letters.c.contact_id)
 Index("letters_thread", letters.c.account, letters.c.deal_id, letters.c.thread, letters.c.id)
 
 suppressed = Table(
@@ -607,7 +608,8 @@ audience_holds = Table(
 """Which deals hold their clients in an advertising audience, and by which rule. ``ended_at``: since when a deal does so
 no more, ``why`` in words. ``seen_at``: the change of the deal up to which its client was looked at. ``is_noted``: the
 card says that its client is in."""
-Index("audience_holds_of", audience_holds.c.account, audience_holds.c.audience, audience_holds.c.contact_id)
+Index("audience_holds_of", audience_holds.c.account, audience_holds.c.contact_id, audience_holds.c.audience)
+Index("audience_holds_deal", audience_holds.c.account, audience_holds.c.deal_id)
 
 audience_members = Table(
     "audience_members",
@@ -632,6 +634,14 @@ audience_members = Table(
 vendor has. ``is_urgent``: he wants to leave himself. ``checked_at``: when consent and opting out were looked at, of the
 change ``seen_at`` of the contact. ``upload_id``: the upload that he is in just now."""
 Index("audience_members_state", audience_members.c.account, audience_members.c.audience, audience_members.c.state)
+Index("audience_members_contact", audience_members.c.account, audience_members.c.contact_id)
+UNCHECKED = text("checked_at = 0")
+Index(
+    "audience_members_unchecked",
+    audience_members.c.account,
+    sqlite_where=UNCHECKED,
+    postgresql_where=UNCHECKED,
+)
 _in_upload = audience_members.c.upload_id.is_not(None)
 Index(
     "audience_members_upload",
@@ -687,10 +697,12 @@ audience_lists = Table(
     Column("trouble_at", Float),
     Column("retry_at", Float),
     Column("failures", Integer, nullable=False, default=0),
+    Column("format", String(8), nullable=False, default=""),
+    Column("segment_at", Float),
 )
 """What an advertising service has of an audience. ``list_ref``: its list there, ``segment_ref``: what advertisements
-are shown to. ``words``: what the service says of it. ``trouble``: what went wrong last; until ``retry_at`` the service
-is not asked."""
+are shown to, ``segment_at``: when it is to be made, if it is. ``words``: what the service says of it. ``trouble``: what
+went wrong last; until ``retry_at`` the service is not asked. ``format``: of the hashes."""
 
 audience_sizes = Table(
     "audience_sizes",

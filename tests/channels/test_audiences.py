@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 from support.audience_office import CONSENT, FIRST_CONTACT, FIRST_DEAL, AudienceOffice
 from support.fakes import ACCOUNT, NOON
 
@@ -336,9 +338,10 @@ def test_an_opt_out_outlasts_a_read_that_failed(
     office.join("Яндекс", FIRST_DEAL + 1)
     office.later(minutes=1)
     office.deal(FIRST_DEAL + 1, contact, tags=("Отписан",))
-    with monkeypatch.context() as patch, pytest.raises(CrmTemporary):
+    with monkeypatch.context() as patch:
         office.crm_fails(patch)
-        office.later(minutes=1)
+        with pytest.raises(CrmTemporary):
+            office.later(minutes=1)
     office.restart()
     office.later(minutes=1)
     assert office.state("Яндекс", contact) == ("refused", "тег «Отписан»")
@@ -428,6 +431,124 @@ def test_one_dead_service_holds_the_other_up_in_nothing(office: AudienceOffice, 
     assert (office.states("VK"), office.states("Яндекс")) == ({"queued": 60}, {"in": 100})
 
 
+def test_a_list_is_kept_though_its_segment_is_refused(office: AudienceOffice, stand_ins: StandIns) -> None:
+    office.vk.refuses_segments = True
+    office.fill("VK", 60)
+    office.later(minutes=10)
+    assert office.states("VK") == {"in": 60}
+    assert (office.log.list_of("VK").list_ref, office.log.list_of("VK").segment_ref) == ("7001", "")
+    assert ["сегмент для объявлений не создан" in told for told in office.alerts()] == [True]
+    office.fill("VK", 30, first=60)
+    office.later(minutes=70)
+    assert office.states("VK") == {"in": 90}
+    assert [one.base for one in office.vk.lists.values()].count(0) == 1, "one base list"
+    office.vk.refuses_segments = False
+    office.later(minutes=64)
+    assert len(office.vk.segments) == 1
+    assert office.log.list_of("VK").segment_ref == str(*office.vk.segments)
+
+
+def test_a_segment_of_the_same_name_but_of_another_list_is_left_alone(office: AudienceOffice) -> None:
+    other = {"object_type": "remarketing_users_list", "params": {"source_id": 5, "type": "positive"}}
+    office.vk.segments[5000] = {"id": 5000, "name": "VK", "relations": [other]}
+    office.fill("VK", 60)
+    office.later(minutes=10)
+    (made,) = (number for number in office.vk.segments if number != 5000)
+    assert office.log.list_of("VK").segment_ref == str(made)
+
+
+def test_a_found_segment_is_known_though_the_answer_to_confirming_is_lost(
+    office: AudienceOffice, stand_ins: StandIns
+) -> None:
+    stand_ins.faults.add("lost_answer", vendor="yandex_audience", path="*upload_csv_file")
+    stand_ins.faults.add("lost_answer", vendor="yandex_audience", path="*confirm")
+    office.fill("Яндекс", 100)
+    office.later(minutes=60)
+    assert (len(office.yandex.segments), office.states("Яндекс")) == (1, {"in": 100})
+
+
+def test_whoever_opts_out_does_not_wait_for_slow_looks_at_others(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    office.yandex.processing_seconds = 40 * 60
+    office.fill("Яндекс", 1, first=100)
+    office.later(hours=1)
+    assert office.log.open_upload("Яндекс") is not None
+    office.client(3, consent="нет")
+    office.client(100, consent="нет")
+    office.later(minutes=5)
+    (segment,) = office.yandex.segments.values()
+    segment.status = "processed"
+    for _ in range(2):
+        office.later(minutes=1)
+    assert not {f"{one}," for one in phones(3, 100, algorithm="sha256")} & segment.lines
+
+
+def test_whoever_opts_out_does_not_wait_out_a_refusal_of_others(office: AudienceOffice, stand_ins: StandIns) -> None:
+    office.fill("VK", 60)
+    office.later(minutes=10)
+    office.vk.least_change = 1000
+    office.fill("VK", 30, first=60)
+    office.later(minutes=2)
+    assert office.log.list_of("VK").trouble
+    office.vk.least_change = 25
+    office.client(3, consent="нет")
+    office.later(minutes=5)
+    base = min(office.vk.lists.values(), key=lambda one: one.id)
+    assert base.phones == phones(*range(3), *range(4, 60))
+    assert office.states("VK") == {"in": 59, "refused": 1, "queued": 30}
+
+
+def test_a_removal_that_is_refused_is_not_repeated_each_round(office: AudienceOffice) -> None:
+    office.fill("VK", 60)
+    office.later(minutes=10)
+    office.vk.least_change = 1000
+    office.client(3, consent="нет")
+    office.later(minutes=40)
+    removals = [one for one in office.log.uploads_of("VK", most=50) if one.kind == "remove"]
+    assert 3 <= len(removals) <= 6
+
+
+def test_a_deleted_contact_leaves(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    office.forget_contact(3)
+    office.later(hours=3)
+    assert office.states("Яндекс") == {"in": 99, "refused": 1}
+    assert "контакта в аккаунте нет" in office.state("Яндекс", 3)[1]
+
+
+def test_what_each_round_asks_for_is_found_by_indexes(store: Store, office: AudienceOffice) -> None:
+    office.client(1)
+    office.join("Яндекс", FIRST_DEAL + 1)
+    queries: list[tuple[str, Any]] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *told: queries.append((told[2], told[3])))
+    office.log.holds_of([1])
+    office.log.holds_of_deal(1)
+    office.log.members([1])
+    office.log.unchecked()
+    office.log.to_check()
+    asked = [told for told in queries if "audience" in told[0]]
+    wanted = (
+        ["audience_holds_of"], ["audience_holds_deal"], ["audience_members_contact"], ["audience_members_unchecked"],
+        ["contacts"], ["letters_contact"], ["audience_members_unchecked"],
+    )  # fmt: skip
+    is_sqlite = store.engine.dialect.name == "sqlite"
+    plans = []
+    with store.read() as connection:
+        if not is_sqlite:
+            # The tables are empty: PostgreSQL would read them whole.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        for query, values in asked:
+            explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+            plan = connection.exec_driver_sql(f"{explain} {query}", values).all()
+            plans.append(" ".join(str(row) for row in plan))
+    assert len(plans) == len(wanted)
+    missed = [plan for plan, names in zip(plans, wanted, strict=True) if not all(name in plan for name in names)]
+    assert missed == []
+    assert [plan for plan in plans if "SCAN audience" in plan or "SCAN letters" in plan] == []
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
@@ -458,6 +579,44 @@ def test_an_audience_that_moves_to_a_service_begins_there_anew(office: AudienceO
     office.later(minutes=24)
     assert [len(one.lines) for one in office.yandex.segments.values()] == [100]
     assert office.states("Реклама") == {"in": 100}
+
+
+def test_an_audience_that_moves_away_names_what_it_leaves_behind(office: AudienceOffice) -> None:
+    office.fill("VK", 60)
+    office.later(minutes=10)
+    office.fill("VK", 30, first=60)
+    assert office.log.open_upload("VK") is not None
+    segment = office.log.list_of("VK").segment_ref
+    office.move("VK", AudienceList())
+    office.later(minutes=1)
+    assert office.log.open_upload("VK") is None
+    assert office.states("VK") == {"queued": 90}
+    (told,) = office.alerts()
+    assert f"список 7001 и сегмент {segment}, удалите в кабинете" in told
+
+
+@pytest.mark.parametrize("crm_fails", [False, True])
+def test_hashes_of_another_format_go_nowhere(
+    office: AudienceOffice, monkeypatch: pytest.MonkeyPatch, crm_fails: bool
+) -> None:
+    office.join("Реклама", *office.clients(3))
+    office.move("Реклама", AudienceList(format="vk"))
+    if crm_fails:
+        office.crm_fails(monkeypatch)
+        with pytest.raises(CrmTemporary):
+            office.round()
+    else:
+        office.later(minutes=1)
+    file = make_file(office.store, office.section, "Реклама", office.hands.now()).decode().split()
+    assert set(file) == (set() if crm_fails else phones(0, 1, 2))
+
+
+def test_queued_clients_are_judged_before_they_go_to_another_service(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 60)
+    office.move("Яндекс", AudienceList(service="vk"))
+    office.later(minutes=10)
+    (base,) = office.vk.lists.values()
+    assert (base.phones, office.states("Яндекс")) == (phones(*range(60)), {"in": 60})
 
 
 def test_sizes_are_kept_by_day(office: AudienceOffice) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from amo_bridge.channels.audience_log import AudienceLog, Next, Verdict
 from amo_bridge.channels.audience_services import AudienceVendor, Digests, VkAds, YandexAudience
@@ -181,6 +181,18 @@ class AudienceOffice:
         effects = [Effect(kind, deal, {"audience": audience}, f"{kind} {audience}") for deal in deals]
         queue(self.store.store, *effects, event_key=f"event {self._events}")
         self.round()
+
+    def move(self, audience: str, how: AudienceList) -> None:
+        """The config keeps it so from now on."""
+        self.section = self.section.model_copy(update={"lists": {**self.section.lists, audience: how}})
+
+    def forget_contact(self, number: int) -> None:
+        """It was deleted in amoCRM, and the mirror knows it no more."""
+        contact_id = FIRST_CONTACT + number
+        del self._clients[contact_id]
+        self.crm.rows = {**self.crm.rows, "/api/v4/contacts": list(self._clients.values())}
+        with self.store.write() as connection:
+            connection.execute(delete(contacts).where(contacts.c.contact_id == contact_id))
 
     def crm_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """amoCRM answers nobody who asks for contacts or deals, until the patch is undone."""

@@ -57,7 +57,8 @@ def _holds() -> None:
         _time("seen_at"),
         _flag("is_noted"),
     )
-    op.create_index("audience_holds_of", "audience_holds", ["account", "audience", "contact_id"])
+    op.create_index("audience_holds_of", "audience_holds", ["account", "contact_id", "audience"])
+    op.create_index("audience_holds_deal", "audience_holds", ["account", "deal_id"])
 
 
 def _members() -> None:
@@ -79,6 +80,17 @@ def _members() -> None:
         sa.UniqueConstraint("account", "audience", "contact_id"),
     )
     op.create_index("audience_members_state", "audience_members", ["account", "audience", "state"])
+    op.create_index("audience_members_contact", "audience_members", ["account", "contact_id"])
+    # By which whoever unsubscribed is found among them.
+    op.create_index("letters_contact", "letters", ["account", "contact_id"])
+    unchecked = sa.text("checked_at = 0")
+    op.create_index(
+        "audience_members_unchecked",
+        "audience_members",
+        ["account"],
+        sqlite_where=unchecked,
+        postgresql_where=unchecked,
+    )
     is_in = sa.column("upload_id").is_not(None)
     op.create_index(
         "audience_members_upload",
@@ -132,6 +144,8 @@ def _lists() -> None:
         _time("trouble_at", is_needed=False),
         _time("retry_at", is_needed=False),
         sa.Column("failures", sa.Integer, nullable=False),
+        _text("format", 8),
+        _time("segment_at", is_needed=False),
     )
     op.create_table(
         "audience_sizes",
