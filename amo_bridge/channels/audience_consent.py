@@ -8,6 +8,7 @@ from datetime import datetime
 from amo_bridge.channels.audience_log import Verdict
 from amo_bridge.channels.audience_services import Digests
 from amo_bridge.channels.mail_log import Suppression
+from amo_bridge.channels.recipients import is_yes
 from amo_bridge.config.advertising import AudiencesSection, FileFormat
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import FieldReader
@@ -67,14 +68,15 @@ class Consent:
         wanted = self._section.opt_out_tag
         if wanted and any(same_name(tag, wanted) for tag in tags):
             return f"тег «{wanted}»"
-        if self._opt_out and _says_yes(values.get(self._opt_out)):
+        if self._opt_out and _is_marked(values.get(self._opt_out)):
             return f"отмечено поле «{self._opt_out}»"
         if any(one.reason == "unsubscribed" for one in suppressions):
             return "клиент отписался по ссылке в письме"
         if not self._consent:
             return ""
-        return "" if _says_yes(values.get(self._consent)) else f"нет согласия: поле «{self._consent}»"
+        return "" if is_yes(values.get(self._consent)) else f"нет согласия: поле «{self._consent}»"
 
 
-def _says_yes(value: object) -> bool:
+def _is_marked(value: object) -> bool:
+    """Whoever has written anything but «нет» there wants out."""
     return value not in (None, False, ()) and normalise(str(value)) != "нет"

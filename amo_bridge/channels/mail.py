@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.mail_log import MailMemory, SentLetter, Suppression
 from amo_bridge.channels.port import Job, LostAnswer, NotSent, Outcome, Port, Sent, refusal
-from amo_bridge.channels.recipients import Recipient, recipients
+from amo_bridge.channels.recipients import Recipient, is_yes, recipients
 from amo_bridge.channels.smtp import AddressRefused, Letter, MailServer, message_id
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH, MailSection
@@ -289,13 +289,13 @@ class MailPort(Port):
         return {normalise(name): name for name in names}
 
     def _has_consent(self, contact: ContactRecord) -> bool:
-        """A ticked box, or any text but «нет»; without a field for it nobody is asked. Raises UnknownName."""
+        """As ``is_yes`` says; without a field for it nobody is asked. Raises UnknownName."""
         if self._section.consent is None:
             return True
         rule_engine = self._rule_engine()
         name = rule_engine.account.field(self._section.consent, "contacts").name
         value = FieldReader(rule_engine.account, "contacts").values(contact).get(name)
-        return value not in (None, False, ()) and normalise(str(value)) != "нет"
+        return is_yes(value)
 
     def _note(self, subject: str, deal: Deal, record: DealRecord) -> tuple[Effect, ...]:
         if not self._section.note:

@@ -1,9 +1,12 @@
-"""Whom an effect for a client reaches: the deal as it is now and its main contact, read for many effects at once."""
+"""Whom an effect for a client reaches: the deal as it is now and its main contact, read for many effects at once; and
+whether he agrees to advertising."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 from amo_bridge.channels.port import NotSent
@@ -13,6 +16,12 @@ from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import DEAL_GONE
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.deal import Deal
+from amo_bridge.text.names import normalise
+
+_YES = re.compile(
+    r"(?:да|есть|согла(?:сен|сна|сие)|дано?|дала?|получено?|подписано?|yes|true|agreed|1|[+✓✔v])(?:\W.*)?"
+)
+_NO = re.compile(r".*\b(?:не|нет|без|отозван\w*|отказ\w*)\b.*")
 
 
 class ForDeal(Protocol):
@@ -52,3 +61,17 @@ def recipients(rows: Sequence[ForDeal], client: CrmClient, rule_engine: RuleEngi
             continue
         found[row.id] = Recipient(deal, record, contacts.get(record.main_contact_id or 0))
     return found
+
+
+def is_yes(value: object) -> bool:
+    """Does a field say yes: a ticked box, a date (of the consent), a text that begins with «да», «согласен», «есть»?
+
+    The law wants a consent that can be shown (Federal Law «On Advertising», article 18), so any other text is none:
+    «не согласен», «отказ», «-».
+    """
+    if isinstance(value, bool | date):
+        return value is not False
+    if isinstance(value, tuple | list):
+        return bool(value) and all(map(is_yes, value))
+    told = normalise(str(value)) if value is not None else ""
+    return _YES.fullmatch(told) is not None and _NO.fullmatch(told) is None

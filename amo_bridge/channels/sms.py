@@ -17,7 +17,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent, refusal
-from amo_bridge.channels.recipients import Recipient, recipients
+from amo_bridge.channels.recipients import Recipient, is_yes, recipients
 from amo_bridge.channels.sms_services import SmsReport, SmsService, SmsSize, SmsTaken, sms_size
 from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.clock import Clock
@@ -34,7 +34,7 @@ from amo_bridge.errors import ChannelBusy, ChannelRefused, ChannelUncertain, Unk
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import sms
 from amo_bridge.text.addresses import is_landline, numbers_in
-from amo_bridge.text.names import normalise, same_name
+from amo_bridge.text.names import same_name
 
 log = structlog.get_logger()
 JOURNAL = "SMS"
@@ -187,8 +187,7 @@ class SmsPort(Port):
         account = self._rule_engine().account
         name = account.field(self._section.consent, "contacts").name
         value = FieldReader(account, "contacts").values(contact).get(name)
-        has_consent = value not in (None, False, ()) and normalise(str(value)) != "нет"
-        return "" if has_consent else "нет согласия клиента на рассылку"
+        return "" if is_yes(value) else "нет согласия клиента на рассылку"
 
     def _quiet_until(self) -> datetime | None:
         quiet = self._section.quiet

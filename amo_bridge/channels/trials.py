@@ -43,13 +43,15 @@ class Trial:
         return f"trial-{self.account_id}-{int(self.at.timestamp() * 1000)}"
 
 
-def kind_of(vendor: Vendor[Any]) -> TrialKind:
-    """What a vendor sends."""
+def kind_of(vendor: Vendor[Any]) -> TrialKind | None:
+    """What a vendor sends to a person; None: nothing (storages, audiences)."""
     if "dial" in vendor.ports:
         return "dial"
     if "sms" in vendor.ports:
         return "sms"
-    return "mail" if "mail" in vendor.ports else "telegram"
+    if "mail" in vendor.ports:
+        return "mail"
+    return "telegram" if "notices" in vendor.ports else None
 
 
 def callers(config: Config) -> list[str]:
@@ -64,7 +66,10 @@ def send_trial(vendor: Vendor[Any], config: Config, environment: Mapping[str, st
         raise ChannelRefused("прогон без действий ([bridge] dry_run = true): ничего не уходит")
     if problem := vendor.secret_problem(environment):
         raise ChannelRefused(problem)
-    return _WAYS[kind_of(vendor)](vendor.client_of(config, environment), vendor.section, config, trial)
+    kind = kind_of(vendor)
+    if kind is None:
+        raise ChannelRefused(f"[{vendor.section}] людям ничего не отправляет: для него есть «Проверить связь»")
+    return _WAYS[kind](vendor.client_of(config, environment), vendor.section, config, trial)
 
 
 def _mail(server: Any, _section: str, config: Config, trial: Trial) -> str:

@@ -28,6 +28,9 @@ _TAKEN = ("/hooks", "/api", "/accounts", "/roistat", "/static", "/health", "/met
 _DOMAIN = re.compile(r"[^\s@/]+\.[^\s@/.]+")
 
 
+INTAKE_PREFIX = "/in"
+
+
 def _intake_prefix(text: str) -> str:
     text = text.strip().rstrip("/")
     if not _INTAKE_PREFIX.fullmatch(text):
@@ -188,7 +191,7 @@ class IntakeSection(Strict):
     """``prefix``: how the public addresses begin. ``own_domains``: the agency's mail domains, beside that of
     ``[mail] from``. A vendor without a section is off."""
 
-    prefix: Annotated[str, AfterValidator(_intake_prefix)] = "/in"
+    prefix: Annotated[str, AfterValidator(_intake_prefix)] = INTAKE_PREFIX
     own_domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
     tilda: FormSection | None = None
     elementor: FormSection | None = None

@@ -19,6 +19,7 @@ import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.diagnostics import text_of
+from amo_bridge.config.intake import INTAKE_PREFIX
 from amo_bridge.config.loader import load_text
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError, ConfigError
@@ -148,7 +149,12 @@ def _settled(new: Config, old: Config) -> tuple[Config, tuple[str, ...]]:
     differing = ["[account]"] if new.account != old.account else []
     kept = {key: getattr(old.bridge, key) for key in SETTLED_KEYS}
     differing += [f"[bridge] {key}" for key, value in kept.items() if getattr(new.bridge, key) != value]
-    return replace(new, account=old.account, bridge=new.bridge.model_copy(update=kept)), tuple(differing)
+    intake, prefix = new.intake, old.intake.prefix if old.intake else INTAKE_PREFIX
+    if intake and intake.prefix != prefix:
+        differing.append("[intake] prefix")
+        intake = intake.model_copy(update={"prefix": prefix})
+    bridge = new.bridge.model_copy(update=kept)
+    return replace(new, account=old.account, bridge=bridge, intake=intake), tuple(differing)
 
 
 def digest_of(path: Path) -> str:

@@ -18,6 +18,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
+from amo_bridge.config.intake import INTAKE_PREFIX
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.intake.reception import BUG, KEPT, VENDORS, receive, settings_of
 from amo_bridge.intake.repository import IntakeAddress, ReceivedRequest
@@ -158,7 +159,8 @@ RETRY_AFTER = {"Retry-After": "60"}
 
 
 def intake_blueprint(bridges: Callable[[], Iterable[AccountRuntime]]) -> Blueprint:
-    """The beginnings of the addresses are read once: a changed ``[intake] prefix`` counts after a restart."""
+    """The beginnings of the addresses are read once: a changed ``[intake] prefix`` counts after a restart. The usual
+    one is always there: ``[intake]`` may come with a config that is mended at work."""
     routes = Blueprint("intake", __name__)
 
     def found(prefix: str, vendor: str, secret: str) -> tuple[AccountRuntime, IntakeAddress] | None:
@@ -189,7 +191,8 @@ def intake_blueprint(bridges: Callable[[], Iterable[AccountRuntime]]) -> Bluepri
             return nobodys(vendor, "unavailable", refusal)
 
     methods = ["GET", "POST", "PUT", "OPTIONS"]
-    for prefix in sorted({section.prefix for bridge in bridges() if (section := bridge.config.intake)}):
+    prefixes = {section.prefix for bridge in bridges() if (section := bridge.config.intake)}
+    for prefix in sorted({INTAKE_PREFIX} | prefixes):
         routes.add_url_rule(
             f"{prefix}/<vendor>/<secret>",
             endpoint=f"take{prefix.replace('/', '_')}",

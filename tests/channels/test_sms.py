@@ -158,6 +158,13 @@ def test_it_goes_out_and_leaves_a_note_with_what_it_cost(office: Office) -> None
         ({}, "нет согласия клиента на рассылку"),
         ({"consent": "нет"}, "нет согласия клиента на рассылку"),
         ({"consent": "да"}, None),
+        ({"consent": "Да, 12.03.2026"}, None),
+        ({"consent": "согласна"}, None),
+        ({"consent": "не согласен"}, "нет согласия клиента на рассылку"),
+        ({"consent": "согласен не был"}, "нет согласия клиента на рассылку"),
+        ({"consent": "отказ"}, "нет согласия клиента на рассылку"),
+        ({"consent": "-"}, "нет согласия клиента на рассылку"),
+        ({"consent": "0"}, "нет согласия клиента на рассылку"),
     ],
 )
 def test_advertising_wants_consent(office: Office, told: dict[str, str], why: str | None) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 from support.local_crm import LocalCrm
-from support.running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
+from support.running_bridge import ENVIRONMENT, EXAMPLE, UNHURRIED, RunningBridge, wait_until
+from support.vendor_requests import FORM, form
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
@@ -112,6 +114,28 @@ def test_what_is_settled_at_the_start_waits_for_the_next_one(reloading: RunningB
     assert state.problems == ()
     assert "[bridge] public_url" in state.needs_restart
     assert reloading.bridge.config.bridge.public_url == before.bridge.public_url
+
+
+def test_enquiries_come_in_once_the_file_that_was_broken_at_the_start_is_mended(
+    path: Path, start_bridge: Callable[..., RunningBridge]
+) -> None:
+    """A bridge that starts with a broken file knows of no ``[intake]``."""
+    told = {**ENVIRONMENT, "AMO_BRIDGE_INTAKE_TILDA_KEY": "tilda-key"}
+    begun = replace(unhurried(load(path, {})), intake=None)
+    bridge = start_bridge(begun, environment=told).wait_ready()
+    path.write_text(path.read_text("utf-8") + "\n# исправлено\n", "utf-8")
+    assert "[intake] prefix" not in bridge.bridge.watch.look().needs_restart
+    (tilda,) = [one for one in bridge.bridge.intake_addresses.all() if one.vendor.name == "tilda"]
+    headers = {"Content-Type": FORM, "X-Key": "tilda-key"}
+    body = form(tranid="1:1", Name="Анна", Phone="+79161234567")
+    answer = requests.post(f"{bridge.url}{tilda.path}", data=body, headers=headers, timeout=30)
+    assert answer.status_code == 200, answer.text
+
+
+def test_another_beginning_of_the_addresses_waits_for_the_next_start(reloading: RunningBridge, path: Path) -> None:
+    rewrite(path, 'prefix = "/in"', 'prefix = "/requests"')
+    assert "[intake] prefix" in reloading.bridge.watch.look().needs_restart
+    assert all(one.path.startswith("/in/") for one in reloading.bridge.intake_addresses.all())
 
 
 def test_a_file_that_is_gone_is_no_reason_to_stop(

@@ -46,7 +46,7 @@ def show() -> str:
         wanted=unconnected(here.config),
         outages=here.bridge.health()["channels"],
         vendors=[vendor.section for vendor in connected_vendors(here.config)],
-        trials=[(vendor.section, kind_of(vendor)) for vendor in connected_vendors(here.config)],
+        trials=[(one.section, kind) for one in connected_vendors(here.config) if (kind := kind_of(one))],
         places=PLACES,
         callers=callers(here.config),
     )

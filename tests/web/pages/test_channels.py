@@ -14,7 +14,7 @@ from support.mail_server import post_office, section
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.channels.vendor_states import VendorStates, advice_for
-from amo_bridge.config.channels import OnlinePbxSection, PersonSection, SmsRuSection, TelegramSection
+from amo_bridge.config.channels import OnlinePbxSection, PersonSection, SmsRuSection, StorageSection, TelegramSection
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.tables import dial_calls
 from amo_bridge.web.auth.users import Role
@@ -168,6 +168,14 @@ def test_a_trial_message_of_the_bot(exchange: Pages, admin: Visit) -> None:
     admin.post("/channels/telegram/trial", {"to": "77"})
     assert "Telegram принял сообщение" in words_of(admin.get("/channels"))
     assert len(send.calls) == 1
+
+
+def test_what_sends_nothing_to_people_has_no_trial(connected: Pages, admin: Visit) -> None:
+    config = connected.bridge.config
+    connected.bridge.config = replace(config, channels=replace(config.channels, storage=StorageSection()))
+    assert "/channels/storage/trial" not in admin.get("/channels").text
+    admin.post("/channels/storage/trial", {"to": "12345"})
+    assert "людям ничего не отправляет" in words_of(admin.get("/channels"))
 
 
 def test_a_trial_letter(pages: Pages, admin: Visit) -> None:
