@@ -39,8 +39,10 @@ class YandexDisk:
         self._http = HttpClient("Яндекс.Диск", section.api, token, headers=headers, timeout=TIMEOUT)
 
     def check(self) -> str:
-        disk = self._ask("GET", "/", {"fields": "total_space,used_space"}) or {}
-        free = (int(disk.get("total_space") or 0) - int(disk.get("used_space") or 0)) / 2**30
+        disk = self._ask("GET", "/", {"fields": "total_space,used_space"})
+        if disk is None or "total_space" not in disk:
+            raise ChannelDown("Яндекс.Диск: по этому адресу отвечает не он; поправьте api в [yandex_disk]")
+        free = (int(disk["total_space"]) - int(disk.get("used_space") or 0)) / 2**30
         return f"Яндекс.Диск пускает, свободно {free:.1f} ГБ, документы — в папке {self._root}"
 
     def folder(self, deal_id: int, title: str, known: str) -> DealFolder:

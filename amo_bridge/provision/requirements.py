@@ -44,6 +44,8 @@ BY_KEY: Mapping[str, FieldType] = {
     "linked": "url",
     "paid_field": "numeric",
     "minutes_field": "numeric",
+    "consent": "checkbox",
+    "opt_out_field": "checkbox",
 }
 BY_PLACE: Mapping[tuple[str, str], FieldType] = {
     ("services", "field"): "textarea",

@@ -379,6 +379,8 @@ def test_the_same_file_of_two_deals_lies_in_both_folders(office: DocumentOffice,
 def test_check_says_where_and_how_much_room(tmp_path: Path) -> None:
     assert "свободно" in FolderStorage(tmp_path / "a" / "b").check()
     assert not (tmp_path / "a").exists()
+    with pytest.raises(ChannelDown, match="подключите диск"):
+        FolderStorage(tmp_path / "a" / "b", is_private=False).check()
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(ChannelDown, match="нельзя писать"):
         FolderStorage(tmp_path / "file").check()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+import responses
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.document_office import FOLDER_FIELD, DocumentOffice
@@ -379,6 +380,14 @@ def test_a_token_that_has_died_is_renewed(drive_office: DocumentOffice, drive: G
     drive.token = "google-test-token-2"
     drive_office.store_file("Договор.pdf")
     assert drive_office.state() == ["done", "done"]
+
+
+@responses.activate
+@pytest.mark.parametrize("answer", [{"status": 404, "body": "<html>"}, {"status": 200, "json": {"href": "x"}}])
+def test_another_address_than_disks_is_told(answer: dict[str, Any]) -> None:
+    responses.get("https://disk.example/", **answer)
+    with pytest.raises(ChannelDown, match=r"поправьте api в \[yandex_disk\]"):
+        YandexDisk(YandexDiskSection(api="https://disk.example"), "token").check()
 
 
 def test_a_drive_that_is_not_shared_names_the_account(stand_ins: StandIns, drive: GoogleDriveStandIn) -> None:

@@ -58,6 +58,13 @@ def test_everything_that_rules_name_is_asked_for_even_if_they_are_off(tmp_path: 
     assert sorted(asked.users) == ["Анна Орлова", "Олег"]
 
 
+def test_a_consent_is_a_box_to_tick(tmp_path: Path) -> None:
+    """«не согласен» in a text is easily taken for a consent."""
+    more = '[audiences]\nconsent = "Согласие"\nopt_out_field = "Отписался"\n'
+    types = {field.name: field.shape.type for field in wanted(tmp_path, more=more).fields}
+    assert (types["Согласие"], types["Отписался"]) == ("checkbox", "checkbox")
+
+
 def test_a_bare_stage_says_no_pipeline(tmp_path: Path) -> None:
     assert wanted(tmp_path, stage="Оплата").bare_stages == ["Оплата"]
 
