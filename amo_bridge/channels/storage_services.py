@@ -132,9 +132,7 @@ class FolderStorage:
             there = next(path for path in (self._root, *self._root.parents) if path.exists())
             if not self._is_private and there not in (self._root, self._root.parent):
                 # The bridge would make it on the disk below the one that is not mounted.
-                raise ChannelDown(
-                    f"папки {self._root.parent} нет: создайте её или подключите диск с ней"
-                )
+                raise ChannelDown(f"папки {self._root.parent} нет: создайте её или подключите диск с ней")
             if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
                 raise ChannelDown(f"в папку документов {self._root} нельзя писать")
             free = shutil.disk_usage(there).free

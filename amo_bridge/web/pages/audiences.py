@@ -126,7 +126,8 @@ def file(name: str) -> Response:
     kind = "text/csv" if row.how.format == "yandex" else "text/plain"
     ending = "csv" if row.how.format == "yandex" else "txt"
     told = Response(content, content_type=f"{kind}; charset=utf-8")
-    told.headers.set("Content-Disposition", "attachment", filename=f"audience-{here.clock.now():%Y-%m-%d}.{ending}")
+    day = here.clock.now().astimezone(here.zone).date()
+    told.headers.set("Content-Disposition", "attachment", filename=f"{row.name} {day}.{ending}")
     return told
 
 

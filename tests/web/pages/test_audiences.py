@@ -85,6 +85,7 @@ def test_the_admin_downloads_the_file_and_says_that_it_is_uploaded(audiences: Pa
     told = admin.post("/audiences/Google Ads/file")
     assert told.text == "phone,email\nhash-7916,\n"
     assert "attachment" in told.headers["Content-Disposition"]
+    assert "Google" in told.headers["Content-Disposition"], "two lists' files have names of their own"
     assert states(audiences, "Google Ads") == {"queued": 1}
     admin.post("/audiences/Google Ads/uploaded")
     assert states(audiences, "Google Ads") == {"in": 1}
