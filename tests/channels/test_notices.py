@@ -87,7 +87,7 @@ class Office:
 
     def tell(self, name: str = IVAN, text: str = "Клиент ждёт <ответа>", *, urgent: bool = False) -> None:
         body = {"user_id": user(name), "text": text, "urgent": urgent, "about": "Ромашка", "url": URL}
-        queue(self.store, Effect("notify", 7, body, f"уведомление «{text}»"), event_key=f"{name} {text}")
+        queue(self.store, Effect("notify", 7, body, f"уведомление «{text}»"), event_key=f"{name} {text[:100]}")
         self.lane.send()
 
     def decide(self, *told: tuple[str, str], name: str = IVAN, rule: str = "rule", urgent: bool = False) -> None:
