@@ -17,6 +17,8 @@ OWN_LOCKS = {
     "hooks.disconnected",
     "live",
     "metrics.metrics",
+    # Roistat proves itself by a login and a token.
+    "roistat.orders",
     "ready",
     "static",
     "unsubscribe.ask",
