@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from amo_bridge.channels.audience_log import Verdict
+from amo_bridge.channels.audience_records import Verdict
 from amo_bridge.channels.audience_services import Digests
 from amo_bridge.channels.mail_log import Suppression
 from amo_bridge.channels.recipients import is_yes

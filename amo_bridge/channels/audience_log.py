@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any, Literal, NamedTuple
+from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Row, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.audience_services import Digests, UploadKind
+from amo_bridge.channels.audience_records import (
+    Hold,
+    KeptList,
+    KeptUpload,
+    Member,
+    Next,
+    NotedMember,
+    State,
+    Verdict,
+    hold_of,
+    list_of,
+    member_of,
+    moment,
+    moment_or_none,
+    upload_of,
+)
+from amo_bridge.channels.audience_services import UploadKind
 from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import (
     UNCHECKED,
@@ -25,116 +39,8 @@ from amo_bridge.storage.tables import (
     suppressed,
 )
 
-State = Literal["queued", "in", "leaving", "out", "refused"]
 OPEN_UPLOAD = ("asking", "doubt", "processing")
 MOST_SHOWN = 200
-
-
-@dataclass(frozen=True)
-class Member:
-    """A client of an audience; see the table."""
-
-    id: int
-    audience: str
-    contact_id: int
-    state: State
-    since: datetime
-    words: str
-    digests: str
-    sent_digests: str
-    is_urgent: bool
-    checked_at: datetime
-    upload_id: int | None
-
-
-@dataclass(frozen=True)
-class Hold:
-    """A deal that holds its client in an audience; see the table."""
-
-    audience: str
-    deal_id: int
-    contact_id: int
-    rule: str
-    event_id: int | None
-    since: datetime
-    ended_at: datetime | None
-    why: str
-    is_noted: bool
-
-
-@dataclass(frozen=True)
-class KeptUpload:
-    """An upload; see the table."""
-
-    id: int
-    audience: str
-    service: str
-    kind: UploadKind
-    state: str
-    ref: str
-    joined: int
-    left: int
-    asked_at: datetime
-    look_at: datetime | None
-    looks: int
-    words: str
-    ended_at: datetime | None
-
-
-@dataclass(frozen=True)
-class KeptList:
-    """What a service has of an audience; see the table."""
-
-    service: str = ""
-    list_ref: str = ""
-    segment_ref: str = ""
-    words: str = ""
-    trouble: str = ""
-    trouble_at: datetime | None = None
-    retry_at: datetime | None = None
-    failures: int = 0
-    format: str = ""
-    segment_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a client may be in an audience. ``problem``: why not (Russian), empty if he may. ``is_own_wish``: he said
-    so himself, or no longer agrees. ``seen_at``: the change of the contact that was looked at."""
-
-    digests: Digests
-    problem: str
-    seen_at: datetime
-    is_own_wish: bool = False
-
-
-class NotedMember(NamedTuple):
-    """What a card is to say of its client."""
-
-    id: int
-    state: State
-    since: datetime
-    words: str
-
-
-class Next(NamedTuple):
-    state: State
-    words: str
-    is_urgent: bool = False
-
-
-def next_state(member: Member | None, verdict: Verdict, *, is_held: bool, why_left: str) -> Next:
-    """Where a client goes who is not in an upload just now. Pure."""
-    state = member.state if member else "out"
-    leaves = verdict.problem if is_held else why_left
-    if member and state in ("in", "leaving"):
-        if leaves:
-            return Next("leaving", leaves, verdict.is_own_wish or member.is_urgent)
-        has_changed = verdict.digests.to_json() != member.sent_digests
-        return Next("leaving", "телефон или почта изменились") if has_changed else Next("in", "")
-    if not is_held:
-        return Next("out", why_left)
-    return Next("refused", verdict.problem) if verdict.problem else Next("queued", "")
 
 
 class AudienceLog:
@@ -203,7 +109,7 @@ class AudienceLog:
             .where(is_open, deals.c.updated_at > audience_holds.c.seen_at)
         )
         with self._store.read() as connection:
-            return [(_hold(row), _moment(row.updated_at)) for row in connection.execute(query)]
+            return [(hold_of(row), moment(row.updated_at)) for row in connection.execute(query)]
 
     def deals_unseen(self) -> list[Hold]:
         """Open holds of deals that the mirror does not know (any more)."""
@@ -211,12 +117,12 @@ class AudienceLog:
         is_open = and_(self._holds, audience_holds.c.ended_at.is_(None), deals.c.deal_id.is_(None))
         query = select(audience_holds).outerjoin(deals, same).where(is_open)
         with self._store.read() as connection:
-            return [_hold(row) for row in connection.execute(query)]
+            return [hold_of(row) for row in connection.execute(query)]
 
     def _read_holds(self, *conditions: ColumnElement[bool]) -> list[Hold]:
         query = select(audience_holds).where(self._holds, *conditions).order_by(audience_holds.c.since)
         with self._store.read() as connection:
-            return [_hold(row) for row in connection.execute(query)]
+            return [hold_of(row) for row in connection.execute(query)]
 
     def to_note(self, most: int) -> list[tuple[Hold, NotedMember]]:
         """Holds whose card does not say yet that the client is in, or that he is no more."""
@@ -235,7 +141,7 @@ class AudienceLog:
         with self._store.read() as connection:
             rows = connection.execute(query).all()
         return [
-            (_hold(row), NotedMember(row.member_id, row.member_state, _moment(row.member_since), row.member_words))
+            (hold_of(row), NotedMember(row.member_id, row.member_state, moment(row.member_since), row.member_words))
             for row in rows
         ]
 
@@ -370,13 +276,13 @@ class AudienceLog:
         mine = (self._members, audience_members.c.audience == audience, audience_members.c.state.in_(states))
         query = select(audience_members).where(*mine).order_by(audience_members.c.since.desc()).limit(most)
         with self._store.read() as connection:
-            return [_member(row) for row in connection.execute(query)]
+            return [member_of(row) for row in connection.execute(query)]
 
     def _read_members(self, *conditions: ColumnElement[bool]) -> list[Member]:
         order = (audience_members.c.since, audience_members.c.id)
         query = select(audience_members).where(self._members, *conditions).order_by(*order)
         with self._store.read() as connection:
-            return [_member(row) for row in connection.execute(query)]
+            return [member_of(row) for row in connection.execute(query)]
 
     # --- uploads ---
 
@@ -472,13 +378,13 @@ class AudienceLog:
     def _newest(self, *conditions: ColumnElement[bool]) -> datetime | None:
         with self._store.read() as connection:
             newest = connection.execute(select(func.max(audience_uploads.c.asked_at)).where(*conditions)).scalar()
-        return _moment_or_none(newest)
+        return moment_or_none(newest)
 
     def _read_uploads(self, *conditions: ColumnElement[bool], most: int | None = None) -> list[KeptUpload]:
         order = audience_uploads.c.id.desc()
         query = select(audience_uploads).where(self._uploads, *conditions).order_by(order).limit(most)
         with self._store.read() as connection:
-            return [_upload(row) for row in connection.execute(query)]
+            return [upload_of(row) for row in connection.execute(query)]
 
     # --- what services have ---
 
@@ -486,7 +392,7 @@ class AudienceLog:
         query = select(audience_lists).where(self._lists, audience_lists.c.audience == audience)
         with self._store.read() as connection:
             row = connection.execute(query).first()
-        return KeptList() if row is None else _list(row)
+        return KeptList() if row is None else list_of(row)
 
     def set_list(self, connection: Connection, audience: str, service: str, /, **values: object) -> None:
         """``service``: of one that is not kept yet."""
@@ -548,74 +454,3 @@ class AudienceLog:
         query = select(audience_sizes).where(*mine).order_by(audience_sizes.c.day)
         with self._store.read() as connection:
             return [(date.fromisoformat(row.day), row.size, row.waiting) for row in connection.execute(query)]
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _moment_or_none(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _moment(seconds)
-
-
-def _member(row: Row[Any]) -> Member:
-    return Member(
-        id=row.id,
-        audience=row.audience,
-        contact_id=row.contact_id,
-        state=row.state,
-        since=_moment(row.since),
-        words=row.words,
-        digests=row.digests,
-        sent_digests=row.sent_digests,
-        is_urgent=row.is_urgent,
-        checked_at=_moment(row.checked_at),
-        upload_id=row.upload_id,
-    )
-
-
-def _hold(row: Row[Any]) -> Hold:
-    return Hold(
-        audience=row.audience,
-        deal_id=row.deal_id,
-        contact_id=row.contact_id,
-        rule=row.rule,
-        event_id=row.event_id,
-        since=_moment(row.since),
-        ended_at=_moment_or_none(row.ended_at),
-        why=row.why,
-        is_noted=row.is_noted,
-    )
-
-
-def _upload(row: Row[Any]) -> KeptUpload:
-    return KeptUpload(
-        id=row.id,
-        audience=row.audience,
-        service=row.service,
-        kind=row.kind,
-        state=row.state,
-        ref=row.ref,
-        joined=row.joined,
-        left=row._mapping["left"],
-        asked_at=_moment(row.asked_at),
-        look_at=_moment_or_none(row.look_at),
-        looks=row.looks,
-        words=row.words,
-        ended_at=_moment_or_none(row.ended_at),
-    )
-
-
-def _list(row: Row[Any]) -> KeptList:
-    return KeptList(
-        service=row.service,
-        list_ref=row.list_ref,
-        segment_ref=row.segment_ref,
-        words=row.words,
-        trouble=row.trouble,
-        trouble_at=_moment_or_none(row.trouble_at),
-        retry_at=_moment_or_none(row.retry_at),
-        failures=row.failures,
-        format=row.format,
-        segment_at=_moment_or_none(row.segment_at),
-    )

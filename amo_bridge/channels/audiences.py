@@ -8,14 +8,16 @@ each service wants it, and a lost answer is settled by asking the service.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import structlog
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.audience_consent import NO_CONSENT_FIELD, Consent
-from amo_bridge.channels.audience_log import AudienceLog, Hold, KeptList, KeptUpload, Verdict, next_state
+from amo_bridge.channels.audience_lists import audience_names, listed
+from amo_bridge.channels.audience_log import AudienceLog
+from amo_bridge.channels.audience_records import Hold, Joining, KeptList, KeptUpload, NoteCause, Verdict, next_state
 from amo_bridge.channels.audience_services import (
     AudienceVendor,
     Digests,
@@ -24,7 +26,6 @@ from amo_bridge.channels.audience_services import (
     UploadKind,
     Wait,
     Waiting,
-    file_of,
 )
 from amo_bridge.channels.mail import keys_of
 from amo_bridge.channels.mail_log import MailMemory, Suppression
@@ -43,7 +44,6 @@ from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelErro
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore
-from amo_bridge.text.names import same_name
 
 log = structlog.get_logger()
 JOURNAL = "аудитории"
@@ -55,39 +55,6 @@ AFTER_REFUSAL = timedelta(hours=1)
 SWEEP_EVERY, UNSEEN_EVERY = timedelta(seconds=20), timedelta(hours=1)
 """How often the mirror is searched for changes, and amoCRM is asked for what the mirror does not know."""
 NOTES_AT_ONCE, CONTACTS_AT_ONCE = 200, 250
-NO_LIST = AudienceList()
-LONGEST_NAME = 120
-
-
-def listed(section: AudiencesSection | None, typed: str) -> tuple[str, AudienceList]:
-    """An audience's name as the config writes it, and how it is kept; one that is not listed is a file."""
-    lists = section.lists if section else {}
-    known = next(((name, one) for name, one in lists.items() if same_name(name, typed)), (typed, NO_LIST))
-    return known[0][:LONGEST_NAME], known[1]
-
-
-def audience_names(section: AudiencesSection, kept: AudienceLog) -> list[str]:
-    """Those that the config lists, and those that rules have named besides."""
-    return list(dict.fromkeys((*section.lists, *kept.names())))
-
-
-@dataclass(frozen=True)
-class Joining:
-    """A row that is to be kept: the deal holds this client in."""
-
-    audience: str
-    contact_id: int
-    verdict: Verdict
-    deal_seen_at: datetime
-
-
-@dataclass(frozen=True)
-class NoteCause:
-    """From what a note on a card follows; see SettledEffect."""
-
-    key: str
-    rule: str
-    event_id: int | None
 
 
 class AudiencePort(Port):
@@ -631,36 +598,3 @@ class AudiencePort(Port):
         add_following(
             connection, self._store.account_id, NoteCause(key, hold.rule, hold.event_id), [effect], self._clock.now()
         )
-
-
-# --- files that people upload -----------------------------------------------------------------------------------------
-
-
-def make_file(store: AccountStore, section: AudiencesSection, audience: str, now: datetime) -> bytes:
-    """The file of everybody who is in or is to be in, for upload by hand; who waits is on his way from now on.
-    An earlier file that nobody confirmed is void."""
-    kept, how = AudienceLog(store), listed(section, audience)[1]
-    with store.write() as connection:
-        if (before := kept.open_upload(audience)) is not None:
-            kept.end_upload(connection, before.id, "dropped", "сделан новый файл", now)
-    joiners, leavers, stay = (kept.in_states(audience, state) for state in ("queued", "leaving", "in"))
-    # The format has changed, and they are yet to be judged.
-    if kept.list_of(audience).format not in ("", how.format):
-        joiners, stay = [], []
-    joiners = [member for member in joiners if member.digests]
-    with store.write() as connection:
-        number = kept.begin_upload(connection, audience, "file", "file", joiners, leavers, now)
-        kept.freeze(connection, number)
-    clients = [Digests.from_json(one.sent_digests) for one in stay]
-    return file_of(how.format, [*clients, *(Digests.from_json(one.digests) for one in joiners)])
-
-
-def confirm_file(store: AccountStore, audience: str, now: datetime) -> bool:
-    """A person has uploaded the last file; False if there is none to confirm."""
-    kept = AudienceLog(store)
-    upload = kept.open_upload(audience)
-    if upload is None or upload.kind != "file":
-        return False
-    with store.write() as connection:
-        kept.arrived(connection, upload.id, now)
-        return kept.end_upload(connection, upload.id, "done", "загружен человеком", now)

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from amo_bridge.channels.audience_lists import audience_names, confirm_file, listed, make_file
 from amo_bridge.channels.audience_log import AudienceLog
-from amo_bridge.channels.audiences import audience_names, confirm_file, listed, make_file
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened
 from amo_bridge.clock import SystemClock

@@ -12,9 +12,9 @@ from sqlalchemy import event
 from support.audience_office import CONSENT, FIRST_CONTACT, FIRST_DEAL, AudienceOffice
 from support.fakes import ACCOUNT, NOON
 
-from amo_bridge.channels.audience_log import Member, Next, Verdict, next_state
+from amo_bridge.channels.audience_lists import confirm_file, make_file
+from amo_bridge.channels.audience_records import Member, Next, Verdict, next_state
 from amo_bridge.channels.audience_services import Digests
-from amo_bridge.channels.audiences import confirm_file, make_file
 from amo_bridge.channels.mail import address_key
 from amo_bridge.config.advertising import AudienceList
 from amo_bridge.crm.records import ContactRecord

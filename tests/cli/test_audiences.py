@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from support.running_bridge import EXAMPLE
 
-from amo_bridge.channels.audience_log import AudienceLog, Next, Verdict
+from amo_bridge.channels.audience_log import AudienceLog
+from amo_bridge.channels.audience_records import Next, Verdict
 from amo_bridge.channels.audience_services import Digests
 from amo_bridge.cli import main
 from amo_bridge.storage.database import AccountStore, Store

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select
 
-from amo_bridge.channels.audience_log import AudienceLog, Next, Verdict
+from amo_bridge.channels.audience_lists import listed
+from amo_bridge.channels.audience_log import AudienceLog
+from amo_bridge.channels.audience_records import Next, Verdict
 from amo_bridge.channels.audience_services import AudienceVendor, Digests, VkAds, YandexAudience
-from amo_bridge.channels.audiences import AudiencePort, listed
+from amo_bridge.channels.audiences import AudiencePort
 from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.config.advertising import AudienceList, AudiencesSection, VkAdsSection, YandexAudienceSection
 from amo_bridge.crm.records import ContactRecord, DealRecord

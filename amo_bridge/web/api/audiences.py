@@ -7,8 +7,8 @@ from datetime import date, datetime
 from flask import abort
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.channels.audience_lists import confirm_file
 from amo_bridge.channels.audience_log import AudienceLog
-from amo_bridge.channels.audiences import confirm_file
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal

@@ -11,8 +11,9 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as BaseResponse
 
-from amo_bridge.channels.audience_log import AudienceLog, Hold, KeptList, KeptUpload, Member
-from amo_bridge.channels.audiences import audience_names, confirm_file, listed, make_file
+from amo_bridge.channels.audience_lists import audience_names, confirm_file, listed, make_file
+from amo_bridge.channels.audience_log import AudienceLog
+from amo_bridge.channels.audience_records import Hold, KeptList, KeptUpload, Member
 from amo_bridge.config.advertising import AudienceList, AudiencesSection
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
