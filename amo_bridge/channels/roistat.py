@@ -165,6 +165,11 @@ class RoistatJob:
         self._not_before = 0.0
         self._ran_at = 0.0
 
+    @property
+    def is_put_off(self) -> bool:
+        """After an error, until orders went out again."""
+        return self._failures > 0
+
     def recover(self) -> None:
         """Nothing is in doubt: orders are sent again."""
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
 from amo_bridge.clock import Clock
@@ -54,6 +54,14 @@ class ChannelSender:
     @property
     def name(self) -> str:
         return self.port.channel
+
+    @property
+    def is_put_off(self) -> bool:
+        """Does something wait that was tried and did not go out?"""
+        waits = (self._store.owns(outbox), in_channel(self.port.channel), outbox.c.state.in_(("ready", "doubt")))
+        tried = select(outbox.c.id).where(*waits, outbox.c.attempts > 0)
+        with self._store.read() as connection:
+            return connection.execute(tried.limit(1)).first() is not None
 
     def recover(self) -> int:
         """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
@@ -219,6 +227,9 @@ class Sending(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def is_put_off(self) -> bool: ...
+
     def recover(self) -> object:
         """The process died, or a round broke off."""
 
@@ -272,7 +283,10 @@ class ChannelThread:
                 asked = error.retry_after if isinstance(error, ChannelDown) else None
                 self._pause_over.wait(min(asked or delay(failures), LONGEST_PAUSE))
                 continue
-            failures, self.trouble = 0, ""
+            failures = 0
+            # What was put off is not due yet: nothing has shown that the outage is over.
+            if self.trouble and (moved or not self._sender.is_put_off):
+                self.trouble = ""
             if not moved:
                 self._bell.wait(POLL_INTERVAL_SECONDS)
 

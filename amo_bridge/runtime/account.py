@@ -169,7 +169,7 @@ class AccountRuntime:
             "trouble": self.trouble,
             "problems": self.problems,
             "issues": self._issues(),
-            "channels": self._worker.channels.outages if self._worker else {},
+            "channels": self.channel_outages,
             "mailboxes": self.mailbox_outages,
             "token_ends_at": None if ends_at is None else datetime.fromtimestamp(ends_at, UTC).isoformat(),
             "token_warning": alerts.warning(ends_at, self.clock.now()),
@@ -197,7 +197,13 @@ class AccountRuntime:
             return list(self.watch.state.problems)
         broken = [f"{rule}: {why}" for rule, why in fit.broken.items()]
         boxes = [f"почта: {words}" for words in self.mailbox_outages.values()]
-        return [*self.watch.state.problems, *broken, *fit.lines_beside_broken(*TOLD), *boxes]
+        channels = [f"канал {name}: {words}" for name, words in self.channel_outages.items()]
+        return [*self.watch.state.problems, *broken, *fit.lines_beside_broken(*TOLD), *boxes, *channels]
+
+    @property
+    def channel_outages(self) -> dict[str, str]:
+        """Channel → why nothing goes out by it just now (Russian), where this process leads."""
+        return self._worker.channels.outages if self._worker else {}
 
     @property
     def mailbox_outages(self) -> dict[str, str]:

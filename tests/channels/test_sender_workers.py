@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import update
 from support.channel_fakes import ScriptedPort, lane, notices
 from support.fakes import ACCOUNT, clock, states
 from support.running_bridge import wait_until
@@ -14,6 +15,7 @@ from amo_bridge.channels.sender import ChannelWorkers
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.errors import ChannelDown, CrmUncertain, LeadLost
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.tables import outbox
 
 
 @pytest.fixture
@@ -70,6 +72,31 @@ def test_a_far_lane_says_what_it_is_waiting_out(store: Store, roads: list[Channe
     roads.append(ChannelWorkers([lane(store, far(*[ChannelDown("пароль не подошёл")] * 1000))]))
     roads[0].start()
     wait_until(lambda: roads[0].outages == {"notices": "пароль не подошёл"}, "the trouble is shown")
+
+
+def test_an_outage_is_told_as_long_as_what_it_met_waits(
+    store: Store, roads: list[ChannelWorkers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notice is put off for an hour, so rounds without a word go by."""
+    monkeypatch.setattr(traffic_module, "delay", lambda attempt: 3600.0)
+    monkeypatch.setattr(traffic_module, "LONGEST_PAUSE", 0.01)
+    notices(store, "раз")
+    rounds: list[int] = []
+
+    class Counting(ScriptedPort):
+        def run_due(self) -> int:
+            rounds.append(1)
+            return super().run_due()
+
+    roads.append(ChannelWorkers([lane(store, Counting(ChannelDown("ключ не тот"), is_far=True))]))
+    roads[0].start()
+    wait_until(lambda: len(rounds) > 3, "rounds without anything due")
+    assert roads[0].outages == {"notices": "ключ не тот"}
+    with store.write() as connection:
+        connection.execute(update(outbox).values(due_at=0.0))
+    roads[0].wake()
+    wait_until(lambda: states(store) == ["done"], "the notice is out")
+    wait_until(lambda: roads[0].outages == {}, "the outage is over")
 
 
 def test_what_was_under_way_when_the_bridge_died_is_looked_at_first(store: Store, roads: list[ChannelWorkers]) -> None:

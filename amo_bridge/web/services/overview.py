@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from amo_bridge.engine import alerts
+from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.engine.history import Count, Line
 from amo_bridge.engine.metrics import HealthSnapshot
 from amo_bridge.web.accounts import AccountView, NotMet
@@ -98,6 +99,7 @@ def health_issues(account: AccountView, health: HealthSnapshot | None, now: date
         *_of_bridge(account),
         *(_issues_of_health(health, is_ready=is_ready) if health else ()),
         *(HealthIssue("bad", _("Почта: %(why)s", why=why)) for why in account.bridge.mailbox_outages.values()),
+        *_of_channels(account),
         *_of_names(account),
         *_of_config(account),
     ]
@@ -143,6 +145,14 @@ def _issues_of_health(health: HealthSnapshot, *, is_ready: bool) -> list[HealthI
     if health.hook_mended_age is not None and health.hook_mended_age < MENDED_LATELY:
         found.append(HealthIssue("warning", _("За сутки amoCRM теряла подписку на хуки; мост вернул её")))
     return found
+
+
+def _of_channels(account: AccountView) -> list[HealthIssue]:
+    """Channels by which nothing goes out just now."""
+    labels = {str(name): kind.label for name, kind in CHANNEL_KINDS.items()}
+    outages = account.bridge.channel_outages.items()
+    words = [_("Канал «%(name)s» не работает: %(why)s", name=labels.get(name, name), why=why) for name, why in outages]
+    return [HealthIssue("bad", one, "channels.show") for one in words]
 
 
 def _of_names(account: AccountView) -> list[HealthIssue]:

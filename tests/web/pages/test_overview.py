@@ -45,6 +45,14 @@ def test_all_is_well(well: Pages, admin: Visit) -> None:
     assert "Хуков ещё не было" not in words
 
 
+def test_a_channel_that_is_down_is_told(well: Pages, admin: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook_came(well)
+    monkeypatch.setattr(type(well.bridge), "channel_outages", {"storage": "401 токен не пускает"})
+    words = words_of(admin.get("/"))
+    assert "Канал «хранилище документов» не работает: 401 токен не пускает" in words
+    assert "Всё хорошо" not in words
+
+
 def test_as_long_as_no_hook_came_nobody_is_told_that_they_come(well: Pages, admin: Visit) -> None:
     words = words_of(admin.get("/"))
     assert "Хуков ещё не было: подвиньте любую сделку в amoCRM" in words
