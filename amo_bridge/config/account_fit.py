@@ -78,12 +78,13 @@ KnownIds = Mapping[tuple[str, str], str]
 class NameIssue:
     """A name that the account does not know as the config writes it.
 
-    ``path``: the key where it stands. ``rule``: the rule's name; empty for a section. ``words``: what is wrong, without
-    the place; ``line``: with it. ``new_name``: what the account calls it now."""
+    ``path``: the key where it stands. ``rule``: the rule's name; empty for a section. ``name``: its class says of what
+    it is the name. ``words``: what is wrong, without the place; ``line``: with it. ``new_name``: what the account calls
+    it now."""
 
     path: KeyPath
     rule: str
-    name: str
+    name: AccountName
     state: State
     words: str
     line: str
@@ -369,7 +370,7 @@ class _Fitting:
         line = problem(
             self.config.path.name, line_of(self.config.lines, path), place(path[:length], path[length:]), words
         )
-        return NameIssue(path, rule, str(name), state, words, line)
+        return NameIssue(path, rule, name, state, words, line)
 
     def _remember(self, name: AccountName) -> None:
         try:

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,15 @@ from amo_bridge.config.toml_lines import KeyPath, strings_of
 from amo_bridge.errors import ConfigError, why_not
 from amo_bridge.file_lock import file_lock
 from amo_bridge.private_files import make_file, make_folder
+from amo_bridge.rules.option_types import (
+    AccountName,
+    ContactFieldName,
+    CustomFieldName,
+    FieldName,
+    OptionName,
+    PipelineName,
+    StageName,
+)
 
 TEXT_PLACE = re.compile(r"\{[^{}]+\}")
 
@@ -72,7 +81,9 @@ def with_new_names(text: str, issues: Iterable[NameIssue]) -> str:
     """The text with what was renamed in amoCRM under its new names, comments and everything else left as they are.
 
     What stands where this does not find it stays; the config still works by the name's id."""
-    wanted = {(_plain_path(one.path), one.name): one.new_name for one in issues if one.new_name}
+    renamed = [one for one in issues if one.new_name]
+    wanted = {(_plain_path(one.path), str(one.name)): one.new_name for one in renamed}
+    wanted |= {place: new for one in renamed for place, new in _described(one.name, one.new_name)}
     pieces, at = [], 0
     for string in strings_of(text):
         raw = text[string.start : string.end]
@@ -81,6 +92,27 @@ def with_new_names(text: str, issues: Iterable[NameIssue]) -> str:
             pieces += [text[at : string.start], new]
             at = string.end
     return "".join([*pieces, text[at:]])
+
+
+def _described(old: AccountName, new: str) -> Iterator[tuple[tuple[tuple[str, ...], str], str]]:
+    """Where ``[provision]`` describes what was renamed (path, name), and the new name there: else provision would want
+    to make it anew."""
+    match old:
+        case StageName() if "/" in old and "/" in new:
+            pipeline, stage = (part.strip() for part in old.split("/", 1))
+            new_pipeline, new_stage = (part.strip() for part in new.split("/", 1))
+            place = ("provision", "pipelines", pipeline)
+            yield (place, stage), new_stage
+            yield (place, pipeline), new_pipeline
+        case PipelineName():
+            yield (("provision", "pipelines", str(old)), str(old)), new
+        case OptionName():
+            for section in ("fields", "contact_fields"):
+                yield (("provision", section, old.field), str(old)), new
+                yield (("provision", section, old.field, "choices"), str(old)), new
+        case FieldName() | CustomFieldName() | ContactFieldName():
+            section = "contact_fields" if isinstance(old, ContactFieldName) else "fields"
+            yield (("provision", section, str(old)), str(old)), new
 
 
 def _renamed_string(raw: str, path: tuple[str, ...], wanted: Mapping[tuple[tuple[str, ...], str], str]) -> str | None:
@@ -95,7 +127,7 @@ def _renamed_string(raw: str, path: tuple[str, ...], wanted: Mapping[tuple[tuple
             after = new
         elif f"{{{old}}}" in after:
             after = after.replace(f"{{{old}}}", f"{{{new}}}")
-        elif path[-1] != before and not TEXT_PLACE.search(after):
+        elif path[0] != "provision" and path[-1] != before and not TEXT_PLACE.search(after):
             # A due phrase: «field: Дата оплаты + 2 d».
             after = after.replace(old, new)
     return None if after == before else tomlkit.string(after, multiline="\n" in after).as_string()

@@ -118,6 +118,29 @@ def test_a_renamed_name_is_followed_and_can_be_taken_into_the_file(
     assert len(mended.splitlines()) == len(TEXT.splitlines())
 
 
+DESCRIBED = """
+[provision.pipelines]
+"Продажи" = ["Новый клиент", "Новый клиент ждёт", "Встреча назначена"]
+[provision.fields]
+"Источник" = "text"
+"Тип оплаты" = ["Предоплата", "Постоплата"]
+"""
+
+
+@pytest.mark.parametrize(("change", "names"), RENAMED, ids=[next(iter(names.values())) for _, names in RENAMED])
+def test_what_provision_describes_is_renamed_too(change: Change, names: dict[str, str], tmp_path: Path) -> None:
+    """Else provision would make the stage of the old name anew, and the renamed one would stand where nobody says."""
+    known = known_before(TEXT, tmp_path)
+    text = TEXT + DESCRIBED
+    mended = with_new_names(text, fit(loaded(tmp_path, text), change(agency()), known).renamed)
+    described = mended[mended.index("[provision.pipelines]") :]
+    wanted = DESCRIBED.lstrip()
+    for old, new in names.items():
+        for before, after in zip(old.split(" / "), new.split(" / "), strict=True):
+            wanted = wanted.replace(f'"{before}"', f'"{after}"')
+    assert described == wanted
+
+
 LOST = [
     (without("Новый клиент", "stages"), {NEW_CLIENT}, "этапа «Продажи / Новый клиент» нет в аккаунте"),
     (pipeline_deleted, {NEW_CLIENT, MEETING, WIN_BACK}, "нет в аккаунте"),
