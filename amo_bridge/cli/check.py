@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from pydantic import BaseModel
@@ -27,9 +28,12 @@ from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnavailable
 from amo_bridge.intake.connections import IntakeConnections
 from amo_bridge.rules.old_import_paths import old_imports
-from amo_bridge.rules.options import FolderSpec, SmsSpec
+from amo_bridge.rules.options import AudienceSpec, FolderSpec, SmsSpec
 from amo_bridge.runtime.connection import read_account, tokens
 from amo_bridge.runtime.startup import known_ids
+from amo_bridge.text.names import nearest, same_name
+
+Spec = TypeVar("Spec", bound=BaseModel)
 
 
 def warnings(config: Config) -> Iterator[str]:
@@ -52,6 +56,7 @@ def warnings(config: Config) -> Iterator[str]:
         yield 'автодозвон никому не позвонит: ни у кого в [people."…"] нет номера АТС (extension)'
     yield from _sms_warnings(config)
     yield from _storage_warnings(config)
+    yield from _audience_warnings(config)
     if channels.mail and channels.series.named:
         if channels.mail.consent is None:
             yield "серии писем — реклама, а поле согласия (consent в [mail]) не названо: согласия никто не спросит"
@@ -65,7 +70,7 @@ def _sms_warnings(config: Config) -> Iterator[str]:
     if section is None:
         return
     for rule in config.rules:
-        for spec in _sms_specs(rule.options) if rule.enabled else ():
+        for spec in _specs(SmsSpec, rule.options) if rule.enabled else ():
             size = sms_size(spec.text)
             if size.parts > 1:
                 yield f"SMS правила {rule.name}: {size.words}; каждая часть стоит как отдельная SMS"
@@ -87,18 +92,31 @@ def _wants_links(options: BaseModel) -> bool:
     return isinstance(folder, FolderSpec) and bool(folder.link_field or getattr(options, "links", None))
 
 
-def _sms_specs(value: object) -> Iterator[SmsSpec]:
-    if isinstance(value, SmsSpec):
+def _audience_warnings(config: Config) -> Iterator[str]:
+    """Lists that no rule means: whoever misspells one gets a file to upload by hand instead of the service."""
+    section = config.channels.audiences
+    specs = [spec for rule in config.rules for spec in _specs(AudienceSpec, rule.options)]
+    meant = [str(name) for spec in specs for name in (*spec.join, *spec.leave)]
+    for name in section.lists if section else ():
+        if not any(same_name(name, one) for one in meant):
+            like = nearest(name, meant)
+            hint = f"; может быть, «{like}»?" if like else ""
+            yield f'[audiences.lists."{name}"]: такой аудитории не называет ни одно правило{hint}'
+
+
+def _specs(kind: type[Spec], value: object) -> Iterator[Spec]:
+    """What of a rule's options is of this kind."""
+    if isinstance(value, kind):
         yield value
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from _sms_specs(getattr(value, name))
+            yield from _specs(kind, getattr(value, name))
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _sms_specs(item)
+            yield from _specs(kind, item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _sms_specs(item)
+            yield from _specs(kind, item)
 
 
 def connections(config: Config, environment: Mapping[str, str]) -> Iterator[tuple[bool, str]]:

@@ -88,6 +88,19 @@ def test_check_names_rules_that_want_what_is_not_connected(run: Run) -> None:
     assert "stage_ladder.brief_awaited" in told.stderr
 
 
+def test_check_warns_of_a_list_that_no_rule_means(run: Run, tmp_path: Path) -> None:
+    """The rules' «Google Ads» would be a file to upload by hand, without a word."""
+    lists = '[audiences]\nconsent = "Согласие"\n[audiences.lists]\n"Гугл" = {}\n"GoogleAds" = {}\n"vk" = {}\n'
+    path = tmp_path / "config.toml"
+    path.write_text(EXAMPLE.read_text("utf-8") + lists, "utf-8")
+    told = run("check", "--offline", config=path).stderr
+    assert (
+        '[audiences.lists."GoogleAds"]: такой аудитории не называет ни одно правило; может быть, «Google Ads»?' in told
+    )
+    assert '[audiences.lists."Гугл"]: такой аудитории не называет ни одно правило\n' in told
+    assert '"vk"' not in told, "names are compared as everywhere"
+
+
 def test_check_warns_of_series_without_consent_and_without_an_address(run: Run, config: Path) -> None:
     told = run("check", "--offline", config=config)
     assert "согласия никто не спросит" in told.stderr
