@@ -30,7 +30,7 @@ from amo_bridge.intake.connections import IntakeConnections
 from amo_bridge.rules.old_import_paths import old_imports
 from amo_bridge.rules.options import AudienceSpec, FolderSpec, SmsSpec
 from amo_bridge.runtime.connection import read_account, tokens
-from amo_bridge.runtime.startup import known_ids
+from amo_bridge.runtime.startup import is_local, known_ids
 from amo_bridge.text.names import nearest, same_name
 
 Spec = TypeVar("Spec", bound=BaseModel)
@@ -82,7 +82,8 @@ def _storage_warnings(config: Config) -> Iterator[str]:
     """Fields that are to lead to documents, and nobody knows where the bridge's pages are."""
     rules = [rule.name for rule in config.rules if rule.enabled and _wants_links(rule.options)]
     services = [vendor.section for vendor in connected_vendors(config) if "storage" in vendor.ports]
-    if rules and config.bridge.public_url is None and set(services[:1]) & PAGED_STORAGES:
+    knows_pages = config.bridge.public_url is not None or is_local(config.account.url)
+    if rules and not knows_pages and set(services[:1]) & PAGED_STORAGES:
         names = ", ".join(rules)
         yield f"без [bridge] public_url ссылок на документы в полях сделок не будет, хотя их хотят: {names}"
 

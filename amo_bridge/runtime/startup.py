@@ -87,6 +87,11 @@ ACCOUNTS = "/accounts/"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+def is_local(account_url: str) -> bool:
+    """Is it an amoCRM on this machine, such as the sandbox?"""
+    return urlsplit(account_url).hostname in LOOPBACK
+
+
 def pages_of(destination: str | None, under: str = "") -> str:
     """Where the bridge's pages are: they are served where hooks are taken in, ``under`` which path («/accounts/NAME»)
     if there are several accounts. Empty if that is not known."""
@@ -99,8 +104,7 @@ def destination(config: Config, own_url: str | None, secret: str) -> str | None:
     ``own_url`` is where this process listens, if it does: a local amoCRM reaches us there, the real one needs the
     public address.
     """
-    is_local = urlsplit(config.account.url).hostname in LOOPBACK
-    base = config.bridge.public_url or (own_url if is_local else None)
+    base = config.bridge.public_url or (own_url if is_local(config.account.url) else None)
     if base is None:
         log.warning("no public_url: amoCRM is not told where to send its hooks")
         return None

@@ -88,6 +88,22 @@ def test_check_names_rules_that_want_what_is_not_connected(run: Run) -> None:
     assert "stage_ladder.brief_awaited" in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "public_url", "is_told"),
+    [
+        ("https://agency.amocrm.ru", "", True),
+        ("https://agency.amocrm.ru", "https://bridge.example", False),
+        ("http://127.0.0.1:8090", "", False),
+    ],
+)
+def test_check_warns_that_nobody_knows_the_pages_that_links_lead_to(
+    run: Run, monkeypatch: pytest.MonkeyPatch, url: str, public_url: str, is_told: bool
+) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_ACCOUNT_URL", url)
+    monkeypatch.setenv("AMO_BRIDGE_PUBLIC_URL", public_url)
+    assert ("ссылок на документы в полях сделок не будет" in run("check", "--offline").stderr) is is_told
+
+
 def test_check_warns_of_a_list_that_no_rule_means(run: Run, tmp_path: Path) -> None:
     """The rules' «Google Ads» would be a file to upload by hand, without a word."""
     lists = '[audiences]\nconsent = "Согласие"\n[audiences.lists]\n"Гугл" = {}\n"GoogleAds" = {}\n"vk" = {}\n'
