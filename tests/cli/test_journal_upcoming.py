@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from support.local_crm import LocalCrm
-from support.running_bridge import RunningBridge
+from support.running_bridge import LONGEST_START, RunningBridge
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
@@ -28,7 +28,7 @@ def flat(told: Result) -> str:
 
 @pytest.fixture
 def bridge(connected: LocalCrm, config: Config, start_bridge: Callable[..., RunningBridge]) -> RunningBridge:
-    connected.control("POST", "clock", {"set": MONDAY, "freeze": True})
+    connected.control("POST", "clock", {"set": MONDAY, "advance": -LONGEST_START, "freeze": True})
     return start_bridge(config).wait_ready()
 
 
