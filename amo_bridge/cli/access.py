@@ -22,6 +22,7 @@ from amo_bridge.runtime.connection import CALLBACK, TOKEN, known_secret, redirec
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.server.options import left_in
 from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import KeptSecrets
 from amo_bridge.text.names import nearest
 from amo_bridge.web.auth.audit import Audit
 from amo_bridge.web.auth.users import Links, Users, fold
@@ -136,7 +137,7 @@ def who(config_path: Path) -> None:
 
 def _bot(config: Config) -> Bot:
     try:
-        bot = TELEGRAM.open(config, os.environ)
+        bot = TELEGRAM.open(config, KeptSecrets(config, os.environ))
     except ConfigError as error:
         tell_and_exit(error.problems)
     if bot is None:

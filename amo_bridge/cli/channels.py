@@ -23,6 +23,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelError, ConfigError
 from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import KeptSecrets
 
 NOT_CONNECTED = "не подключён"
 BUILT_IN = "сам мост"
@@ -62,7 +63,7 @@ def _sms_price(config: Config, text: str, phone: str | None) -> str:
     try:
         for vendor in connected_vendors(config):
             if "sms" in vendor.ports:
-                service: SmsService = vendor.client_of(config, os.environ)
+                service: SmsService = vendor.client_of(config, KeptSecrets(config, os.environ))
                 price = service.price(phone, text)
                 return f"{told}; цена {'неизвестна' if price is None else f'{price:g}'} ([{vendor.section}])"
     except ChannelError as error:
@@ -74,10 +75,11 @@ def _sms_price(config: Config, text: str, phone: str | None) -> str:
 
 def _asked(config: Config) -> Iterator[tuple[str, str]]:
     """Section → what the vendor answers."""
+    environment = KeptSecrets(config, os.environ)
     for vendor in connected_vendors(config):
         try:
-            problem = vendor.secret_problem(os.environ)
-            yield vendor.section, problem or vendor.client_of(config, os.environ).check()
+            problem = vendor.secret_problem(environment)
+            yield vendor.section, problem or vendor.client_of(config, environment).check()
         except ChannelError as error:
             yield vendor.section, f"не вышло: {error}"
         except ConfigError as error:

@@ -31,6 +31,7 @@ from amo_bridge.rules.old_import_paths import old_imports
 from amo_bridge.rules.options import AudienceSpec, FolderSpec, SmsSpec
 from amo_bridge.runtime.connection import read_account, tokens
 from amo_bridge.runtime.startup import is_local, known_ids
+from amo_bridge.storage.secrets import KeptSecrets
 from amo_bridge.text.names import nearest, same_name
 
 Spec = TypeVar("Spec", bound=BaseModel)
@@ -241,7 +242,7 @@ def _warn(config: Config) -> None:
 
 def _channels_let_us_in(config: Config) -> bool:
     try:
-        asked = list(connections(config, os.environ))
+        asked = list(connections(config, KeptSecrets(config, os.environ)))
     except ConfigError as error:
         tell_and_exit(error.problems)
     except (StoreUnavailable, OSError) as error:

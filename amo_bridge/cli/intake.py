@@ -31,6 +31,7 @@ from amo_bridge.intake.saved_requests import NotSaved, Reading, load_saved, read
 from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
 from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import KeptSecrets
 
 NOT_DONE = 1
 LONGEST_TEXT = 60
@@ -53,7 +54,7 @@ def addresses(config_path: Path) -> None:
     try:
         for address in IntakeAddresses(config, os.environ).all():
             vendor = address.vendor
-            settings = settings_of(config, vendor.name, os.environ, address.name)
+            settings = settings_of(config, vendor.name, KeptSecrets(config, os.environ), address.name)
             missing = [one for one in vendor.secrets if not settings.secrets.get(one.name)]
             title = f"{vendor.title} «{address.name}»" if address.name else vendor.title
             # Whole lines, not a table: an address must not be cut where it is to be copied from.
@@ -80,7 +81,7 @@ def connect(vendor: str, config_path: Path) -> None:
     """
     config = load_or_exit(config_path)
     try:
-        connection = IntakeConnections(config, os.environ).of(vendor)
+        connection = IntakeConnections(config, KeptSecrets(config, os.environ)).of(vendor)
         if isinstance(connection, str):
             raise Stop(connection)
         for words in connection.connect():

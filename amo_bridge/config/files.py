@@ -49,7 +49,59 @@ def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> st
     if key in table:
         table[key] = value
         return tomlkit.dumps(document)
-    return _with_line_after_first(text, block, f"{key} = {tomlkit.item(value).as_string()}")
+    return _with_line_after_first(text, block, _line(key, value))
+
+
+Plain = str | int | float | bool
+"""What a form gives a key of a section."""
+
+
+def section_in(text: str, section: str) -> Mapping[str, object] | None:
+    """The keys that a section has; None if it is not there. Raises ConfigError."""
+    found = _parsed(text).unwrap().get(section)
+    return found if isinstance(found, dict) else None
+
+
+def with_section(text: str, section: str, values: Mapping[str, Plain | None]) -> str:
+    """The text with these keys of a section set, those that are None taken out; the section's other keys, comments and
+    everything else are left as they are. A new section stands at the end. Raises ConfigError."""
+    document = _parsed(text)
+    told = {key: value for key, value in values.items() if value is not None}
+    if section not in document:
+        lines = [f"[{section}]", *(_line(key, value) for key, value in told.items())]
+        return "\n".join([text.rstrip("\n"), "", *lines, ""])
+    table = document[section]
+    if not isinstance(table, Table):
+        raise ConfigError([f"раздел [{section}] записан не отдельным заголовком: измените его в файле"])
+    for key in [key for key in values if key in table]:
+        if key not in told:
+            del table[key]
+        elif table[key].unwrap() != told[key]:
+            table[key] = told[key]
+    text = tomlkit.dumps(document)
+    # Each goes right below the header, so the first one comes last.
+    for key, value in reversed([(key, value) for key, value in told.items() if key not in table]):
+        text = _with_line_after_first(text, [section], _line(key, value))
+    return text
+
+
+def without_section(text: str, section: str) -> str:
+    """The text without a section; comments above the next one stay. Raises ConfigError."""
+    if section not in _parsed(text):
+        return text
+    lines = text.split("\n")
+    begin = next((n for n, one in enumerate(lines) if _is_header(one, [section])), len(lines))
+    end = _end_of(lines, begin)
+    while end > begin + 1 and end < len(lines) and lines[end - 1].lstrip()[:1] in {"", "#"}:
+        end -= 1
+    left = "\n".join(lines[:begin] + lines[end:])
+    if section in _parsed(left):
+        raise ConfigError([f"раздел [{section}] записан не одним куском: удалите его в файле"])
+    return left
+
+
+def _line(key: str, value: Plain) -> str:
+    return f"{key} = {tomlkit.item(value).as_string()}"
 
 
 def _parsed(text: str) -> tomlkit.TOMLDocument:
@@ -66,8 +118,14 @@ def _with_line_after_first(text: str, block: Sequence[str], line: str) -> str:
     header = next((n for n, one in enumerate(lines) if _is_header(one, block)), None)
     if header is None:
         raise ConfigError([f"блок [{'.'.join(block)}] записан не отдельным заголовком: измените его в файле"])
-    below = next((n for n in range(header + 1, len(lines)) if lines[n].lstrip().startswith("enabled")), header)
+    own = range(header + 1, _end_of(lines, header))
+    below = next((n for n in own if lines[n].lstrip().startswith("enabled")), header)
     return "\n".join([*lines[: below + 1], line, *lines[below + 1 :]])
+
+
+def _end_of(lines: Sequence[str], header: int) -> int:
+    """The line of the next header, or behind the last one."""
+    return next((n for n in range(header + 1, len(lines)) if lines[n].lstrip().startswith("[")), len(lines))
 
 
 def _is_header(line: str, block: Sequence[str]) -> bool:
@@ -266,6 +324,13 @@ class ConfigFile:
                 raise ConfigError([CHANGED_MEANWHILE])
             self._keep(before)
             self._replace(_as_before(text, before))
+
+    def touch(self) -> None:
+        """Have every process look at the file again, though it is the same. Raises ConfigError."""
+        try:
+            os.utime(self._path)
+        except OSError as error:
+            raise ConfigError([f"файл {self._path} отсюда не изменить ({why_not(error)})"]) from error
 
     def backups(self) -> list[Backup]:
         """Newest first."""

@@ -28,7 +28,7 @@ from amo_bridge.runtime.shared import SharedResources
 from amo_bridge.runtime.startup import TOLD, AccountContext, KnownAccount, by_asking, by_what_a_worker_left, known_fit
 from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import amo_id_of
-from amo_bridge.storage.secrets import account_name
+from amo_bridge.storage.secrets import KeptSecrets, account_name
 
 CONFIG_BROKEN = "config is broken"
 Role = Literal["all", "web", "worker"]
@@ -65,7 +65,8 @@ class AccountRuntime:
         self.role = role
         self.state = "starting"
         self.problems: list[str] = []
-        self.environment = environment
+        self._secrets_kept = KeptSecrets(config, environment)
+        self.environment: Mapping[str, str] = self._secrets_kept
         self._own_url, self._under = own_url, under
         self.clock = clock or SystemClock()
         self._settle = settle
@@ -87,7 +88,7 @@ class AccountRuntime:
         self._started = threading.Event()
         self._retry = StartupRetry(self._stopping, self._show, self._misfit)
         self._repaired = threading.Event()
-        self.watch = ConfigWatch(self, environment, self.clock, problems=mistakes)
+        self.watch = ConfigWatch(self, self.environment, self.clock, problems=mistakes)
         self._thread = threading.Thread(target=self._live, name="bridge", daemon=True)
 
     # --- what the web side sees ---
@@ -273,8 +274,22 @@ class AccountRuntime:
         # A config taken a moment ago, or by a standby.
         return known_fit(self.config, self.environment, self.resources.store)
 
+    def secrets_changed(self) -> bool:
+        """Have pages kept others since they were read? They are read anew."""
+        return self._secrets_kept.changed()
+
+    def keep_secret(self, name: str, value: str) -> None:
+        """Keep a vendor's secret that was typed on a page; an empty one is forgotten. Raises StoreUnavailable,
+        ConfigError."""
+        self._secrets_kept.keep(name, value)
+
+    def is_set_outside(self, name: str) -> bool:
+        """Does the environment hold this secret? Then no page can change it."""
+        return self._secrets_kept.is_set_outside(name)
+
     def take_config(self, config: Config) -> None:
         """It is in force from now on; whoever leads begins anew with it, between two rounds."""
+        self.secrets_changed()
         self.config = config
         if not self._repaired.is_set():
             self._repaired.set()

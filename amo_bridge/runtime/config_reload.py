@@ -51,6 +51,9 @@ class Reader(Protocol):
     def misfits(self, config: Config) -> list[str]:
         """Names in it that the account does not know. Raises BridgeError while that can't be said."""
 
+    def secrets_changed(self) -> bool:
+        """Are the secrets that pages keep others than when they were read? They are read anew."""
+
     def take_config(self, config: Config) -> None:
         """It is in force from now on."""
 
@@ -109,7 +112,8 @@ class ConfigWatch:
 
     def _look_inside(self) -> None:
         digest = digest_of(self._path)
-        if digest == self._digest and not self.state.problems:
+        # Whoever keeps a secret touches the file, so that every process that works by it looks here.
+        if digest == self._digest and not self.state.problems and not self._reader.secrets_changed():
             return
         try:
             config = load_text(self._path, text_of(self._path), self._environment)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import structlog
 from cryptography.fernet import InvalidToken, MultiFernet
 from sqlalchemy import Connection, create_engine, delete, inspect, select
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -29,6 +31,7 @@ from amo_bridge.storage.database import insert_or_replace
 from amo_bridge.storage.locks import advisory_lock
 from amo_bridge.storage.tables import small_state as table
 
+log = structlog.get_logger()
 SMALL_STATE, KEY_FILE = "small-state.db", "bridge.key"
 ACCOUNTS, SECRETS, TOKENS = "accounts", "secrets", "tokens"
 NO_KEY = (
@@ -82,7 +85,8 @@ class FileSecretStore:
 
     @property
     def secrets(self) -> Values:
-        encode, decode = _coding(cipher(self._folder / KEY_FILE, self._environment), f"{self._folder / SMALL_STATE}")
+        key = cache(partial(cipher, self._folder / KEY_FILE, self._environment))
+        encode, decode = _coding(key, f"{self._folder / SMALL_STATE}")
         return JsonStore(self._folder / SMALL_STATE, SECRETS, encode=encode, decode=decode)
 
     @property
@@ -125,7 +129,7 @@ class TableState:
         return advisory_lock(self._engine, name)
 
     def _section(self, name: str) -> TableValues:
-        return TableValues(self._begin, name, *_coding(self._cipher, "базе (таблица small_state)"))
+        return TableValues(self._begin, name, *_coding(lambda: self._cipher, "базе (таблица small_state)"))
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
@@ -180,15 +184,73 @@ class TableValues:
         return (table.c.section == self._section, table.c.name == key)
 
 
-def _coding(key: MultiFernet, where: str) -> tuple[Callable[[Any], str], Callable[[str], Any]]:
+def _coding(key: Callable[[], MultiFernet], where: str) -> tuple[Callable[[Any], str], Callable[[str], Any]]:
     def encode(value: Any) -> str:
-        return key.encrypt(json.dumps(value).encode()).decode()
+        return key().encrypt(json.dumps(value).encode()).decode()
 
     def decode(text: str) -> Any:
         try:
-            return json.loads(key.decrypt(text))
+            return json.loads(key().decrypt(text))
         except InvalidToken as error:
             words = f"Секреты в {where} зашифрованы другим ключом: верните прежний {KEY_VARIABLE} (или файл ключа)"
             raise ConfigError([words]) from error
 
     return encode, decode
+
+
+# Secrets of vendors that were typed on a page. They count below the environment's variables of the same names, so that
+# whatever reads a variable finds them too.
+
+OURS = "AMO_BRIDGE_"
+
+
+class KeptSecrets(Mapping[str, str]):
+    """The environment's variables, and below them the secrets that pages have kept for the config's account.
+
+    They are read once, and anew by ``changed``. While they can't be read there are none, and the log says why.
+    """
+
+    def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
+        self._config = config
+        self._environment = environment
+        self._kept: Mapping[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        if self.is_set_outside(name):
+            return self._environment.get(name, "")
+        return self._secrets()[name] if name.startswith(OURS) else self._environment[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._environment, **self._secrets()})
+
+    def __len__(self) -> int:
+        return len({**self._environment, **self._secrets()})
+
+    def is_set_outside(self, name: str) -> bool:
+        """Does a variable, or the file that it names, hold it? Then no page can change it."""
+        return any(self._environment.get(one, "").strip() for one in (name, f"{name}_FILE"))
+
+    def keep(self, name: str, value: str) -> None:
+        """Keep a secret, encrypted; an empty one is forgotten. Raises StoreUnavailable, ConfigError."""
+        state, place = small_state(self._config, self._environment), self._place()
+        with state.lock("secrets"):
+            kept = {**(state.secrets.read(place) or {}), name: value}
+            self._kept = {one: told for one, told in kept.items() if told}
+            state.secrets.write(place, self._kept)
+
+    def changed(self) -> bool:
+        """Read anew; are they others than before?"""
+        before, self._kept = self._kept, None
+        return self._secrets() != (before or {})
+
+    def _secrets(self) -> Mapping[str, str]:
+        if self._kept is None:
+            try:
+                self._kept = dict(small_state(self._config, self._environment).secrets.read(self._place()) or {})
+            except (StoreUnavailable, ConfigError) as error:
+                log.error("secrets that pages kept are not read", error=str(error))
+                return {}
+        return self._kept
+
+    def _place(self) -> str:
+        return f"vendors {account_name(self._config)}"

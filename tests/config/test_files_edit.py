@@ -9,7 +9,7 @@ import pytest
 from support.running_bridge import EXAMPLE
 
 from amo_bridge.config import files
-from amo_bridge.config.files import ConfigFile, difference, with_key
+from amo_bridge.config.files import ConfigFile, difference, section_in, with_key, with_section, without_section
 from amo_bridge.config.loader import load, load_text
 from amo_bridge.errors import ConfigError
 
@@ -139,3 +139,59 @@ def test_a_file_that_can_not_be_replaced_is_told(file: ConfigFile, path: Path, m
 def test_a_file_that_is_no_toml_is_told_and_not_changed() -> None:
     with pytest.raises(ConfigError, match=r"строка 2.*сначала исправьте"):
         with_key("[handlers]\n[never closed\n", ("handlers",), "enabled", False)
+
+
+# --- whole sections ---------------------------------------------------------------------------------------------------
+
+SECTIONS = """# top
+[account]
+url = "x"
+
+# our mail
+[mail] # here
+host = "a" # the server
+port = 25
+# the rules begin
+[handlers.x]
+enabled = true
+"""
+
+
+def test_a_new_section_stands_at_the_end() -> None:
+    text = with_section(SECTIONS, "smsru", {"sender": 'A "b"', "test": True, "quiet": None})
+    assert text == f'{SECTIONS}\n[smsru]\nsender = "A \\"b\\""\ntest = true\n'
+
+
+def test_keys_of_a_section_are_set_and_taken_out_and_the_rest_stays() -> None:
+    text = with_section(SECTIONS, "mail", {"host": "b", "port": None, "user": "u", "note": False})
+    assert text.partition("# our mail\n")[2] == (
+        '[mail] # here\nuser = "u"\nnote = false\nhost = "b" # the server\n'
+        "# the rules begin\n[handlers.x]\nenabled = true\n"
+    )
+    assert with_section(SECTIONS, "mail", {"host": "a", "port": 25}) == SECTIONS
+
+
+def test_a_section_goes_and_the_comments_of_the_next_one_stay() -> None:
+    text = without_section(SECTIONS, "mail")
+    assert text == SECTIONS.replace('[mail] # here\nhost = "a" # the server\nport = 25\n', "")
+    assert without_section(text, "mail") == text
+    last = without_section(f'{text}\n[smsru]\nsender = "A"\n', "smsru")
+    assert last.rstrip() == text.rstrip()
+
+
+@pytest.mark.parametrize("text", ['mail = { host = "a" }\n', 'mail.host = "a"\n[x]\n', "[mail\n"])
+def test_what_is_written_otherwise_is_for_people(text: str) -> None:
+    with pytest.raises(ConfigError):
+        with_section(text, "mail", {"user": "u"})
+    with pytest.raises(ConfigError):
+        without_section(text, "mail")
+
+
+def test_a_section_in_pieces_is_not_half_deleted() -> None:
+    with pytest.raises(ConfigError, match="не одним куском"):
+        without_section('[mail]\nhost = "a"\n[mail.more]\nb = 1\n', "mail")
+
+
+def test_what_a_section_has() -> None:
+    assert section_in(SECTIONS, "mail") == {"host": "a", "port": 25}
+    assert section_in(SECTIONS, "smsru") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from amo_bridge.crm.tokens import TokenPair
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.runtime.connection import HOOK_SECRET, Connection, known_secret
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.secrets import FileSecretStore, SecretStore, TableState, small_state
+from amo_bridge.storage.secrets import FileSecretStore, KeptSecrets, SecretStore, TableState, small_state
 from amo_bridge.storage.tables import small_state as table
 
 KEY = {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()}
@@ -177,3 +178,57 @@ def test_a_database_that_is_away_says_so_without_the_password(tmp_path: Path) ->
         pass
     assert "не отвечает" in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+# --- secrets that pages keep ------------------------------------------------------------------------------------------
+
+WORD = "AMO_BRIDGE_SMSRU_ID"
+
+
+def test_a_secret_of_a_page_is_found_where_the_variable_would_be(config: Config) -> None:
+    page = KeptSecrets(config, KEY)
+    assert page.get(WORD) is None
+    page.keep(WORD, "kept")
+    page.keep("AMO_BRIDGE_SMSC_PASSWORD", "other")
+    for found in (page, KeptSecrets(config, KEY)):
+        assert found[WORD] == "kept"
+        assert {**found} == {**KEY, WORD: "kept", "AMO_BRIDGE_SMSC_PASSWORD": "other"}
+        assert len(found) == 3
+    page.keep(WORD, "")
+    assert WORD not in page
+    assert page["AMO_BRIDGE_SMSC_PASSWORD"] == "other"
+
+
+@pytest.mark.parametrize("outside", [{WORD: "outside"}, {f"{WORD}_FILE": "/run/secrets/smsru"}])
+def test_the_environment_comes_first(config: Config, outside: dict[str, str]) -> None:
+    KeptSecrets(config, KEY).keep(WORD, "kept")
+    found = KeptSecrets(config, {**KEY, **outside})
+    assert found.is_set_outside(WORD)
+    assert found.get(WORD, "") == outside.get(WORD, "")
+    assert not KeptSecrets(config, {**KEY, WORD: " "}).is_set_outside(WORD), "an empty variable sets nothing"
+
+
+def test_another_process_sees_a_change_when_it_looks(config: Config) -> None:
+    page, worker = KeptSecrets(config, KEY), KeptSecrets(config, KEY)
+    assert not worker.changed()
+    page.keep(WORD, "kept")
+    assert worker.get(WORD) is None, "read once"
+    assert worker.changed()
+    assert worker[WORD] == "kept"
+    assert not worker.changed()
+
+
+def test_secrets_under_another_key_are_none_and_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    KeptSecrets(config, KEY).keep(WORD, "kept")
+    found = KeptSecrets(config, {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()})
+    assert found.get(WORD) is None
+    assert found["AMO_BRIDGE_KEY"], "everything else goes on"
+    assert "зашифрованы другим ключом" in capsys.readouterr().out
+    with pytest.raises(ConfigError):
+        found.keep("AMO_BRIDGE_SMSC_PASSWORD", "would replace what nobody can read")
+
+
+def test_accounts_of_one_folder_have_secrets_of_their_own(config: Config) -> None:
+    other = replace(config, account=config.account.model_copy(update={"url": "https://other.amocrm.ru"}))
+    KeptSecrets(config, KEY).keep(WORD, "kept")
+    assert KeptSecrets(other, KEY).get(WORD) is None

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.channels.registry import connected_vendors, unconnected, vendor_of
+from amo_bridge.channels.registry import Vendor, connected_vendors, unconnected, vendor_of
 from amo_bridge.channels.trials import Trial, TrialKind, callers, kind_of, send_trial
 from amo_bridge.channels.vendor_states import ChannelState, VendorStates
-from amo_bridge.errors import ChannelError, ChannelUncertain, ConfigError
+from amo_bridge.errors import ChannelError, ChannelUncertain, ConfigError, StoreUnavailable
 from amo_bridge.logs import mask_text
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account
 from amo_bridge.web.pages import Menu
+from amo_bridge.web.services import channel_setup
+from amo_bridge.web.services.channel_setup import ON, Setup
+from amo_bridge.web.services.config import Unfit
 
 routes = Blueprint("channels", __name__)
 MENU = Menu(_l("Каналы"), "channels.show", place=58)
@@ -49,7 +52,65 @@ def show() -> str:
         trials=[(one.section, kind) for one in connected_vendors(here.config) if (kind := kind_of(one))],
         places=PLACES,
         callers=callers(here.config),
+        lines=channel_setup.vendor_lines(here),
     )
+
+
+@routes.get("/channels/<vendor>/setup")
+@open_to(Role.ADMIN)
+def setup(vendor: str) -> str | tuple[str, int]:
+    """The form by which a vendor is connected, changed, disconnected."""
+    try:
+        return _setup_page(channel_setup.setup_of(current_account(), vendor))
+    except LookupError:
+        abort(404)
+    except ConfigError as error:
+        return render_template("config/problems.html", problems=error.problems), 409
+
+
+@routes.post("/channels/<vendor>/setup")
+@open_to(Role.ADMIN)
+def connect(vendor: str) -> Response | tuple[str, int]:
+    """Connect it as the form says, and ask it at once whether it lets us in."""
+    here = current_account()
+    try:
+        state = channel_setup.connect(here, vendor, request.form)
+    except LookupError:
+        abort(404)
+    except (ConfigError, StoreUnavailable) as error:
+        return _not_done(vendor, error)
+    if state.problems:
+        flash(_("Файл записан, но пока не действует: %(why)s", why="; ".join(state.problems)))
+    else:
+        flash(_("[%(vendor)s] подключён. %(words)s", vendor=vendor, words=_asked(channel_setup.vendor_at(vendor))))
+    return redirect(url_for("channels.show"))
+
+
+@routes.post("/channels/<vendor>/disconnect")
+@open_to(Role.ADMIN)
+def disconnect(vendor: str) -> Response | tuple[str, int]:
+    here = current_account()
+    try:
+        channel_setup.disconnect(here, vendor, request.form.get("mark", ""))
+    except LookupError:
+        abort(404)
+    except (ConfigError, StoreUnavailable) as error:
+        return _not_done(vendor, error)
+    flash(_("[%(vendor)s] отключён; секрет, вписанный на странице, забыт.", vendor=vendor))
+    return redirect(url_for("channels.show"))
+
+
+def _not_done(vendor: str, error: ConfigError | StoreUnavailable) -> tuple[str, int]:
+    """The form again, with what was typed and what is wrong. The next try is about the file as it is now."""
+    here = current_account()
+    typed = {**request.form, "mark": here.file.read().mark}
+    problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+    page = _setup_page(channel_setup.setup_of(here, vendor, typed), problems)
+    return page, 422 if isinstance(error, Unfit) else 409
+
+
+def _setup_page(filled: Setup, problems: Sequence[str] = ()) -> str:
+    return render_template("channels/setup.html", setup=filled, problems=problems, ON=ON)
 
 
 @routes.post("/channels/<vendor>/ask")
@@ -61,16 +122,23 @@ def ask(vendor: str) -> Response:
     if asked is None:
         flash(_("Такого раздела в настройке нет."))
         return redirect(url_for("channels.show"))
-    try:
-        words = asked.secret_problem(here.bridge.environment)
-        words = words or asked.client_of(here.config, here.bridge.environment).check()
-    except ChannelError as error:
-        words = _("Не вышло: %(why)s", why=str(error))
-    except ConfigError as error:
-        words = _("Не вышло: %(why)s", why="; ".join(error.problems))
+    words = _asked(asked)
     audit("channels.ask", f"Спрошен поставщик [{vendor}]")
     flash(f"[{vendor}] {words}")
     return redirect(url_for("channels.show"))
+
+
+def _asked(vendor: Vendor[Any]) -> str:
+    """What the vendor says to our secret."""
+    here = current_account()
+    try:
+        words = vendor.secret_problem(here.bridge.environment)
+        return words or str(vendor.client_of(here.config, here.bridge.environment).check())
+    except ChannelError as error:
+        why = str(error)
+    except ConfigError as error:
+        why = "; ".join(error.problems)
+    return str(_("Не вышло: %(why)s", why=why))
 
 
 @routes.post("/channels/<vendor>/trial")

@@ -1,0 +1,423 @@
+"""A vendor connected, changed and disconnected on the page «Каналы»: its section of the config and its secret.
+
+The section goes into the TOML file, comments and everything else left as they are; the secret is kept encrypted and
+never shown. What a form has no field for (lists of audiences, times between calls) stays a matter of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal, get_args, get_origin
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from pydantic.fields import FieldInfo
+
+from amo_bridge.channels.registry import VENDORS, Vendor
+from amo_bridge.config.channels import VENDOR_SECTIONS, Quiet
+from amo_bridge.config.files import CHANGED_MEANWHILE, Plain, section_in, with_section, without_section
+from amo_bridge.config.loader import secret
+from amo_bridge.errors import ConfigError
+from amo_bridge.rules.option_types import ContactFieldName, CustomFieldName
+from amo_bridge.runtime.config_reload import FileState
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.context import audit
+from amo_bridge.web.services import config as config_service
+from amo_bridge.web.services.config import Unfit
+
+Kind = Literal["text", "number", "switch", "choice"]
+ON, OFF = "on", "off"
+LONGEST_VALUE = 500
+LONGEST_SECRET = 10_000
+"""A service account's key of Google is a JSON of two kilobytes."""
+_API = _l("Адрес API")
+_CONSENT = _l("Поле контакта с согласием на рекламу")
+_QUIET = _l("Тихие часы, например 21:00-09:00")
+
+
+@dataclass(frozen=True)
+class SetupForm:
+    """What a vendor's form asks. ``title``: as people know the vendor. ``labels``: key of its section → the field's
+    words, in the form's order. ``secret``: what is asked for as the secret. ``is_document``: it has many lines."""
+
+    title: Any
+    does: Any
+    labels: Mapping[str, Any]
+    secret: Any
+    is_document: bool = False
+
+
+FORMS: Mapping[str, SetupForm] = {
+    "mail": SetupForm(
+        _l("Почта"),
+        _l("Письма клиентам и сотрудникам через ваш почтовый сервер."),
+        {
+            "host": _l("Сервер, например smtp.yandex.ru"),
+            "port": _l("Порт"),
+            "tls": _l("Шифрование"),
+            "user": _l("Логин"),
+            "from": _l("От кого: Агентство <info@agency.ru>"),
+            "reply_to": _l("Куда отвечать, если не туда же"),
+            "consent": _CONSENT,
+            "note": _l("Оставлять в сделке примечание об отправленном письме"),
+        },
+        _l("Пароль почты"),
+    ),
+    "telegram": SetupForm(
+        "Telegram",
+        _l("Уведомления сотрудникам и в общие чаты."),
+        {"api": _API, "proxy": _l("Прокси, если Telegram недоступен")},
+        _l("Токен бота от @BotFather"),
+    ),
+    "yandex_audience": SetupForm(
+        _l("Яндекс Аудитории"), _l("Аудитории для рекламы в Яндексе."), {"api": _API}, _l("Токен OAuth Яндекса")
+    ),
+    "vkads": SetupForm(
+        _l("VK Реклама"),
+        _l("Аудитории для рекламы во ВКонтакте."),
+        {"client_id": _l("client_id доступа к API"), "api": _API},
+        _l("Секрет API (client_secret)"),
+    ),
+    "roistat": SetupForm(
+        "Roistat",
+        _l("Сквозная аналитика: сделки, их состояния и суммы."),
+        {
+            "project": _l("Номер проекта"),
+            "visit_field": _l("Поле сделки с номером визита"),
+            "cost_field": _l("Поле сделки с себестоимостью"),
+            "login": _l("Логин, с которым Roistat сам спрашивает мост"),
+            "api": _API,
+        },
+        _l("Ключ API Roistat"),
+    ),
+    "yandex_disk": SetupForm(
+        _l("Яндекс.Диск"),
+        _l("Копии файлов сделок и ссылки на них."),
+        {"folder": _l("Папка, например disk:/amoCRM"), "publish": _l("Ссылки открываются у всех"), "api": _API},
+        _l("Токен OAuth Яндекс.Диска"),
+    ),
+    "google_drive": SetupForm(
+        _l("Google Диск"),
+        _l("Копии файлов сделок и ссылки на них."),
+        {
+            "drive": _l("Номер общего диска"),
+            "folder": _l("Номер папки на нём"),
+            "share": _l("Ссылки открываются у всех, а не только у участников диска"),
+            "api": _API,
+        },
+        _l("Ключ сервисного аккаунта: весь файл JSON"),
+        is_document=True,
+    ),
+    "s3": SetupForm(
+        "S3",
+        _l("Копии файлов сделок в хранилище, которое понимает S3."),
+        {
+            "api": _l("Адрес хранилища, без бакета"),
+            "bucket": _l("Бакет"),
+            "region": _l("Регион"),
+            "key": _l("Номер ключа доступа"),
+            "prefix": _l("С чего начинаются имена файлов, например deals/"),
+        },
+        _l("Секретный ключ"),
+    ),
+    "onlinepbx": SetupForm(
+        "onlinePBX",
+        _l("Автодозвон: АТС соединяет менеджера и клиента."),
+        {
+            "domain": _l("Домен АТС, например agency.onpbx.ru"),
+            "gate": _l("Линия, с которой звонят клиентам"),
+            "api": _API,
+        },
+        _l("Ключ API"),
+    ),
+    "novofon2": SetupForm(
+        "Novofon 2.0",
+        _l("Автодозвон: АТС соединяет менеджера и клиента."),
+        {
+            "number": _l("Номер, который видит клиент"),
+            "file": _l("Номер звукового файла для менеджера"),
+            "api": _API,
+            "reports": _l("Адрес отчётов"),
+        },
+        _l("Ключ API"),
+    ),
+    "novofon": SetupForm(
+        "Novofon 1.0",
+        _l("Автодозвон: АТС соединяет менеджера и клиента."),
+        {
+            "key": _l("Ключ API (не секретный)"),
+            "sip": _l("Линия, номер которой видит клиент"),
+            "zone": _l("Часовой пояс кабинета"),
+            "api": _API,
+        },
+        _l("Секрет API"),
+    ),
+    "zadarma": SetupForm(
+        "Zadarma",
+        _l("Автодозвон: АТС соединяет менеджера и клиента."),
+        {
+            "key": _l("Ключ API (не секретный)"),
+            "sip": _l("Линия, номер которой видит клиент"),
+            "zone": _l("Часовой пояс кабинета"),
+            "api": _API,
+        },
+        _l("Секрет API"),
+    ),
+    "smsru": SetupForm(
+        "SMS.ru",
+        _l("SMS клиентам."),
+        {
+            "sender": _l("Имя отправителя, согласованное с операторами"),
+            "consent": _CONSENT,
+            "quiet": _QUIET,
+            "low_balance": _l("Предупредить, когда на счёте меньше"),
+            "note": _l("Оставлять в сделке примечание об SMS"),
+            "test": _l("Проба: сервис принимает и ничего не отправляет"),
+            "api": _API,
+        },
+        "api_id",
+    ),
+    "smsc": SetupForm(
+        "SMSC",
+        _l("SMS клиентам."),
+        {
+            "login": _l("Логин"),
+            "sender": _l("Имя отправителя, согласованное с операторами"),
+            "consent": _CONSENT,
+            "quiet": _QUIET,
+            "low_balance": _l("Предупредить, когда на счёте меньше"),
+            "note": _l("Оставлять в сделке примечание об SMS"),
+            "test": _l("Проба: сервис принимает и ничего не отправляет"),
+            "api": _API,
+        },
+        _l("Пароль или ключ API"),
+    ),
+}
+"""Section → its form. ``[audiences]`` and ``[storage]`` connect nobody: what stands there is for the file."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field of a form. ``value``: as it stands in the file, or was typed; ``default``: what counts without one.
+    ``choices``: of a list, or of what is only offered."""
+
+    key: str
+    label: Any
+    kind: Kind
+    value: str
+    default: str
+    is_required: bool
+    choices: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A vendor's form, filled. ``is_set_outside``: a variable holds the secret, so that the page can't change it."""
+
+    section: str
+    form: SetupForm
+    entries: Sequence[Entry]
+    mark: str
+    is_connected: bool
+    has_secret: bool
+    is_set_outside: bool
+    variable: str
+
+
+@dataclass(frozen=True)
+class VendorLine:
+    """One vendor in the list. ``lacks``: what a connected one lacks (Russian)."""
+
+    section: str
+    form: SetupForm
+    is_connected: bool
+    lacks: str
+
+
+def vendor_lines(here: AccountView) -> list[VendorLine]:
+    """Every vendor that has a form, the connected ones first."""
+    lines = []
+    for section, form in FORMS.items():
+        is_connected = vendor_at(section).is_connected(here.config)
+        lines.append(VendorLine(section, form, is_connected, lacks(here, section) if is_connected else ""))
+    return sorted(lines, key=lambda one: not one.is_connected)
+
+
+def vendor_at(section: str) -> Vendor[Any]:
+    """The vendor of a form's section. Raises LookupError."""
+    if section not in FORMS:
+        raise LookupError(section)
+    return next(vendor for vendor in VENDORS if vendor.section == section)
+
+
+def lacks(here: AccountView, section: str) -> str:
+    """What is wrong with a vendor's secret (Russian); empty if nothing is."""
+    try:
+        return vendor_at(section).secret_problem(here.bridge.environment)
+    except ConfigError as error:
+        return "; ".join(error.problems)
+
+
+def setup_of(here: AccountView, section: str, typed: Mapping[str, str] | None = None) -> Setup:
+    """The form of a vendor, as the file has it, or as it was typed. Raises LookupError, ConfigError."""
+    vendor, file = vendor_at(section), here.file.read()
+    known = section_in(file.text, section)
+    return Setup(
+        section,
+        FORMS[section],
+        _entries(here, section, known or {}, typed),
+        mark=file.mark if typed is None else typed.get("mark", ""),
+        is_connected=known is not None,
+        has_secret=_has_secret(here, vendor),
+        is_set_outside=here.bridge.is_set_outside(vendor.secret),
+        variable=vendor.secret,
+    )
+
+
+def connect(here: AccountView, section: str, typed: Mapping[str, str]) -> FileState:
+    """Write the section as it was typed, and keep the secret if one was; the bridge takes both at once.
+
+    Raises Unfit for what was typed, ConfigError when the file can't be written or has changed meanwhile,
+    StoreUnavailable when the secret can't be kept, LookupError."""
+    vendor, before = vendor_at(section), here.file.read()
+    if typed.get("mark") != before.mark:
+        raise ConfigError([CHANGED_MEANWHILE])
+    entries = _entries(here, section, section_in(before.text, section) or {}, typed)
+    values, problems = _values(entries, section_in(before.text, section) or {})
+    word = typed.get("secret", "").strip()
+    problems += _secret_problems(here, vendor, word)
+    if problems:
+        raise Unfit(problems)
+    text = with_section(before.text, section, values)
+    if problems := config_service.problems_of(here, text):
+        raise Unfit(problems)
+    word_before = here.bridge.environment.get(vendor.secret, "")
+    if word:
+        # Before the file: whoever begins anew by it finds the secret there.
+        here.bridge.keep_secret(vendor.secret, word)
+    try:
+        if text != before.text:
+            state = config_service.save(here, text, before.mark)
+        else:
+            here.file.touch()
+            state = here.bridge.watch.look(again=True)
+    except ConfigError:
+        if word:
+            here.bridge.keep_secret(vendor.secret, word_before)
+        raise
+    if word:
+        audit("channels.secret", f"Задан секрет для [{section}]")
+    return state
+
+
+def disconnect(here: AccountView, section: str, mark: str) -> FileState:
+    """Take the section out of the file and forget the secret that a page has kept. Raises as ``connect``."""
+    vendor, before = vendor_at(section), here.file.read()
+    if mark != before.mark:
+        raise ConfigError([CHANGED_MEANWHILE])
+    state = config_service.save(here, without_section(before.text, section), before.mark)
+    if vendor.secret:
+        here.bridge.keep_secret(vendor.secret, "")
+    return state
+
+
+def _has_secret(here: AccountView, vendor: Vendor[Any]) -> bool:
+    try:
+        return bool(vendor.secret and secret(here.bridge.environment, vendor.secret))
+    except ConfigError:
+        return False
+
+
+def _secret_problems(here: AccountView, vendor: Vendor[Any], word: str) -> list[str]:
+    if len(word) > LONGEST_SECRET:
+        return [_("Секрет слишком длинный: проверьте, то ли вы вставили.")]
+    if word and here.bridge.is_set_outside(vendor.secret):
+        return [_("Секрет задан переменной %(name)s: меняйте его там.", name=vendor.secret)]
+    if vendor.no_secret and not word and not _has_secret(here, vendor):
+        return [_("Впишите: %(what)s.", what=FORMS[vendor.section].secret)]
+    return []
+
+
+# --- fields of a form, by the section's own types ---------------------------------------------------------------------
+
+
+def _entries(
+    here: AccountView, section: str, known: Mapping[str, object], typed: Mapping[str, str] | None
+) -> list[Entry]:
+    fields = {info.alias or name: info for name, info in VENDOR_SECTIONS[section].model_fields.items()}
+    return [_entry(here, key, words, fields[key], known, typed) for key, words in FORMS[section].labels.items()]
+
+
+def _entry(
+    here: AccountView,
+    key: str,
+    words: Any,
+    info: FieldInfo,
+    known: Mapping[str, object],
+    typed: Mapping[str, str] | None,
+) -> Entry:
+    kind, choices = _kind(here, info)
+    default = "" if info.is_required() or info.default is None else _shown(info.default)
+    stands = _shown(known[key]) if key in known else (default if kind in ("switch", "choice") else "")
+    value = stands if typed is None else typed.get(key, OFF if kind == "switch" else "").strip()
+    return Entry(key, words, kind, value, default, info.is_required(), choices)
+
+
+def _kind(here: AccountView, info: FieldInfo) -> tuple[Kind, Sequence[str]]:
+    kinds = {info.annotation, *get_args(info.annotation)}
+    if bool in kinds:
+        return "switch", ()
+    if kinds & {int, float}:
+        return "number", ()
+    if get_origin(info.annotation) is Literal:
+        return "choice", get_args(info.annotation)
+    known = here.crm_account
+    if ContactFieldName in kinds:
+        return "text", [field.name for field in known.fields("contacts")] if known else ()
+    if CustomFieldName in kinds:
+        return "text", [field.name for field in known.fields()] if known else ()
+    return "text", ()
+
+
+def _shown(value: object) -> str:
+    match value:
+        case bool():
+            return ON if value else OFF
+        case Quiet():
+            return f"{value.begin:%H:%M}-{value.end:%H:%M}"
+        case float():
+            return f"{value:g}"
+    return str(value)
+
+
+def _values(entries: Sequence[Entry], known: Mapping[str, object]) -> tuple[dict[str, Plain | None], list[str]]:
+    """Key → what to write, None for what is left out; and what can't be read."""
+    values: dict[str, Plain | None] = {}
+    problems: list[str] = []
+    for one in entries:
+        if len(one.value) > LONGEST_VALUE or not one.value.isprintable():
+            problems.append(_("«%(field)s»: слишком длинно или не в одну строку.", field=one.label))
+        elif one.is_required and not one.value:
+            problems.append(_("«%(field)s»: впишите.", field=one.label))
+        elif one.key not in known and one.value == one.default:
+            values[one.key] = None
+        elif one.kind == "switch":
+            values[one.key] = one.value == ON
+        elif one.kind == "number" and one.value:
+            number = _number(one.value)
+            values[one.key] = number
+            if number is None:
+                problems.append(_("«%(field)s»: нужно число, а не «%(value)s».", field=one.label, value=one.value))
+        else:
+            values[one.key] = one.value or None
+    return values, problems
+
+
+def _number(text: str) -> int | float | None:
+    text = text.replace(",", ".").replace(" ", "")
+    try:
+        return int(text) if text.lstrip("-").isdigit() else float(text) if isfinite(float(text)) else None
+    except ValueError:
+        return None
