@@ -176,7 +176,7 @@ def _address(view: service.AddressView) -> EnquiryAddress:
         title=view.title,
         url=view.url,
         paste=view.paste,
-        missing=[variable for variable, _what in view.missing],
+        missing=list(view.missing),
         is_open=view.is_open,
         last_at=datetime.fromtimestamp(view.last.at, UTC) if view.last else None,
         last_state=view.last.state if view.last else "",

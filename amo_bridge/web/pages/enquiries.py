@@ -20,6 +20,7 @@ from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import enquiries as service
 
+LONGEST_SECRET = 2000
 routes = Blueprint("enquiries", __name__)
 MENU = Menu(_l("Обращения"), "enquiries.show", place=25, needs=lambda config: config.intake is not None)
 A_PAGE = 50
@@ -108,6 +109,21 @@ def addresses() -> str:
         is_on=here.config.intake is not None,
         is_public=bool(here.config.bridge.public_url),
     )
+
+
+@routes.post("/enquiries/secret")
+@open_to(Role.ADMIN)
+def keep_secret() -> Response:
+    """Keep what was typed as the secret of a vendor; forget it when the field is empty."""
+    variable, word = request.form.get("variable", ""), request.form.get("secret", "").strip()[:LONGEST_SECRET]
+    try:
+        service.keep_secret(current_account(), variable, word)
+        flash(_("Секрет задан, и мост уже работает с ним.") if word else _("Секрет забыт."))
+    except LookupError:
+        abort(404)
+    except ConfigError as error:
+        flash("; ".join(error.problems))
+    return redirect(url_for("enquiries.addresses"))
 
 
 @routes.post("/enquiries/trial")

@@ -293,20 +293,12 @@ def connect(here: AccountView, section: str, typed: Mapping[str, str]) -> FileSt
     text = with_section(before.text, section, values)
     if problems := config_service.problems_of(here, text):
         raise Unfit(problems)
-    word_before = here.bridge.environment.get(vendor.secret, "")
-    if word:
-        # Before the file: whoever begins anew by it finds the secret there.
-        here.bridge.keep_secret(vendor.secret, word)
-    try:
+    with config_service.with_secret(here, vendor.secret, word or None):
         if text != before.text:
             state = config_service.save(here, text, before.mark)
         else:
             here.file.touch()
             state = here.bridge.watch.look(again=True)
-    except ConfigError:
-        if word:
-            here.bridge.keep_secret(vendor.secret, word_before)
-        raise
     if word:
         audit("channels.secret", f"Задан секрет для [{section}]")
     return state

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask_babel import gettext as _
@@ -71,6 +72,21 @@ def save(here: AccountView, text: str, mark: str, restored: Backup | None = None
             deed = f"Возвращена версия, заменённая {moment(restored.at)}. {deed}"
         audit(DEED, deed, details="\n".join(difference(before.text, text)))
     return here.bridge.watch.look(again=True)
+
+
+@contextmanager
+def with_secret(here: AccountView, variable: str, word: str | None) -> Iterator[None]:
+    """A vendor's secret is kept (an empty one forgotten, None left alone), and put back if what is done inside fails:
+    writing or touching the file, by which every process learns of it. Raises ConfigError, StoreUnavailable."""
+    before = here.bridge.environment.get(variable, "")
+    if word is not None:
+        here.bridge.keep_secret(variable, word)
+    try:
+        yield
+    except ConfigError:
+        if word is not None:
+            here.bridge.keep_secret(variable, before)
+        raise
 
 
 def take_new_names(here: AccountView) -> FileState:

@@ -10,7 +10,8 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.intake.connections import CONNECTABLE, SET_BY
+from amo_bridge.config.loader import secret
+from amo_bridge.intake.connections import API_TOKENS, CONNECTABLE, SET_BY
 from amo_bridge.intake.enquiries import (
     SETTLED_STATES,
     EnquiryFilter,
@@ -27,6 +28,7 @@ from amo_bridge.logs import mask_text
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, holder, who
+from amo_bridge.web.services.config import with_secret
 
 CHART_DAYS = 14
 RETRYABLE = tuple(state for state in SETTLED_STATES if state != "done")
@@ -108,18 +110,29 @@ class EnquiryView:
 
 
 @dataclass(frozen=True)
+class SecretView:
+    """A secret of a vendor. ``is_set_outside``: a variable holds it, so that no page can change it."""
+
+    variable: str
+    what: str
+    is_set: bool
+    is_set_outside: bool
+
+
+@dataclass(frozen=True)
 class AddressView:
     """Where a vendor posts.
 
-    ``missing``: the secrets it still needs; ``is_open``: it takes requests without them. ``set_by``: the command that
-    sets the webhook, where the vendor has an API for it.
+    ``missing``: the variables of secrets it still needs; ``is_open``: it takes requests without them. ``set_by``: the
+    command that sets the webhook, where the vendor has an API for it.
     """
 
     title: str
     address: IntakeAddress
     url: str
     paste: str
-    missing: tuple[tuple[str, str], ...]
+    secrets: tuple[SecretView, ...]
+    missing: tuple[str, ...]
     is_open: bool
     body: str
     last: LastRequest | None
@@ -191,6 +204,21 @@ def addresses_of_account(here: AccountView, base: str) -> list[AddressView]:
     return [_address(here, one, base, last) for one in here.bridge.intake_addresses.all()]
 
 
+def keep_secret(here: AccountView, variable: str, word: str) -> None:
+    """Keep a secret of one of the addresses, encrypted; an empty one is forgotten. The bridge takes it at once.
+
+    Raises LookupError for a variable that none of them knows or that is set outside, ConfigError, StoreUnavailable."""
+    vendors = [one.vendor for one in here.bridge.intake_addresses.all()]
+    known = {one.variable for vendor in vendors for one in vendor.secrets}
+    known |= {API_TOKENS[vendor.name] for vendor in vendors if vendor.name in API_TOKENS}
+    if variable not in known or here.bridge.is_set_outside(variable):
+        raise LookupError(variable)
+    with with_secret(here, variable, word):
+        here.file.touch()
+        here.bridge.watch.look(again=True)
+    audit("enquiry.secret", f"{'Задан' if word else 'Забыт'} секрет {variable}")
+
+
 def send_trial(here: AccountView, vendor: str, name: str) -> str:
     """Send the bridge a request as this vendor would; what came of it, in words.
 
@@ -214,13 +242,21 @@ def _address(
 ) -> AddressView:
     vendor = address.vendor
     settings = settings_of(here.config, vendor.name, here.bridge.environment, address.name)
-    missing = tuple((one.variable, one.what) for one in vendor.secrets if not settings.secrets.get(one.name))
+    missing = [one for one in vendor.secrets if not settings.secrets.get(one.name)]
+    known = here.bridge.environment
+    secrets = {one.variable: one.what for one in vendor.secrets}
+    if vendor.name in API_TOKENS:
+        secrets = {API_TOKENS[vendor.name]: str(_("токен API: им мост ставит вебхук и проверяет его")), **secrets}
     return AddressView(
         title=f"{vendor.title} «{address.name}»" if address.name else vendor.title,
         address=address,
         url=f"{base.rstrip('/')}{address.path}",
         paste=str(PASTE.get(vendor.name, "")),
-        missing=missing,
+        secrets=tuple(
+            SecretView(variable, what, bool(secret(known, variable)), here.bridge.is_set_outside(variable))
+            for variable, what in secrets.items()
+        ),
+        missing=tuple(one.variable for one in missing),
         is_open=vendor.is_address_enough or not missing,
         body=NOVOFON_TEMPLATE if vendor.name == "novofon2" else "",
         last=last.get((vendor.name, address.name)),

@@ -174,6 +174,23 @@ def test_each_vendor_has_its_address_and_its_last_request(
     assert (by_vendor["html"]["is_open"], by_vendor["html"]["last_at"]) == (True, None)
 
 
+def test_a_secret_is_set_on_the_page_and_the_address_opens(pages: Pages, admin: Visit, viewer: Visit) -> None:
+    pages.meet_account()
+    variable, page = "AMO_BRIDGE_INTAKE_TELEGRAM_SECRET", "/enquiries/addresses"
+    assert variable in admin.get(page).text
+    admin.post("/enquiries/secret", {"variable": variable, "secret": "never-shown"}, page=page)
+    shown = admin.get(page)
+    assert "Секрет задан, и мост уже работает с ним." in words_of(shown)
+    assert "never-shown" not in shown.text
+    assert pages.bridge.environment[variable] == "never-shown"
+    assert f"Задан секрет {variable}" in words_of(admin.get("/audit"))
+    admin.post("/enquiries/secret", {"variable": variable, "secret": ""}, page=page)
+    assert variable not in pages.bridge.environment
+    for other in ("AMO_BRIDGE_KEY", "PATH", ""):
+        assert admin.post("/enquiries/secret", {"variable": other, "secret": "x"}, page=page).status_code == 404
+    assert viewer.post("/enquiries/secret", {"variable": variable, "secret": "x"}, page="/").status_code == 403
+
+
 def test_a_trial_is_taken_as_a_real_one(pages: Pages, admin: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     store = pages.account.account_store
     inbox = IntakeInbox(store, pages.account.clock)
