@@ -23,6 +23,7 @@ from amo_bridge.standins.onlinepbx import OnlinePbxStandIn
 from amo_bridge.standins.roistat import RoistatStandIn
 from amo_bridge.standins.s3 import S3StandIn
 from amo_bridge.standins.site import SiteStandIn
+from amo_bridge.standins.sms import SmscStandIn, SmsRuStandIn
 from amo_bridge.standins.timeline import Timeline
 from amo_bridge.standins.vendor import StandIn
 from amo_bridge.standins.vk import VkStandIn
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
 STAND_INS: tuple[type[StandIn], ...] = (
     SiteStandIn, VkStandIn, TelegramStandIn, MaxStandIn, MetaStandIn,
     ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn,
+    SmsRuStandIn, SmscStandIn,
     YandexDiskStandIn, GoogleDriveStandIn, S3StandIn,
     YandexAudienceStandIn, VkAdsStandIn, RoistatStandIn,
 )  # fmt: skip
 """The table of vendors."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "pbx": (ZadarmaStandIn.name, NovofonStandIn.name, Novofon2StandIn.name, OnlinePbxStandIn.name),
+    "sms": (SmsRuStandIn.name, SmscStandIn.name),
     "ads": (YandexAudienceStandIn.name, VkAdsStandIn.name),
     "all": tuple(made.name for made in STAND_INS),
 }
