@@ -11,7 +11,7 @@ help:
 	@echo "make check   format, lint, types"
 	@echo "make image   build the Dockerfile and prove what it promises (root, buildah, mmdebstrap; some two minutes)"
 	@echo "make bench   what the bridge costs, against its goals, with charts into docs/ (some fifteen minutes)"
-	@echo "make chaos   50 times kill -9 under faults; nothing may be lost, nothing doubled (some five minutes)"
+	@echo "make chaos   50 times kill -9 under faults; nothing may be lost, nothing doubled (some twenty minutes)"
 	@echo "make lock    write the lock files anew from pyproject.toml"
 
 # pip compiles what it copies; what is used where it stands would be compiled at each start, should the environment
@@ -52,6 +52,8 @@ chaos: $(VENV)/.dev
 	$(BIN)/python -m bench.chaos $(CHAOS)
 	$(BIN)/python -m bench.enquiry_chaos
 	$(BIN)/python -m bench.enquiry_chaos --database postgresql
+	$(BIN)/python -m bench.channel_chaos
+	$(BIN)/python -m bench.channel_chaos --database postgresql
 
 # The pages as the documents show them; needs Debian's Chromium.
 pictures: $(VENV)/.dev

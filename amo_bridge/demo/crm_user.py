@@ -33,9 +33,9 @@ class CrmUser:
 
     # --- what people do ---
 
-    def new_contact(self, person: str, name: str, email: str = "", phone: str = "") -> int:
+    def new_contact(self, person: str, name: str, email: str = "", phone: str = "", position: str = "") -> int:
         contact: dict[str, Any] = {"name": name}
-        told = {"EMAIL": email, "PHONE": phone}
+        told = {"EMAIL": email, "PHONE": phone, "POSITION": position}
         if cells := [{"field_code": code, "values": [{"value": value}]} for code, value in told.items() if value]:
             contact["custom_fields_values"] = cells
         return int(self._ask("POST", "/api/v4/contacts", [contact], person)["_embedded"]["contacts"][0]["id"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
+import random
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -33,7 +34,7 @@ class BadVendorFault(ValueError):
 @dataclass
 class VendorFault:
     """``vendor``, ``path`` (within the vendor, of webhooks the event's name): globs. ``count``: how often it strikes,
-    None without end."""
+    None without end. ``probability``: how likely it strikes what fits."""
 
     id: int
     kind: str
@@ -41,13 +42,15 @@ class VendorFault:
     path: str = "*"
     count: int | None = 1
     seconds: float = 60
+    probability: float = 1.0
     struck: int = 0
 
 
 class VendorFaults:
     """Those that are switched on. Safe to use from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 1) -> None:
+        self._chance = random.Random(seed)
         self._guard = threading.Lock()
         self._numbers = itertools.count(1)
         self._faults: list[VendorFault] = []
@@ -56,7 +59,8 @@ class VendorFaults:
         """Switch one on. Raises BadVendorFault."""
         if kind not in KINDS:
             raise BadVendorFault(f"kind: одно из {', '.join(KINDS)}")
-        known = {"vendor": str, "path": str, "count": (int, type(None)), "seconds": (int, float)}
+        number = (int, float)
+        known = {"vendor": str, "path": str, "count": (int, type(None)), "seconds": number, "probability": number}
         for name, value in settings.items():
             if name not in known:
                 raise BadVendorFault(f"{name}: такого ключа нет; есть {', '.join(known)}")
@@ -82,7 +86,8 @@ class VendorFaults:
         with self._guard:
             for fault in self._faults:
                 fits = fnmatch.fnmatchcase(vendor, fault.vendor) and fnmatch.fnmatchcase(path, fault.path)
-                if fault.kind in kinds and fits and (fault.count is None or fault.struck < fault.count):
+                is_left = fault.count is None or fault.struck < fault.count
+                if fault.kind in kinds and fits and is_left and self._chance.random() < fault.probability:
                     fault.struck += 1
                     return fault
         return None

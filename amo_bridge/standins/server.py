@@ -70,11 +70,11 @@ def wanted_names(text: str) -> tuple[str, ...]:
 
 class StandIns:
     """Vendors on one timeline; ``names``: which, all if empty. ``live``: time goes by itself; else only by
-    ``timeline.advance``."""
+    ``timeline.advance``. ``seed``: of the faults that strike by chance."""
 
-    def __init__(self, names: Collection[str] = (), *, live: bool = True) -> None:
+    def __init__(self, names: Collection[str] = (), *, live: bool = True, seed: int = 1) -> None:
         self.timeline = Timeline(live=live)
-        self.faults = VendorFaults()
+        self.faults = VendorFaults(seed)
         wanted = [made for made in STAND_INS if not names or made.name in names]
         self.all: Mapping[str, StandIn] = {made.name: made(self.timeline, self.faults) for made in wanted}
         self.url = ""

@@ -376,8 +376,11 @@ def test_in_a_dry_run_nothing_is_uploaded(office: AudienceOffice) -> None:
 # --- lost answers -----------------------------------------------------------------------------------------------------
 
 FAULTS = ["lost_answer", "refuse_before", "broken", "limited", "unauthorised"]
+# What is asked of a vendor is the same on both databases; all other tests here try both.
+exchange_alone = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 
 
+@exchange_alone
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("path", ["*upload_csv_file", "*confirm", "*modify_data", "*segments"])
 def test_whatever_happens_at_yandex_all_are_in_once(
@@ -394,6 +397,7 @@ def test_whatever_happens_at_yandex_all_are_in_once(
     assert len(office.notes()) == 121
 
 
+@exchange_alone
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("path", ["*users_lists.json", "*users_lists/*.json", "*segments.json", "*token.json"])
 def test_whatever_happens_at_vk_all_are_in_once(

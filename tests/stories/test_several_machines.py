@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def test_people_who_ask_two_machines_at_once_are_each_one_contact_and_one_deal(
     paths = {one.vendor.name: one.path for one in addresses.all()}
     people = {"+79161234561": "Анна", "+79161234562": "Борис", "+79161234563": "Вера"}
 
-    def asks(number: int) -> int:
+    def asks(number: int) -> None:
         phone = list(people)[number % 3]
         if number % 2:
             fields = form(tranid=f"1:{number}", Name=people[phone], Phone=phone, Comments=f"вопрос {number}.")
@@ -143,16 +144,18 @@ def test_people_who_ask_two_machines_at_once_are_each_one_contact_and_one_deal(
             event = {"type": "message_new", "event_id": f"e{number}", "group_id": 1, "secret": "vk-secret"}
             sent = {"json": {**event, "object": {"message": message}}}
         vendor = "tilda" if number % 2 else "vk"
-        # As vendors do that got no answer in time: the same again, to the other machine.
-        codes = {requests.post(f"{web.url}{paths[vendor]}", **sent, timeout=30).status_code for web in webs}
-        return codes.pop() if len(codes) == 1 else 0
+        # As vendors do that got no answer in time: the same again, to the other machine, until both have thanked.
+        for web in webs:
+            posted = partial(requests.post, f"{web.url}{paths[vendor]}", **sent, timeout=30)
+            wait_until(lambda post=posted: post().status_code == 200, "the request is taken")
 
     known = len(sandbox.table("contacts"))
     with ThreadPoolExecutor(6) as pool:
         answers = [pool.submit(asks, number) for number in range(24)]
         wait_until(lambda: sandbox.table("leads"), "the first deal is made")
         only_leader(workers).kill()
-        assert {answer.result() for answer in answers} == {200}
+        for answer in answers:
+            answer.result()
 
     def notes() -> str:
         return "\n".join(note["params"].get("text", "") for note in sandbox.table("notes"))
