@@ -293,6 +293,7 @@ class _Fitting:
         yield "roistat", config.channels.roistat, True
         yield "dial", config.channels.dial, is_on
         yield "people", config.channels.people, is_on
+        yield "kpi", config.kpi, True
 
     def _needed_roles(self, enabled: Iterable[Rule]) -> Iterator[tuple[str, Any]]:
         config = self.config
@@ -435,6 +436,10 @@ class _Fitting:
             # An empty list means everybody.
             evening = evening.model_copy(update={"to": to}) if to else None
         people = with_names(config.channels.people, self._rename)
+        # Of those who are still there; an empty list means everybody.
+        kpi = config.kpi.model_copy(
+            update={"people": tuple(one for one in with_names(config.kpi.people, self._rename) if self._knows(one))}
+        )
         channels = replace(
             config.channels,
             mail=with_names(config.channels.mail, self._rename),
@@ -456,6 +461,7 @@ class _Fitting:
             webinar=with_names(config.webinar, self._rename),
             channels=channels,
             evening_list=evening,
+            kpi=kpi,
         )
 
     def _fitted_rule(self, rule: Rule, reasons: list[str]) -> Rule:

@@ -32,6 +32,7 @@ from amo_bridge.config.model import (
     BridgeSection,
     Config,
     EveningListSection,
+    KpiSection,
     ProvisionSection,
     RoleByField,
     RoleSpec,
@@ -210,7 +211,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
-    *("evening_list", *VENDOR_SECTIONS, "dial", "people", "series", "intake", *RULES),
+    *("evening_list", *VENDOR_SECTIONS, "dial", "people", "series", "intake", "kpi", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -343,6 +344,7 @@ class _Loader:
         channels = self._channels(bridge)
         evening = self._section("evening_list", EveningListSection) if "evening_list" in self.tree else None
         intake = self._section("intake", IntakeSection) if "intake" in self.tree else None
+        kpi = (self._section("kpi", KpiSection) if "kpi" in self.tree else None) or KpiSection()
         shared = {"services": services, "series": channels.series}
         there = {name for name in SECTIONS if name in self.tree or self.source.has_broken(name)}
         rules = RuleLoader(self.path.parent, self._own_folders(), shared, there, self.problems).rules(
@@ -361,7 +363,7 @@ class _Loader:
         if account is None or bridge is None:
             return None
         calendar = calendar or CalendarOptions()
-        more = (absences, services, provision, webinar, channels, evening, intake)
+        more = (absences, services, provision, webinar, channels, evening, intake, kpi)
         return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:

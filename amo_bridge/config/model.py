@@ -19,6 +19,7 @@ from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions, Day
 from amo_bridge.dates.duration import Duration, describe
+from amo_bridge.events.calls import TALK_SECONDS
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import CustomFieldName, PersonName, Strict, TagName, UserName
 from amo_bridge.rules.service_lines import ServicesSection
@@ -115,6 +116,32 @@ class EveningListSection(Strict):
 
     at: time = time(18, 30)
     to: tuple[UserName, ...] = ()
+
+
+class KpiPlan(Strict):
+    """What is expected of each person on a working day; None: nothing is."""
+
+    contacts: Annotated[int, Field(ge=1)] | None = None
+    worked: Annotated[int, Field(ge=1)] | None = None
+    talks: Annotated[int, Field(ge=1)] | None = None
+    letters: Annotated[int, Field(ge=1)] | None = None
+    tasks: Annotated[int, Field(ge=1)] | None = None
+    sales: Annotated[int, Field(ge=1)] | None = None
+    amount: Annotated[int, Field(ge=1)] | None = None
+
+
+class KpiSection(Strict):
+    """``[kpi]``: what people are measured by. ``people``: whom; without it everybody who did something.
+
+    ``talk_seconds``: from so many on a call was a talk. ``shift``: o'clock, by the account's clocks: when the first
+    thing of a working day is to be done. ``event_days``: days whose shift begins otherwise.
+    """
+
+    people: tuple[UserName, ...] = ()
+    plan: KpiPlan = KpiPlan()
+    talk_seconds: Annotated[int, Field(ge=1, le=600)] = TALK_SECONDS
+    shift: time | None = None
+    event_days: Mapping[Day, time] = Field(default_factory=dict)
 
 
 # The shape of the config file, apart from the rules' own options (those stand in the handlers' files).
@@ -223,6 +250,7 @@ class Config:
     channels: Channels = field(default_factory=Channels)
     evening_list: EveningListSection | None = None
     intake: IntakeSection | None = None
+    kpi: KpiSection = field(default_factory=KpiSection)
 
     @property
     def letters_folder(self) -> Path | None:

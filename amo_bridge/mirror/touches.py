@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -64,11 +65,23 @@ class TouchLog:
         self._store = store
         self._own_user_id = own_user_id
 
-    def on(self, cards: Iterable[Card], since: datetime | None = None) -> dict[Card, list[Touch]]:
-        """Card → its touches, oldest first; cards without any are left out. Raises StoreUnavailable."""
+    def on(
+        self, cards: Iterable[Card], since: datetime | None = None, until: datetime | None = None
+    ) -> dict[Card, list[Touch]]:
+        """Card → its touches before ``until``, oldest first; cards without any are left out. Raises
+        StoreUnavailable."""
+        end = until.timestamp() if until else inf
         with self._store.read() as connection:
             rows = _rows(connection, self._store.account_id, cards, since)
-            return _by_card(row for row in rows if self._counts(row))
+            return _by_card(row for row in rows if row.at < end and self._counts(row))
+
+    def between(self, begin: datetime, end: datetime) -> list[tuple[Card, Touch]]:
+        """All touches from ``begin`` until before ``end``, oldest first. Raises StoreUnavailable."""
+        span = (touches.c.at >= begin.timestamp(), touches.c.at < end.timestamp())
+        query = select(touches).where(self._store.owns(touches), *span).order_by(touches.c.at, touches.c.id)
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        return [((row.entity_type, row.entity_id), _touch(row)) for row in rows if self._counts(row)]
 
     def _counts(self, row: Row[Any]) -> bool:
         if row.kind in BY_PEOPLE:

@@ -197,6 +197,7 @@ deals = Table(
 )
 Index("deals_stage", deals.c.account, deals.c.pipeline_id, deals.c.status_id)
 Index("deals_read", deals.c.account, deals.c.read_at, deals.c.deal_id)
+Index("deals_changed", deals.c.account, deals.c.status_id, deals.c.updated_at)
 
 cursors = Table(
     "cursors",
@@ -336,6 +337,7 @@ touches = Table(
 counted twice. ``direction``: in (the client's), out, or empty where there is none. Of a call: ``seconds`` (-1:
 unknown), amoCRM's ``status``, the exchange's ``phone``, ``uniq``, ``result``."""
 Index("touches_of", touches.c.account, touches.c.entity_type, touches.c.entity_id, touches.c.at)
+Index("touches_at", touches.c.account, touches.c.at)
 
 # --- reconciliation ---------------------------------------------------------------------------------------------------
 

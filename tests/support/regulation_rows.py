@@ -67,6 +67,8 @@ PARTS: Final[Mapping[str, Part]] = {
     "W1": _webinars("import of attendees", "plan"),
     "W2": _webinars("sorting of attendees", "sorting"),
     "W3": _webinars("import of attendees", "plan"),
+    "S1": _web("KPI per person against the plan", "kpi"),
+    "S9": _web("when each has begun, against the shift", "kpi"),
     "C14": _web("the page of documents by month", "documents"),
     "C13": Part("the evening list", "amo_bridge/engine/evening_digest.py", "tests/stories/test_evening.py"),
 }  # fmt: skip
@@ -83,11 +85,10 @@ LACKS: Final[Mapping[str, str]] = {
     "A124": "no notices by Viber",
     "M9": "advertising statistics against the norms: no export is read, no API is connected",
     "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
-    "S1": "KPI per manager against the plan",
     "S2": "the daily report, its table and the Google Sheet",
     "S3": "acknowledgement of changed rules",
     "S8": "Pipedrive: its requests are received, deals and calls are not read",
-    "S9": "the working day's beginning as a KPI",
+    "S9": "no confirmation by the bot or on the page: the first thing done in amoCRM counts",
     "C15": "Megaplan is not connected",
 }
 """What a row still lacks, with the system that would be needed. A row that nothing serves is missing as a whole."""

@@ -1,0 +1,201 @@
+"""What each person has done: contacts with new clients, clients worked with, talks, letters, tasks, sales (S1, S9).
+
+Figures come from the bridge's own copy of touches and deals; amoCRM is not asked. What counts as a call, a talk, a
+letter stands in docs/what-counts.md. A *client* is a contact; a deal whose contact was not touched in these days is a
+client of its own. A *new* one was not talked or written with before by anybody, as far as touches are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from amo_bridge.crm.account import WON
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.events import Card
+from amo_bridge.events.calls import by_call, is_missed, is_talk, knows_most
+from amo_bridge.mirror.contacts import known_contacts
+from amo_bridge.mirror.touches import TouchLog
+from amo_bridge.rules.deal import Touch
+from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.tables import deals
+
+WRITTEN = ("mail", "chat", "sms")
+
+
+@dataclass
+class Figures:
+    """Of one person in some days. ``contacts``: new clients; ``worked``: clients of whatever kind; ``unanswered``:
+    calls in vain; ``sales``, ``amount``: deals won that are his now; ``first_at``: when he did his first thing."""
+
+    contacts: int = 0
+    worked: int = 0
+    talks: int = 0
+    unanswered: int = 0
+    letters: int = 0
+    tasks: int = 0
+    sales: int = 0
+    amount: int = 0
+    first_at: datetime | None = None
+
+    def add(self, other: Figures) -> None:
+        """Count another day too; the first thing is that of the first day."""
+        for one in fields(self):
+            if one.name != "first_at":
+                setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+
+
+@dataclass
+class _Day:
+    """What one person has done on one day, while it is read."""
+
+    clients: set[Card] = field(default_factory=set)
+    calls: list[tuple[Card, Touch]] = field(default_factory=list)
+    reached: list[tuple[Card, datetime]] = field(default_factory=list)
+    figures: Figures = field(default_factory=Figures)
+
+
+Person = int
+PerDay = Mapping[date, Mapping[Person, Figures]]
+
+
+def per_day(
+    store: AccountStore,
+    midnights: Mapping[date, datetime],
+    end: datetime,
+    *,
+    own_user_id: int | None,
+    talk_seconds: int,
+) -> PerDay:
+    """Day → person's id → figures. ``midnights``: day → when it begins; ``end``: of the last one. Raises
+    StoreUnavailable."""
+    days = sorted(midnights)
+    edges = [midnights[day] for day in days]
+    found: dict[tuple[date, Person], _Day] = {}
+    for card, touch in TouchLog(store, own_user_id).between(edges[0], end):
+        if touch.user_id:
+            own = found.setdefault((days[bisect_right(edges, touch.at) - 1], touch.user_id), _Day())
+            _count(own, card, touch)
+    with store.read() as connection:
+        client_of = _clients(connection, store.account_id, {card for own in found.values() for card in own.clients})
+        sales = list(_sales(connection, store, edges[0], end))
+    for own in found.values():
+        _count_calls(own, talk_seconds)
+        own.figures.worked = len({client_of(card) for card in own.clients})
+    _count_new(store, found, client_of, talk_seconds, edges[0])
+    for at, person, price in sales:
+        figures = found.setdefault((days[bisect_right(edges, at) - 1], person), _Day()).figures
+        figures.sales += 1
+        figures.amount += price
+    told: dict[date, dict[Person, Figures]] = {day: {} for day in days}
+    for (day, person), own in found.items():
+        told[day][person] = own.figures
+    return told
+
+
+def summed(days: Iterable[Mapping[Person, Figures]]) -> dict[Person, Figures]:
+    """Person → all days together."""
+    told: dict[Person, Figures] = {}
+    for day in days:
+        for person, figures in day.items():
+            told.setdefault(person, Figures(first_at=figures.first_at)).add(figures)
+    return told
+
+
+def _count(own: _Day, card: Card, touch: Touch) -> None:
+    """One thing; calls wait until all notes of the day are there."""
+    figures = own.figures
+    if touch.kind == "call":
+        own.calls.append((card, touch))
+    elif touch.kind == "task":
+        figures.tasks += 1
+    elif touch.kind in WRITTEN and touch.direction == "out":
+        figures.letters += 1
+        own.reached.append((card, touch.at))
+    if touch.direction != "in":
+        figures.first_at = min(figures.first_at or touch.at, touch.at)
+    own.clients.add(card)
+
+
+def _count_calls(own: _Day, talk_seconds: int) -> None:
+    card_of = {id(note): card for card, note in own.calls}
+    for notes in by_call(own.calls):
+        best = max(notes, key=knows_most)
+        if is_talk(best, talk_seconds):
+            own.figures.talks += 1
+            own.reached.append((card_of[id(best)], notes[0].at))
+        elif is_missed(best, talk_seconds):
+            own.figures.unanswered += 1
+
+
+class _ClientOf:
+    """Card → the client that it is about."""
+
+    def __init__(self, contact_of_deal: Mapping[int, int]) -> None:
+        self._contact_of_deal = contact_of_deal
+
+    def __call__(self, card: Card) -> Card:
+        kind, number = card
+        contact = self._contact_of_deal.get(number) if kind == "deal" else None
+        return ("contact", contact) if contact is not None else card
+
+    def cards(self, clients: Iterable[Card]) -> set[Card]:
+        """All cards of these clients that are known here."""
+        wanted = set(clients)
+        others = {("deal", deal) for deal, contact in self._contact_of_deal.items() if ("contact", contact) in wanted}
+        return wanted | others
+
+
+def _clients(connection: Connection, account: int, cards: Iterable[Card]) -> _ClientOf:
+    """Deals are their contact's where he was touched himself in these days."""
+    ids = [number for kind, number in cards if kind == "contact"]
+    known = known_contacts(connection, account, ids)
+    return _ClientOf({deal: one.id for one in known.values() for deal in one.deal_ids})
+
+
+def _count_new(
+    store: AccountStore,
+    found: Mapping[tuple[date, Person], _Day],
+    client_of: _ClientOf,
+    talk_seconds: int,
+    begin: datetime,
+) -> None:
+    """A new client counts once, for whoever reached him first."""
+    reached = sorted(
+        ((at, client_of(card), own) for own in found.values() for card, at in own.reached), key=lambda one: one[0]
+    )
+    before = _known_before(store, client_of, {client for _, client, _ in reached}, talk_seconds, begin)
+    for _, client, own in reached:
+        if client not in before:
+            before.add(client)
+            own.figures.contacts += 1
+
+
+def _known_before(
+    store: AccountStore, client_of: _ClientOf, clients: Iterable[Card], talk_seconds: int, begin: datetime
+) -> set[Card]:
+    """Those of the clients who were talked or written with before."""
+    earlier = TouchLog(store).on(client_of.cards(clients), until=begin)
+    return {
+        client_of(card)
+        for card, touches in earlier.items()
+        if any(one.kind in WRITTEN or (one.kind == "call" and is_talk(one, talk_seconds)) for one in touches)
+    }
+
+
+def _sales(
+    connection: Connection, store: AccountStore, begin: datetime, end: datetime
+) -> Iterator[tuple[datetime, Person, int]]:
+    """When a deal was won, whose it is now, its price. What was won since then was changed since then too."""
+    changed = deals.c.updated_at >= begin.timestamp()
+    query = select(deals.c.record).where(store.owns(deals), deals.c.status_id == WON, changed)
+    for text in connection.execute(query).scalars():
+        deal = DealRecord.from_json(json.loads(text))
+        if deal.closed_at is not None and begin <= deal.closed_at < end and not deal.is_deleted:
+            yield deal.closed_at, deal.responsible_user_id, deal.price

@@ -1,0 +1,218 @@
+"""KPI: what each person has done in a day, a week, a month, against the plan (S1, S9); for a screen on the wall too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Literal
+
+from flask import Blueprint, Response, render_template, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.config.model import KpiSection
+from amo_bridge.reports.kpi import Figures, per_day, summed
+from amo_bridge.reports.workbook import is_available, workbook
+from amo_bridge.text.csv_table import as_csv
+from amo_bridge.text.names import same_name
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import current_account
+from amo_bridge.web.pages import Menu
+from amo_bridge.web.pages.reports import XLSX
+
+routes = Blueprint("kpi", __name__)
+MENU = Menu(_l("KPI"), "kpi.show", place=49)
+Span = Literal["day", "week", "month"]
+SPANS: Mapping[Span, Any] = {"day": _l("день"), "week": _l("неделя"), "month": _l("месяц")}
+MEASURES: Mapping[str, Any] = {
+    "contacts": _l("Новые клиенты"),
+    "worked": _l("Обработано клиентов"),
+    "talks": _l("Разговоры"),
+    "unanswered": _l("Не дозвонились"),
+    "letters": _l("Письма и сообщения"),
+    "tasks": _l("Задачи"),
+    "sales": _l("Продажи"),
+    "amount": _l("Сумма продаж"),
+}
+EARLIEST = date(2000, 1, 1)
+REFRESH_SECONDS = 60
+"""How often a screen on the wall is drawn anew."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure against its plan. ``plan``: None where nothing is expected."""
+
+    value: int
+    plan: int | None
+
+    @property
+    def share(self) -> int:
+        """Per cent of the plan, at most 100."""
+        return min(100, round(100 * self.value / self.plan)) if self.plan else 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One person. ``cells``: measure → figure. ``first_at``: of the one day asked for; ``shift``: when it was to be."""
+
+    name: str
+    cells: Mapping[str, Cell]
+    first_at: datetime | None
+    shift: datetime | None
+
+    @property
+    def is_late(self) -> bool:
+        return self.shift is not None and self.first_at is not None and self.first_at > self.shift
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everybody's figures. ``days``: asked for, as far as they have begun; ``talks``: name → talks of each day."""
+
+    lines: Sequence[Line]
+    total: Mapping[str, Cell]
+    days: Sequence[date]
+    talks: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for: the day, week or month with this day."""
+
+    span: Span
+    day: date
+    is_tv: bool
+
+    @property
+    def days(self) -> list[date]:
+        first = self.day
+        if self.span == "week":
+            first -= timedelta(days=first.weekday())
+        elif self.span == "month":
+            first = first.replace(day=1)
+        count = {"day": 1, "week": 7, "month": 31}[self.span]
+        found = [first + timedelta(days=n) for n in range(count)]
+        return [one for one in found if self.span != "month" or one.month == first.month]
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """As it stands in an address."""
+        return {"span": self.span, "day": self.day.isoformat()}
+
+
+@routes.get("/reports/kpi")
+@open_to(Role.VIEWER)
+def show() -> str:
+    here = current_account()
+    wish = wish_asked_for(here)
+    return render_template(
+        "reports/kpi.html",
+        board=board_of(here, wish) if here.is_known else None,
+        wish=wish,
+        spans=SPANS,
+        measures=MEASURES,
+        has_plan=any(plan_of(here.config.kpi).values()),
+        has_xlsx=is_available(),
+        refresh=REFRESH_SECONDS,
+        clock=lambda at: f"{at.astimezone(here.zone):%H:%M}",
+    )
+
+
+@routes.get("/reports/kpi.csv")
+@open_to(Role.VIEWER)
+def as_text() -> Response:
+    here = current_account()
+    return _file(as_csv(_head(), _rows(here)), "text/csv; charset=utf-8", "csv")
+
+
+@routes.get("/reports/kpi.xlsx")
+@open_to(Role.VIEWER)
+def as_workbook() -> Response:
+    here = current_account()
+    return _file(workbook("KPI", _head(), _rows(here)), XLSX, "xlsx")
+
+
+def wish_asked_for(here: AccountView) -> Wish:
+    """Nonsense in the address is the usual."""
+    today = here.clock.now().astimezone(here.zone).date()
+    try:
+        day = date.fromisoformat(request.args.get("day", ""))
+    except ValueError:
+        day = today
+    span: Span = next((one for one in SPANS if one == request.args.get("span")), "day")
+    return Wish(span, max(min(day, today), EARLIEST), request.args.get("tv") == "1")
+
+
+def plan_of(kpi: KpiSection) -> dict[str, int | None]:
+    """Measure → what is expected of each person on a working day."""
+    return {name: getattr(kpi.plan, name, None) for name in MEASURES}
+
+
+def board_of(here: AccountView, wish: Wish) -> Board:
+    """Raises NotMet, StoreUnavailable."""
+    kpi, known, now = here.config.kpi, here.crm_account, here.clock.now()
+    today = now.astimezone(here.zone).date()
+    days = [day for day in wish.days if day <= today]
+    midnights = {day: datetime.combine(day, time(), here.zone).astimezone(UTC) for day in days}
+    end = datetime.combine(days[-1] + timedelta(days=1), time(), here.zone).astimezone(UTC)
+    own = known.current_user_id if known else None
+    found = per_day(here.account_store, midnights, end, own_user_id=own, talk_seconds=kpi.talk_seconds)
+    names = {person.id: person.name for person in known.users} if known else {}
+    calendar = here.config.calendar.calendar(str(here.zone))
+    working = sum(calendar.is_working_day(day) for day in days)
+    plan = {name: one * working if one else None for name, one in plan_of(kpi).items()}
+    sums = summed(found[day] for day in days)
+    people = _people(kpi, names, sums)
+    shift = _shift(here, kpi, days[0]) if wish.span == "day" and working else None
+    lines = [_line(name, sums.get(number, Figures()), plan, shift) for number, name in people.items()]
+    total = {
+        name: Cell(sum(line.cells[name].value for line in lines), one * len(lines) if one else None)
+        for name, one in plan.items()
+    }
+    talks = {
+        name: [found[day][number].talks if number in found[day] else 0 for day in days]
+        for number, name in people.items()
+    }
+    return Board(lines, total, days, talks)
+
+
+def _people(kpi: KpiSection, names: Mapping[int, str], sums: Mapping[int, Figures]) -> dict[int, str]:
+    """Id → name, in the order of names; of those whom the config names, else of all who did something."""
+    if kpi.people:
+        found = {number: name for number, name in names.items() if any(same_name(name, one) for one in kpi.people)}
+    else:
+        found = {number: names.get(number, str(number)) for number in sums if number}
+    return dict(sorted(found.items(), key=lambda one: one[1]))
+
+
+def _line(name: str, figures: Figures, plan: Mapping[str, int | None], shift: datetime | None) -> Line:
+    return Line(
+        name,
+        {measure: Cell(getattr(figures, measure), one) for measure, one in plan.items()},
+        figures.first_at,
+        shift,
+    )
+
+
+def _shift(here: AccountView, kpi: KpiSection, day: date) -> datetime | None:
+    """When the first thing of this day is to be done."""
+    at = kpi.event_days.get(day, kpi.shift)
+    return datetime.combine(day, at, here.zone) if at else None
+
+
+def _head() -> list[str]:
+    return [_("Человек"), *(str(words) for words in MEASURES.values())]
+
+
+def _rows(here: AccountView) -> list[list[str | int]]:
+    lines: Iterable[Line] = board_of(here, wish_asked_for(here)).lines
+    return [[line.name, *(cell.value for cell in line.cells.values())] for line in lines]
+
+
+def _file(content: bytes, kind: str, ending: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="kpi.{ending}"', "Cache-Control": "no-store"}
+    return Response(content, headers=headers, content_type=kind)

@@ -1,0 +1,134 @@
+"""«KPI»: everybody's figures against the plan, by day, week, month; on a screen on the wall, in files, on a phone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+from python_calamine import CalamineWorkbook
+from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
+from support.pages import PASSWORD, Pages, Visit, agency, words_of
+
+from amo_bridge.clock import FixedClock
+from amo_bridge.config.model import KpiPlan, KpiSection
+from amo_bridge.events import TouchRecord
+from amo_bridge.mirror.touches import add_touches
+from amo_bridge.rules.option_types import UserName
+from amo_bridge.web.auth.users import Role
+
+IVAN, MARIA = "Иван Петров", "Мария Кузнецова"
+TUESDAY = datetime(2026, 11, 24, 15, tzinfo=UTC)
+SHIFT = time(10)
+PLAN = KpiPlan(contacts=4, talks=2)
+
+
+def call(pages: Pages, who: str, at: datetime, card: int, seconds: int = 60) -> None:
+    one = TouchRecord(
+        key=f"{who}{at}{card}", kind="call", direction="out", at=at, card=("deal", card),
+        user_id=agency().user(who).id, seconds=seconds, phone=f"+7916{card:07}",
+    )  # fmt: skip
+    with pages.office.store.write() as connection:
+        add_touches(connection, pages.account.key, [one])
+
+
+def measure(pages: Pages, **section: object) -> None:
+    told = KpiSection.model_validate(section)
+    pages.bridge.config = replace(pages.bridge.config, kpi=told)
+
+
+@pytest.fixture
+def office(pages: Pages) -> Pages:
+    """Tuesday, 18:00 in Moscow: Ivan has called three clients since half past ten, Maria one since nine."""
+    pages.meet_account()
+    pages.know_account(agency())
+    pages.bridge.clock = FixedClock(TUESDAY)
+    pages.account.clock = pages.bridge.clock
+    for number, minutes in enumerate((0, 30, 60)):
+        call(pages, IVAN, TUESDAY - timedelta(hours=7, minutes=30) + timedelta(minutes=minutes), number)
+    call(pages, IVAN, TUESDAY - timedelta(hours=2), 7, seconds=3)
+    call(pages, MARIA, TUESDAY - timedelta(hours=9), 8)
+    call(pages, MARIA, TUESDAY - timedelta(hours=33), 9)
+    return pages
+
+
+def test_a_day_against_the_plan(office: Pages, viewer: Visit) -> None:
+    measure(office, plan=PLAN, shift=SHIFT)
+    words = words_of(viewer.get("/reports/kpi"))
+    assert f"{IVAN} 3 из 4 4 3 из 2 1 0 0 0 0 10:30 позже 10:00" in words
+    assert f"{MARIA} 1 из 4 1 1 из 2 0 0 0 0 0 09:00 вовремя" in words
+    assert "Все вместе 4 из 8 5 4 из 4 1 0 0 0 0" in words
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ("span=week", f"{MARIA} 2 из 8 2 2 из 4 0"),
+        ("span=month", f"{MARIA} 2 из 64 2 2 из 32 0"),
+        ("day=2026-11-23", f"{MARIA} 1 из 4 1 1 из 2 0"),
+        ("day=2026-11-22", "никто ничего не сделал"),
+        ("day=nonsense&span=year", f"{MARIA} 1 из 4 1 1 из 2 0"),
+        ("day=2099-01-01", f"{MARIA} 1 из 4 1 1 из 2 0"),
+    ],
+)
+def test_other_days(office: Pages, viewer: Visit, asked: str, wanted: str) -> None:
+    """The plan of a span is that of its working days that have begun; 4 November is a holiday."""
+    measure(office, plan=PLAN)
+    assert wanted in words_of(viewer.get(f"/reports/kpi?{asked}"))
+
+
+def test_an_event_day_begins_when_the_config_says(office: Pages, viewer: Visit) -> None:
+    measure(office, shift=SHIFT, event_days={"2026-11-24": "15:00"})
+    words = words_of(viewer.get("/reports/kpi"))
+    assert words.count("вовремя") == 2
+    assert "позже" not in words
+
+
+def test_on_a_day_off_nobody_is_late(office: Pages, viewer: Visit) -> None:
+    call(office, IVAN, datetime(2026, 11, 22, 12, tzinfo=UTC), 11)
+    measure(office, shift=SHIFT, plan=PLAN)
+    words = words_of(viewer.get("/reports/kpi?day=2026-11-22"))
+    assert f"{IVAN} 1 1 1 0 0 0 0 0 15:00" in words, "and nothing was expected"
+    assert "позже" not in words
+
+
+def test_only_those_whom_the_config_names(office: Pages, viewer: Visit) -> None:
+    measure(office, people=[UserName(MARIA), UserName("Павел Смирнов")])
+    words = words_of(viewer.get("/reports/kpi"))
+    assert IVAN not in words
+    assert "Павел Смирнов 0 0 0 0 0 0 0 0 —" in words
+
+
+def test_files_and_the_screen_on_the_wall(office: Pages, viewer: Visit) -> None:
+    table = viewer.get("/reports/kpi.csv").get_data().decode("utf-8-sig")
+    assert f"{IVAN};3;4;3;1;0;0;0;0" in table
+    book = CalamineWorkbook.from_filelike(BytesIO(viewer.get("/reports/kpi.xlsx?span=week").get_data()))
+    assert book.get_sheet_by_index(0).to_python()[2][:2] == [MARIA, 2.0]
+    wall = viewer.get("/reports/kpi?tv=1").text
+    assert 'hx-trigger="every 60s"' in wall
+    assert "hx-trigger" not in viewer.get("/reports/kpi").text
+
+
+def test_before_there_is_anything(tmp_path: Path) -> None:
+    viewer = Pages.in_folder(tmp_path / "new").visit(Role.VIEWER)
+    assert "Мост ещё не знакомился с аккаунтом" in words_of(viewer.get("/reports/kpi"))
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("address", ["/reports/kpi?span=week", "/reports/kpi?tv=1"])
+def test_in_a_browser(office: Pages, browser: Browser, size: dict[str, int], address: str) -> None:
+    measure(office, plan=PLAN, shift=SHIFT)
+    office.add_user("Анна", Role.VIEWER)
+    with served(office.app) as url, opened(browser, url, viewport=size) as context:
+        page = context.new_page()
+        page.goto("/login")
+        page.get_by_label("Имя").fill("Анна")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        page.goto(address)
+        expect(page.get_by_role("rowheader", name=IVAN).first).to_be_visible()
+        assert serious_findings(page) == []
+        assert fits_its_width(page)
