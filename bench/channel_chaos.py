@@ -50,6 +50,8 @@ STEP_SECONDS = 30.0
 """The clocks of amoCRM and of the vendors are moved on together, so much a turn of the loop."""
 TURN_SECONDS = 0.4
 FINISH_TIMEOUT_SECONDS = 420.0
+MOST_TOLD = 0.35
+"""So many of all may be told as unknown: a bridge that sends nothing and knows nothing would lose nothing either."""
 MONDAY = "2026-11-30T11:00"
 MANAGERS = ("Иван Петров", "Мария Кузнецова")
 NEW, CALLED = "Продажи / Новый клиент", "Продажи / Получение брифа"
@@ -270,6 +272,9 @@ class ChannelChaos:
             self._judge(one, "copy", copies[one.deal], one.deal in unknown["store_file"])
             if one.is_dialled:
                 self._judge(one, "talk", talks[one.phone], one.deal in unknown["dial"])
+        for kind, many in self.outcome.told.items():
+            if many > MOST_TOLD * len(self._clients):
+                self.outcome.lost.append(f"{kind}: {many} told as unknown, more than faults explain")
         members = [len(segment.lines) for segment in self._yandex.segments.values()]
         if members != [len(self._clients)]:
             found = self.outcome.doubled if sum(members) > len(self._clients) else self.outcome.lost

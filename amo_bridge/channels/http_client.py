@@ -9,7 +9,15 @@ from typing import Any, BinaryIO
 
 import requests
 from requests import Response
-from requests.exceptions import ConnectTimeout, InvalidSchema, JSONDecodeError, ProxyError, RequestException, SSLError
+from requests.exceptions import (
+    ConnectTimeout,
+    InvalidSchema,
+    InvalidURL,
+    JSONDecodeError,
+    ProxyError,
+    RequestException,
+    SSLError,
+)
 
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 
@@ -104,13 +112,17 @@ class HttpClient:
             return self._session.request(
                 method, url, json=body, data=data, files=files, headers=headers, timeout=self._timeout
             )
-        except (ConnectTimeout, ProxyError, SSLError, InvalidSchema) as error:
+        except (ConnectTimeout, ProxyError, SSLError, InvalidSchema, InvalidURL) as error:
             raise ChannelDown(f"до {self._name} не достучаться: {self._hidden(error)}") from None
         except requests.ConnectionError as error:
             kind = ChannelDown if "NewConnectionError" in repr(error) else ChannelUncertain
             raise kind(f"связь с {self._name} прервалась: {self._hidden(error)}") from None
         except RequestException as error:
             raise self.unreadable(error) from None
+        except ValueError as error:
+            # A host that is none, or a key with letters that no header can carry.
+            words = f"запрос к {self._name} не составить, проверьте адрес (api) и ключ: {self._hidden(error)}"
+            raise ChannelDown(words) from None
 
     def unreadable(self, error: Exception) -> ChannelError:
         """A read that took too long, or an answer that is no JSON: who knows what became of it."""

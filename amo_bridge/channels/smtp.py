@@ -120,7 +120,7 @@ class MailServer:
         except UnicodeEncodeError as error:
             words = f"имя или пароль почты ({MAIL_PASSWORD}): буквы только латинские, русские не передать"
             raise ChannelDown(words) from error
-        except (smtplib.SMTPException, OSError) as error:
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
             raise ChannelDown(f"почтовый сервер {self.place} не отвечает как надо: {error}") from error
 
     def send(self, sender: str, to_address: str, letter: bytes) -> None:

@@ -66,7 +66,22 @@ def with_section(text: str, section: str, values: Mapping[str, Plain | None]) ->
     """The text with these keys of a section set, those that are None taken out; the section's other keys, comments and
     everything else are left as they are. A new section stands at the end. Raises ConfigError."""
     document = _parsed(text)
+    before = document.unwrap()
     told = {key: value for key, value in values.items() if value is not None}
+    wanted = {**{key: value for key, value in before.get(section, {}).items() if key not in values}, **told}
+    changed = _with_keys(document, text, section, told, values)
+    if _parsed(changed).unwrap() != {**before, section: wanted}:
+        raise ConfigError([f"раздел [{section}] в файле записан необычно: измените его там"])
+    return changed
+
+
+def _with_keys(
+    document: tomlkit.TOMLDocument,
+    text: str,
+    section: str,
+    told: Mapping[str, Plain],
+    values: Mapping[str, Plain | None],
+) -> str:
     if section not in document:
         lines = [f"[{section}]", *(_line(key, value) for key, value in told.items())]
         return "\n".join([text.rstrip("\n"), "", *lines, ""])
@@ -95,8 +110,13 @@ def without_section(text: str, section: str) -> str:
     while end > begin + 1 and end < len(lines) and lines[end - 1].lstrip()[:1] in {"", "#"}:
         end -= 1
     left = "\n".join(lines[:begin] + lines[end:])
-    if section in _parsed(left):
-        raise ConfigError([f"раздел [{section}] записан не одним куском: удалите его в файле"])
+    whole = {name: value for name, value in _parsed(text).unwrap().items() if name != section}
+    try:
+        is_right = _parsed(left).unwrap() == whole
+    except ConfigError:
+        is_right = False
+    if not is_right:
+        raise ConfigError([f"раздел [{section}] в файле записан необычно: удалите его там"])
     return left
 
 
@@ -317,20 +337,16 @@ class ConfigFile:
     def save(self, text: str, mark: str) -> None:
         """Put the text in place of the version of this mark. Raises ConfigError, also when that is no longer there."""
         self.checked(text)
-        make_folder(self._folder)
-        with file_lock(self._folder / "lock"):
-            before = self._path.read_bytes()
-            if _mark(before) != mark:
-                raise ConfigError([CHANGED_MEANWHILE])
-            self._keep(before)
-            self._replace(_as_before(text, before))
-
-    def touch(self) -> None:
-        """Have every process look at the file again, though it is the same. Raises ConfigError."""
         try:
-            os.utime(self._path)
+            make_folder(self._folder)
+            with file_lock(self._folder / "lock"):
+                before = self._path.read_bytes()
+                if _mark(before) != mark:
+                    raise ConfigError([CHANGED_MEANWHILE])
+                self._keep(before)
+                self._replace(_as_before(text, before))
         except OSError as error:
-            raise ConfigError([f"файл {self._path} отсюда не изменить ({why_not(error)})"]) from error
+            raise ConfigError([f"прежнюю версию файла не сохранить в {self._folder}: {why_not(error)}"]) from error
 
     def backups(self) -> list[Backup]:
         """Newest first."""

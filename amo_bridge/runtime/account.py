@@ -275,13 +275,12 @@ class AccountRuntime:
         return known_fit(self.config, self.environment, self.resources.store)
 
     def secrets_changed(self) -> bool:
-        """Have pages kept others since they were read? They are read anew."""
+        """Have pages kept others than those in force? They are read anew."""
         return self._secrets_kept.changed()
 
-    def keep_secret(self, name: str, value: str) -> None:
-        """Keep a vendor's secret that was typed on a page; an empty one is forgotten. Raises StoreUnavailable,
-        ConfigError."""
-        self._secrets_kept.keep(name, value)
+    def keep_secret(self, name: str, value: str, *, instead_of: str | None = None) -> None:
+        """See KeptSecrets.keep: a vendor's secret that was typed on a page."""
+        self._secrets_kept.keep(name, value, instead_of=instead_of)
 
     def is_set_outside(self, name: str) -> bool:
         """Does the environment hold this secret? Then no page can change it."""
@@ -289,7 +288,7 @@ class AccountRuntime:
 
     def take_config(self, config: Config) -> None:
         """It is in force from now on; whoever leads begins anew with it, between two rounds."""
-        self.secrets_changed()
+        self._secrets_kept.take()
         self.config = config
         if not self._repaired.is_set():
             self._repaired.set()

@@ -28,7 +28,8 @@ log = structlog.get_logger()
 # To ask a file's date once a second costs nothing to speak of.
 LOOK_EVERY = 1.0
 SETTLED_KEYS = ("public_url", "data", "database")
-# A broken file may be good without being touched: when amoCRM answers again, or knows the field.
+# A broken file may be good without being touched: when amoCRM answers again, or knows the field. And a page of another
+# process may have kept a secret.
 TRY_AGAIN = 30.0
 
 
@@ -52,7 +53,7 @@ class Reader(Protocol):
         """Names in it that the account does not know. Raises BridgeError while that can't be said."""
 
     def secrets_changed(self) -> bool:
-        """Are the secrets that pages keep others than when they were read? They are read anew."""
+        """Are the secrets that pages keep others than those in force? They are read anew."""
 
     def take_config(self, config: Config) -> None:
         """It is in force from now on."""
@@ -102,17 +103,17 @@ class ConfigWatch:
 
     def look(self, *, again: bool = False) -> FileState:
         """Look now: what has been written a moment ago is in force when this returns, or it is told why not.
-        ``again``: also if the file was found broken and has not changed."""
+        ``again``: also if the file has not changed; it may be good by now, or a page may have kept a secret."""
         with self._lock:
             stamp = _stamp(self._path)
-            if stamp != self._stamp or (self.state.problems and (again or monotonic() > self._try_again_at)):
+            if stamp != self._stamp or again or monotonic() > self._try_again_at:
                 self._stamp = stamp
+                self._try_again_at = monotonic() + TRY_AGAIN
                 self._look_inside()
             return self.state
 
     def _look_inside(self) -> None:
         digest = digest_of(self._path)
-        # Whoever keeps a secret touches the file, so that every process that works by it looks here.
         if digest == self._digest and not self.state.problems and not self._reader.secrets_changed():
             return
         try:
@@ -123,7 +124,6 @@ class ConfigWatch:
         except BridgeError as error:
             problems = [f"имена не сверены с аккаунтом: {error}"]
         if problems:
-            self._try_again_at = monotonic() + TRY_AGAIN
             if problems != list(self.state.problems):
                 log.error("config is broken, the last good one stays", problems=problems)
                 self.state = FileState(self._clock.now(), tuple(problems))

@@ -28,6 +28,7 @@ from amo_bridge.runtime.worker import (
     Ticker,
     Worker,
 )
+from amo_bridge.storage.secrets import without_kept
 from amo_bridge.sync.initial_load import DealsLoad
 from amo_bridge.sync.subscription import subscribe
 
@@ -56,7 +57,7 @@ class Leader:
         self._show = show
         self._names_read_at = monotonic()
         self._ticker = Ticker()
-        self._rehearsals = RehearsalRunner(context.environment)
+        self._rehearsals = RehearsalRunner(without_kept(context.environment))
 
     @property
     def token_ends_at(self) -> float | None:

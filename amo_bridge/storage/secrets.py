@@ -208,49 +208,72 @@ class KeptSecrets(Mapping[str, str]):
     """The environment's variables, and below them the secrets that pages have kept for the config's account.
 
     They are read once, and anew by ``changed``. While they can't be read there are none, and the log says why.
+    ``outside``: the environment alone.
     """
 
     def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
+        self.outside = environment
         self._config = config
-        self._environment = environment
         self._kept: Mapping[str, str] | None = None
+        self._in_force: Mapping[str, str] | None = None
 
     def __getitem__(self, name: str) -> str:
-        if self.is_set_outside(name):
-            return self._environment.get(name, "")
-        return self._secrets()[name] if name.startswith(OURS) else self._environment[name]
+        if name.startswith(OURS) and not self.is_set_outside(name) and (kept := self._secrets().get(name)):
+            return kept
+        return self.outside[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self._environment, **self._secrets()})
+        return iter({**self.outside, **self._secrets()})
 
     def __len__(self) -> int:
-        return len({**self._environment, **self._secrets()})
+        return len({**self.outside, **self._secrets()})
 
     def is_set_outside(self, name: str) -> bool:
         """Does a variable, or the file that it names, hold it? Then no page can change it."""
-        return any(self._environment.get(one, "").strip() for one in (name, f"{name}_FILE"))
+        return any(self.outside.get(one, "").strip() for one in (name, f"{name}_FILE"))
 
-    def keep(self, name: str, value: str) -> None:
-        """Keep a secret, encrypted; an empty one is forgotten. Raises StoreUnavailable, ConfigError."""
-        state, place = small_state(self._config, self._environment), self._place()
+    def keep(self, name: str, value: str, *, instead_of: str | None = None) -> None:
+        """Keep a secret, encrypted; an empty one is forgotten. ``instead_of``: only if that is what is kept. Raises
+        StoreUnavailable, ConfigError."""
+        # What is in force is known before it is another one.
+        self._secrets()
+        state, place = small_state(self._config, self.outside), self._place()
         with state.lock("secrets"):
-            kept = {**(state.secrets.read(place) or {}), name: value}
-            self._kept = {one: told for one, told in kept.items() if told}
-            state.secrets.write(place, self._kept)
+            before = dict(state.secrets.read(place) or {})
+            if instead_of is not None and before.get(name, "") != instead_of:
+                return
+            kept = {one: told for one, told in {**before, name: value}.items() if told}
+            state.secrets.write(place, kept)
+        self._kept = kept
 
     def changed(self) -> bool:
-        """Read anew; are they others than before?"""
-        before, self._kept = self._kept, None
-        return self._secrets() != (before or {})
+        """Read anew; are they others than those in force?"""
+        self._secrets()
+        self._kept = None
+        return self._secrets() != (self._in_force or {})
+
+    def take(self) -> None:
+        """Those that are kept now are in force."""
+        self._kept = None
+        self._in_force = dict(self._secrets())
 
     def _secrets(self) -> Mapping[str, str]:
-        if self._kept is None:
-            try:
-                self._kept = dict(small_state(self._config, self._environment).secrets.read(self._place()) or {})
-            except (StoreUnavailable, ConfigError) as error:
-                log.error("secrets that pages kept are not read", error=str(error))
-                return {}
-        return self._kept
+        if (known := self._kept) is not None:
+            return known
+        try:
+            known = dict(small_state(self._config, self.outside).secrets.read(self._place()) or {})
+        except (StoreUnavailable, ConfigError) as error:
+            log.error("secrets that pages kept are not read", error=str(error))
+            return {}
+        self._kept = known
+        if self._in_force is None:
+            self._in_force = known
+        return known
 
     def _place(self) -> str:
         return f"vendors {account_name(self._config)}"
+
+
+def without_kept(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment alone, for a process that needs no vendor's secret."""
+    return environment.outside if isinstance(environment, KeptSecrets) else environment

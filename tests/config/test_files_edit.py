@@ -188,10 +188,20 @@ def test_what_is_written_otherwise_is_for_people(text: str) -> None:
 
 
 def test_a_section_in_pieces_is_not_half_deleted() -> None:
-    with pytest.raises(ConfigError, match="не одним куском"):
+    with pytest.raises(ConfigError, match="записан необычно"):
         without_section('[mail]\nhost = "a"\n[mail.more]\nb = 1\n', "mail")
 
 
 def test_what_a_section_has() -> None:
     assert section_in(SECTIONS, "mail") == {"host": "a", "port": 25}
     assert section_in(SECTIONS, "smsru") is None
+
+
+def test_a_text_that_looks_like_a_section_is_left_alone() -> None:
+    text = '[handlers.x]\ntext = """\n[smsru]\n"""\n[smsru]\nsender = "A"\n'
+    for change in (
+        lambda: with_section(text, "smsru", {"quiet": "22:00-08:00"}),
+        lambda: without_section(text, "smsru"),
+    ):
+        with pytest.raises(ConfigError, match="записан необычно"):
+            change()

@@ -17,7 +17,7 @@ from amo_bridge.crm.tokens import TokenPair
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.runtime.connection import HOOK_SECRET, Connection, known_secret
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.secrets import FileSecretStore, KeptSecrets, SecretStore, TableState, small_state
+from amo_bridge.storage.secrets import FileSecretStore, KeptSecrets, SecretStore, TableState, small_state, without_kept
 from amo_bridge.storage.tables import small_state as table
 
 KEY = {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()}
@@ -208,14 +208,43 @@ def test_the_environment_comes_first(config: Config, outside: dict[str, str]) ->
     assert not KeptSecrets(config, {**KEY, WORD: " "}).is_set_outside(WORD), "an empty variable sets nothing"
 
 
-def test_another_process_sees_a_change_when_it_looks(config: Config) -> None:
+def test_a_change_is_news_until_it_is_taken_in_whatever_process(config: Config) -> None:
     page, worker = KeptSecrets(config, KEY), KeptSecrets(config, KEY)
+    assert not page.changed()
     assert not worker.changed()
     page.keep(WORD, "kept")
     assert worker.get(WORD) is None, "read once"
-    assert worker.changed()
-    assert worker[WORD] == "kept"
-    assert not worker.changed()
+    for secrets in (page, worker):
+        assert secrets.changed()
+        assert secrets[WORD] == "kept"
+        assert secrets.changed(), "not in force yet"
+        secrets.take()
+        assert not secrets.changed()
+
+
+def test_what_is_there_already_is_no_news(config: Config) -> None:
+    KeptSecrets(config, KEY).keep(WORD, "kept")
+    assert not KeptSecrets(config, KEY).changed()
+
+
+def test_a_secret_is_put_back_only_in_place_of_ones_own(config: Config) -> None:
+    mine, theirs = KeptSecrets(config, KEY), KeptSecrets(config, KEY)
+    mine.keep(WORD, "mine")
+    theirs.keep(WORD, "theirs")
+    mine.keep(WORD, "before", instead_of="mine")
+    assert KeptSecrets(config, KEY)[WORD] == "theirs"
+    mine.keep(WORD, "before", instead_of="theirs")
+    assert KeptSecrets(config, KEY)[WORD] == "before"
+
+
+def test_an_empty_variable_is_still_one(config: Config) -> None:
+    told = {**KEY, "AMO_BRIDGE_PUBLIC_URL": "", WORD: ""}
+    secrets = KeptSecrets(config, told)
+    assert {**secrets} == told
+    secrets.keep(WORD, "kept")
+    assert {**secrets} == {**told, WORD: "kept"}
+    assert without_kept(secrets) == told, "a process that needs none gets none"
+    assert without_kept(told) == told
 
 
 def test_secrets_under_another_key_are_none_and_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:

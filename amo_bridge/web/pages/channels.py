@@ -20,7 +20,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import channel_setup
-from amo_bridge.web.services.channel_setup import ON, Setup
+from amo_bridge.web.services.channel_setup import ON, Outdated, Setup
 from amo_bridge.web.services.config import Unfit
 
 routes = Blueprint("channels", __name__)
@@ -78,12 +78,16 @@ def connect(vendor: str) -> Response | tuple[str, int]:
     except LookupError:
         abort(404)
     except (ConfigError, StoreUnavailable) as error:
-        return _not_done(vendor, error)
+        return _not_done(vendor, error, request.form)
     if state.problems:
         flash(_("Файл записан, но пока не действует: %(why)s", why="; ".join(state.problems)))
-    else:
-        flash(_("[%(vendor)s] подключён. %(words)s", vendor=vendor, words=_asked(channel_setup.vendor_at(vendor))))
-    return redirect(url_for("channels.show"))
+        return redirect(url_for("channels.show"))
+    is_well, words = _asked(channel_setup.vendor_at(vendor))
+    if is_well:
+        flash(_("[%(vendor)s] подключён. %(words)s", vendor=vendor, words=words))
+        return redirect(url_for("channels.show"))
+    flash(_("[%(vendor)s]: сохранено, но сервис не пускает. %(words)s", vendor=vendor, words=words))
+    return redirect(url_for("channels.setup", vendor=vendor))
 
 
 @routes.post("/channels/<vendor>/disconnect")
@@ -91,22 +95,27 @@ def connect(vendor: str) -> Response | tuple[str, int]:
 def disconnect(vendor: str) -> Response | tuple[str, int]:
     here = current_account()
     try:
-        channel_setup.disconnect(here, vendor, request.form.get("mark", ""))
+        state = channel_setup.disconnect(here, vendor, request.form.get("mark", ""))
     except LookupError:
         abort(404)
     except (ConfigError, StoreUnavailable) as error:
-        return _not_done(vendor, error)
-    flash(_("[%(vendor)s] отключён; секрет, вписанный на странице, забыт.", vendor=vendor))
+        return _not_done(vendor, error, None)
+    if state.problems:
+        flash(_("Файл записан, но пока не действует: %(why)s", why="; ".join(state.problems)))
+    else:
+        flash(_("[%(vendor)s] отключён; секрет, вписанный на странице, забыт.", vendor=vendor))
     return redirect(url_for("channels.show"))
 
 
-def _not_done(vendor: str, error: ConfigError | StoreUnavailable) -> tuple[str, int]:
-    """The form again, with what was typed and what is wrong. The next try is about the file as it is now."""
+def _not_done(vendor: str, error: ConfigError | StoreUnavailable, typed: Mapping[str, str] | None) -> tuple[str, int]:
+    """The form again, with what was typed and what is wrong; if somebody has changed the file, with what is in it."""
     here = current_account()
-    typed = {**request.form, "mark": here.file.read().mark}
     problems = error.problems if isinstance(error, ConfigError) else [str(error)]
-    page = _setup_page(channel_setup.setup_of(here, vendor, typed), problems)
-    return page, 422 if isinstance(error, Unfit) else 409
+    try:
+        filled = channel_setup.setup_of(here, vendor, None if isinstance(error, Outdated) else typed)
+    except ConfigError as broken:
+        return render_template("config/problems.html", problems=broken.problems), 409
+    return _setup_page(filled, problems), 422 if isinstance(error, Unfit) else 409
 
 
 def _setup_page(filled: Setup, problems: Sequence[str] = ()) -> str:
@@ -122,23 +131,24 @@ def ask(vendor: str) -> Response:
     if asked is None:
         flash(_("Такого раздела в настройке нет."))
         return redirect(url_for("channels.show"))
-    words = _asked(asked)
+    _is_well, words = _asked(asked)
     audit("channels.ask", f"Спрошен поставщик [{vendor}]")
     flash(f"[{vendor}] {words}")
     return redirect(url_for("channels.show"))
 
 
-def _asked(vendor: Vendor[Any]) -> str:
-    """What the vendor says to our secret."""
+def _asked(vendor: Vendor[Any]) -> tuple[bool, str]:
+    """Does the vendor let us in, and what does it say?"""
     here = current_account()
     try:
-        words = vendor.secret_problem(here.bridge.environment)
-        return words or str(vendor.client_of(here.config, here.bridge.environment).check())
-    except ChannelError as error:
-        why = str(error)
+        if words := vendor.secret_problem(here.bridge.environment):
+            return False, words
+        return True, str(vendor.client_of(here.config, here.bridge.environment).check())
     except ConfigError as error:
         why = "; ".join(error.problems)
-    return str(_("Не вышло: %(why)s", why=why))
+    except (ChannelError, ValueError) as error:
+        why = str(error)
+    return False, str(_("Не вышло: %(why)s", why=why))
 
 
 @routes.post("/channels/<vendor>/trial")

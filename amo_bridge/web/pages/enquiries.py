@@ -115,7 +115,10 @@ def addresses() -> str:
 @open_to(Role.ADMIN)
 def keep_secret() -> Response:
     """Keep what was typed as the secret of a vendor; forget it when the field is empty."""
-    variable, word = request.form.get("variable", ""), request.form.get("secret", "").strip()[:LONGEST_SECRET]
+    variable, word = request.form.get("variable", ""), request.form.get("secret", "").strip()
+    if len(word) > LONGEST_SECRET:
+        flash(_("Секрет слишком длинный: проверьте, то ли вы вставили."))
+        return redirect(url_for("enquiries.addresses"))
     try:
         service.keep_secret(current_account(), variable, word)
         flash(_("Секрет задан, и мост уже работает с ним.") if word else _("Секрет забыт."))

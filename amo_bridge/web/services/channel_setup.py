@@ -6,16 +6,16 @@ never shown. What a form has no field for (lists of audiences, times between cal
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Literal, get_args, get_origin
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic.fields import FieldInfo
 
-from amo_bridge.channels.registry import VENDORS, Vendor
+from amo_bridge.channels.registry import VENDORS, Vendor, rivals
 from amo_bridge.config.channels import VENDOR_SECTIONS, Quiet
 from amo_bridge.config.files import CHANGED_MEANWHILE, Plain, section_in, with_section, without_section
 from amo_bridge.config.loader import secret
@@ -26,15 +26,21 @@ from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.context import audit
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import Unfit
+from amo_bridge.web.services.enquiries import variables_of
 
 Kind = Literal["text", "number", "switch", "choice"]
 ON, OFF = "on", "off"
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
 LONGEST_VALUE = 500
 LONGEST_SECRET = 10_000
 """A service account's key of Google is a JSON of two kilobytes."""
 _API = _l("Адрес API")
 _CONSENT = _l("Поле контакта с согласием на рекламу")
 _QUIET = _l("Тихие часы, например 21:00-09:00")
+
+
+class Outdated(ConfigError):
+    """Somebody has changed the file since the form was shown."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ FORMS: Mapping[str, SetupForm] = {
         {
             "host": _l("Сервер, например smtp.yandex.ru"),
             "port": _l("Порт"),
-            "tls": _l("Шифрование"),
+            "tls": _l("Шифрование: starttls — порт 587, tls — порт 465"),
             "user": _l("Логин"),
             "from": _l("От кого: Агентство <info@agency.ru>"),
             "reply_to": _l("Куда отвечать, если не туда же"),
@@ -72,11 +78,14 @@ FORMS: Mapping[str, SetupForm] = {
         _l("Токен бота от @BotFather"),
     ),
     "yandex_audience": SetupForm(
-        _l("Яндекс Аудитории"), _l("Аудитории для рекламы в Яндексе."), {"api": _API}, _l("Токен OAuth Яндекса")
+        _l("Яндекс Аудитории"),
+        _l("Аудитории для рекламы в Яндексе. Сначала впишите в файл раздел [audiences]."),
+        {"api": _API},
+        _l("Токен OAuth Яндекса"),
     ),
     "vkads": SetupForm(
         _l("VK Реклама"),
-        _l("Аудитории для рекламы во ВКонтакте."),
+        _l("Аудитории для рекламы во ВКонтакте. Сначала впишите в файл раздел [audiences]."),
         {"client_id": _l("client_id доступа к API"), "api": _API},
         _l("Секрет API (client_secret)"),
     ),
@@ -87,7 +96,6 @@ FORMS: Mapping[str, SetupForm] = {
             "project": _l("Номер проекта"),
             "visit_field": _l("Поле сделки с номером визита"),
             "cost_field": _l("Поле сделки с себестоимостью"),
-            "login": _l("Логин, с которым Roistat сам спрашивает мост"),
             "api": _API,
         },
         _l("Ключ API Roistat"),
@@ -228,20 +236,23 @@ class Setup:
 
 @dataclass(frozen=True)
 class VendorLine:
-    """One vendor in the list. ``lacks``: what a connected one lacks (Russian)."""
+    """One vendor in the list. ``lacks``: what a connected one lacks (Russian). ``rival``: the section that serves its
+    channel instead of it, because it comes first."""
 
     section: str
     form: SetupForm
     is_connected: bool
     lacks: str
+    rival: str
 
 
 def vendor_lines(here: AccountView) -> list[VendorLine]:
     """Every vendor that has a form, the connected ones first."""
-    lines = []
+    lines, idle = [], {name: first for first, *others in rivals(here.config).values() for name in others}
     for section, form in FORMS.items():
         is_connected = vendor_at(section).is_connected(here.config)
-        lines.append(VendorLine(section, form, is_connected, lacks(here, section) if is_connected else ""))
+        missing = lacks(here, section) if is_connected else ""
+        lines.append(VendorLine(section, form, is_connected, missing, idle.get(section, "")))
     return sorted(lines, key=lambda one: not one.is_connected)
 
 
@@ -282,22 +293,20 @@ def connect(here: AccountView, section: str, typed: Mapping[str, str]) -> FileSt
     Raises Unfit for what was typed, ConfigError when the file can't be written or has changed meanwhile,
     StoreUnavailable when the secret can't be kept, LookupError."""
     vendor, before = vendor_at(section), here.file.read()
-    if typed.get("mark") != before.mark:
-        raise ConfigError([CHANGED_MEANWHILE])
-    entries = _entries(here, section, section_in(before.text, section) or {}, typed)
-    values, problems = _values(entries, section_in(before.text, section) or {})
+    known = section_in(before.text, section) or {}
+    values, problems = _values(_entries(here, section, known, typed), known)
     word = typed.get("secret", "").strip()
     problems += _secret_problems(here, vendor, word)
     if problems:
         raise Unfit(problems)
     text = with_section(before.text, section, values)
-    if problems := config_service.problems_of(here, text):
-        raise Unfit(problems)
+    if text != before.text and typed.get("mark") != before.mark:
+        raise Outdated([CHANGED_MEANWHILE])
+    # Kept before the file is written: whoever begins anew by the file finds the secret there.
     with config_service.with_secret(here, vendor.secret, word or None):
         if text != before.text:
             state = config_service.save(here, text, before.mark)
         else:
-            here.file.touch()
             state = here.bridge.watch.look(again=True)
     if word:
         audit("channels.secret", f"Задан секрет для [{section}]")
@@ -305,14 +314,14 @@ def connect(here: AccountView, section: str, typed: Mapping[str, str]) -> FileSt
 
 
 def disconnect(here: AccountView, section: str, mark: str) -> FileState:
-    """Take the section out of the file and forget the secret that a page has kept. Raises as ``connect``."""
+    """Take the section out of the file and forget the secret that a page has kept, unless an address for enquiries
+    needs it too. Raises as ``connect``."""
     vendor, before = vendor_at(section), here.file.read()
     if mark != before.mark:
-        raise ConfigError([CHANGED_MEANWHILE])
-    state = config_service.save(here, without_section(before.text, section), before.mark)
-    if vendor.secret:
-        here.bridge.keep_secret(vendor.secret, "")
-    return state
+        raise Outdated([CHANGED_MEANWHILE])
+    is_forgotten = vendor.secret and vendor.secret not in variables_of(here)
+    with config_service.with_secret(here, vendor.secret, "" if is_forgotten else None):
+        return config_service.save(here, without_section(before.text, section), before.mark)
 
 
 def _has_secret(here: AccountView, vendor: Vendor[Any]) -> bool:
@@ -325,6 +334,8 @@ def _has_secret(here: AccountView, vendor: Vendor[Any]) -> bool:
 def _secret_problems(here: AccountView, vendor: Vendor[Any], word: str) -> list[str]:
     if len(word) > LONGEST_SECRET:
         return [_("Секрет слишком длинный: проверьте, то ли вы вставили.")]
+    if not word.isascii() and vendor.section != "mail":
+        return [_("В секрете русские буквы или другие знаки, которых в нём не бывает: вставьте его ещё раз.")]
     if word and here.bridge.is_set_outside(vendor.secret):
         return [_("Секрет задан переменной %(name)s: меняйте его там.", name=vendor.secret)]
     if vendor.no_secret and not word and not _has_secret(here, vendor):
@@ -353,7 +364,7 @@ def _entry(
     kind, choices = _kind(here, info)
     default = "" if info.is_required() or info.default is None else _shown(info.default)
     stands = _shown(known[key]) if key in known else (default if kind in ("switch", "choice") else "")
-    value = stands if typed is None else typed.get(key, OFF if kind == "switch" else "").strip()
+    value = stands if typed is None else typed.get(key, OFF if kind == "switch" else "").replace("\xa0", " ").strip()
     return Entry(key, words, kind, value, default, info.is_required(), choices)
 
 
@@ -380,7 +391,7 @@ def _shown(value: object) -> str:
         case Quiet():
             return f"{value.begin:%H:%M}-{value.end:%H:%M}"
         case float():
-            return f"{value:g}"
+            return repr(value).removesuffix(".0")
     return str(value)
 
 
@@ -408,8 +419,7 @@ def _values(entries: Sequence[Entry], known: Mapping[str, object]) -> tuple[dict
 
 
 def _number(text: str) -> int | float | None:
-    text = text.replace(",", ".").replace(" ", "")
-    try:
-        return int(text) if text.lstrip("-").isdigit() else float(text) if isfinite(float(text)) else None
-    except ValueError:
+    text = text.replace(" ", "").replace(",", ".")
+    if not _NUMBER.fullmatch(text):
         return None
+    return float(text) if "." in text else int(text)

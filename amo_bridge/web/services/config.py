@@ -76,16 +76,16 @@ def save(here: AccountView, text: str, mark: str, restored: Backup | None = None
 
 @contextmanager
 def with_secret(here: AccountView, variable: str, word: str | None) -> Iterator[None]:
-    """A vendor's secret is kept (an empty one forgotten, None left alone), and put back if what is done inside fails:
-    writing or touching the file, by which every process learns of it. Raises ConfigError, StoreUnavailable."""
+    """A vendor's secret is kept (an empty one forgotten, None left alone), and put back if what is done inside fails,
+    unless somebody has kept another one meanwhile. Raises ConfigError, StoreUnavailable."""
     before = here.bridge.environment.get(variable, "")
     if word is not None:
         here.bridge.keep_secret(variable, word)
     try:
         yield
-    except ConfigError:
+    except BaseException:
         if word is not None:
-            here.bridge.keep_secret(variable, before)
+            here.bridge.keep_secret(variable, before, instead_of=word)
         raise
 
 

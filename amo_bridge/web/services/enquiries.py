@@ -28,7 +28,6 @@ from amo_bridge.logs import mask_text
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, holder, who
-from amo_bridge.web.services.config import with_secret
 
 CHART_DAYS = 14
 RETRYABLE = tuple(state for state in SETTLED_STATES if state != "done")
@@ -204,18 +203,21 @@ def addresses_of_account(here: AccountView, base: str) -> list[AddressView]:
     return [_address(here, one, base, last) for one in here.bridge.intake_addresses.all()]
 
 
+def variables_of(here: AccountView) -> set[str]:
+    """The variables of all secrets that the addresses need. Raises StoreUnavailable, ConfigError."""
+    vendors = [one.vendor for one in here.bridge.intake_addresses.all()]
+    tokens = {API_TOKENS[vendor.name] for vendor in vendors if vendor.name in API_TOKENS}
+    return tokens | {one.variable for vendor in vendors for one in vendor.secrets}
+
+
 def keep_secret(here: AccountView, variable: str, word: str) -> None:
     """Keep a secret of one of the addresses, encrypted; an empty one is forgotten. The bridge takes it at once.
 
     Raises LookupError for a variable that none of them knows or that is set outside, ConfigError, StoreUnavailable."""
-    vendors = [one.vendor for one in here.bridge.intake_addresses.all()]
-    known = {one.variable for vendor in vendors for one in vendor.secrets}
-    known |= {API_TOKENS[vendor.name] for vendor in vendors if vendor.name in API_TOKENS}
-    if variable not in known or here.bridge.is_set_outside(variable):
+    if variable not in variables_of(here) or here.bridge.is_set_outside(variable):
         raise LookupError(variable)
-    with with_secret(here, variable, word):
-        here.file.touch()
-        here.bridge.watch.look(again=True)
+    here.bridge.keep_secret(variable, word)
+    here.bridge.watch.look(again=True)
     audit("enquiry.secret", f"{'Задан' if word else 'Забыт'} секрет {variable}")
 
 
