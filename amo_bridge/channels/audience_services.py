@@ -12,32 +12,21 @@ import io
 import json
 import secrets
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import zip_longest
 from typing import Any, ClassVar, Literal, Protocol, Self
 
-from requests import Response
-
 from amo_bridge.channels.http_client import HttpClient
-from amo_bridge.config.advertising import (
-    VKADS_SECRET,
-    YANDEX_AUDIENCE_TOKEN,
-    AudienceService,
-    FileFormat,
-    VkAdsSection,
-    YandexAudienceSection,
-)
+from amo_bridge.channels.vk_ads import MOST_LISTED, VkAdsApi, items_in
+from amo_bridge.config.advertising import YANDEX_AUDIENCE_TOKEN, AudienceService, FileFormat, YandexAudienceSection
 from amo_bridge.crm.records import ContactRecord
-from amo_bridge.errors import ChannelDown
 from amo_bridge.text.addresses import mails_in, numbers_in
 
 YANDEX_LEAST, VK_LEAST_CHANGE = 100, 25
 """Lines of a list: fewer are refused."""
 VK_PAUSE, VK_AN_HOUR = timedelta(minutes=1), 10
-MOST_LISTED = 50
 SEGMENTS = "/api/v2/remarketing/segments.json"
 
 UploadKind = Literal["base", "add", "remove", "replace", "file"]
@@ -274,78 +263,6 @@ class YandexAudience(AudienceVendor):
 # --- VK Ads -----------------------------------------------------------------------------------------------------------
 
 
-class KeptValues(Protocol):
-    """Small secret values, as storage/secrets.py has them."""
-
-    def read(self, key: str) -> Any: ...
-    def write(self, key: str, value: Any) -> None: ...
-
-
-class OwnValues:
-    """Kept no longer than the program runs."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
-
-    def read(self, key: str) -> Any:
-        return self._values.get(key)
-
-    def write(self, key: str, value: Any) -> None:
-        self._values[key] = value
-
-
-class VkTokens:
-    """The access token, shared by all processes: VK gives five of them and refuses a sixth, and renewing one kills the
-    old. ``lock`` keeps the other processes out meanwhile."""
-
-    def __init__(
-        self,
-        http: HttpClient,
-        client_id: str,
-        secret: str,
-        values: KeptValues | None = None,
-        lock: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> None:
-        self._http = http
-        self._client_id = client_id
-        self._secret = secret
-        self._values = values or OwnValues()
-        self._lock = lock
-
-    def get(self, dead: str = "") -> str:
-        """The token; another one than ``dead``. Raises ChannelError."""
-        with self._lock():
-            kept = self._values.read(self._key) or {}
-            if kept.get("access") and kept["access"] != dead:
-                return str(kept["access"])
-            told = self._renewed(str(kept.get("refresh") or "")) or self._asked("client_credentials")
-            self._values.write(self._key, {"access": told["access_token"], "refresh": told.get("refresh_token", "")})
-            return str(told["access_token"])
-
-    @property
-    def _key(self) -> str:
-        return f"vkads:{self._client_id}"
-
-    def _renewed(self, refresh: str) -> Mapping[str, Any] | None:
-        """None if the token for renewing is dead too."""
-        try:
-            return self._asked("refresh_token", refresh_token=refresh) if refresh else None
-        except ChannelDown:
-            return None
-
-    def _asked(self, grant: str, **more: str) -> Mapping[str, Any]:
-        form = {"grant_type": grant, "client_id": self._client_id, "client_secret": self._secret, **more}
-        response = self._http.request("POST", "/api/v2/oauth2/token.json", form=form)
-        if response.status_code == 403:
-            raise ChannelDown(f"VK Ads не даёт токен: их уже пять, удалите лишние в кабинете ({response.text[:80]})")
-        if response.status_code in (400, 401):
-            raise ChannelDown(f"VK Ads не даёт токен, проверьте client_id и {VKADS_SECRET}: {response.text[:80]}")
-        told = self._http.json_of(response)
-        if not isinstance(told, dict) or not told.get("access_token"):
-            raise self._http.unreadable(ValueError("в ответе нет токена"))
-        return told
-
-
 class VkAds(AudienceVendor):
     """Lists of hashed phones: one base list, and changes of at least 25 lines to it."""
 
@@ -355,19 +272,12 @@ class VkAds(AudienceVendor):
     least_base = 2000
     """Lines of a base list: fewer are refused."""
 
-    def __init__(
-        self,
-        section: VkAdsSection,
-        secret: str,
-        values: KeptValues | None = None,
-        lock: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> None:
-        self._http = HttpClient(self.title, section.api, secret)
-        self._tokens = VkTokens(self._http, section.client_id, secret, values, lock)
+    def __init__(self, api: VkAdsApi) -> None:
+        self._api = api
 
     def check(self) -> str:
         told = self._ask("GET", f"/api/v3/remarketing/users_lists.json?limit={MOST_LISTED}")
-        return f"VK Реклама пускает, списков {told.get('count', len(_items(told)))}"
+        return f"VK Реклама пускает, списков {told.get('count', len(items_in(told)))}"
 
     def next_upload(self, waiting: Waiting) -> UploadKind | Wait:
         if not waiting.list_ref:
@@ -398,7 +308,7 @@ class VkAds(AudienceVendor):
         files = {"file": ("phones.txt", content, "text/plain")}
         told = self._ask("POST", "/api/v3/remarketing/users_lists.json", form=form, files=files)
         if not told.get("id"):
-            raise self._http.unreadable(ValueError("в ответе нет номера списка"))
+            raise self._api.unreadable(ValueError("в ответе нет номера списка"))
         return str(told["id"])
 
     def has_list(self, list_ref: str) -> bool:
@@ -423,31 +333,23 @@ class VkAds(AudienceVendor):
         source = {"source_id": int(list_ref), "type": "positive"}
         told = self._ask("GET", f"{SEGMENTS}?fields=id,name,relations&limit={MOST_LISTED}&sorting=-id")
         # Its name alone says nothing: people make segments too, and there may be one of an earlier list.
-        alike = (one for one in _items(told) if one.get("name") == audience and _has_source(one, int(list_ref)))
+        alike = (one for one in items_in(told) if one.get("name") == audience and _has_source(one, int(list_ref)))
         if (known := next(alike, None)) is not None:
             return str(known["id"])
         relation = {"object_type": "remarketing_users_list", "params": source}
         made = self._ask("POST", SEGMENTS, {"name": audience, "pass_condition": 1, "relations": [relation]})
         if not made.get("id"):
-            raise self._http.unreadable(ValueError("в ответе нет номера сегмента"))
+            raise self._api.unreadable(ValueError("в ответе нет номера сегмента"))
         return str(made["id"])
 
     def _found(self, path: str, name: str) -> str:
         """The number of the newest with this name; empty if there is none among the newest ones."""
         told = self._ask("GET", f"{path}?limit={MOST_LISTED}&sorting=-id")
-        return next((str(one["id"]) for one in _items(told) if one.get("name") == name), "")
+        return next((str(one["id"]) for one in items_in(told) if one.get("name") == name), "")
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, **more: Any) -> Mapping[str, Any]:
-        token = self._tokens.get()
-        response = self._with(token, method, path, body, **more)
-        if response.status_code == 401:
-            # Dead in the middle of the work: nothing was taken, so the same goes out once more with a new one.
-            response = self._with(self._tokens.get(dead=token), method, path, body, **more)
-        told = self._http.json_of(response)
+        told = self._api.ask(method, path, body, **more)
         return told if isinstance(told, dict) else {}
-
-    def _with(self, token: str, method: str, path: str, body: Mapping[str, Any] | None, **more: Any) -> Response:
-        return self._http.request(method, path, body, headers={"Authorization": f"Bearer {token}"}, **more)
 
 
 def _has_source(segment: Mapping[str, Any], list_number: int) -> bool:
@@ -455,8 +357,3 @@ def _has_source(segment: Mapping[str, Any], list_number: int) -> bool:
     relations = segment.get("relations")
     rows = relations if isinstance(relations, list) else []
     return any((row.get("params") or {}).get("source_id") == list_number for row in rows if isinstance(row, dict))
-
-
-def _items(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    rows = told.get("items")
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

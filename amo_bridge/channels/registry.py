@@ -33,6 +33,7 @@ from amo_bridge.channels.storage_services import INCOMING, FolderStorage, Storag
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.channels.telephony import Novofon, Novofon2, OnlinePbx, Telephony, Zadarma
 from amo_bridge.channels.violations import ViolationPort
+from amo_bridge.channels.vk_ads import VkAdsApi
 from amo_bridge.channels.yandex_disk import YandexDisk
 from amo_bridge.clock import Clock
 from amo_bridge.config.advertising import ROISTAT_KEY, VKADS_SECRET, YANDEX_AUDIENCE_TOKEN
@@ -127,6 +128,10 @@ class Vendor(Generic[V]):
     def is_asked(self, config: Config) -> bool:
         """Whether ``check`` asks it how it is."""
         return True
+
+    def ports_in(self, config: Config) -> Mapping[Channel, MakePort]:
+        """``ports``, as far as this config wants them."""
+        return self.ports
 
     def open(self, config: Config, environment: Mapping[str, str]) -> V | None:
         """The client; None if it is not connected. Raises ConfigError for a secret's file that can't be read."""
@@ -275,13 +280,26 @@ def _audiences_by(context: ChannelContext, vendors: Sequence[AudienceVendor]) ->
 
 
 class VkAdsVendor(Vendor[VkAds]):
-    """Its access token is shared by all processes, so it lies where they all look."""
+    """Without ``[audiences]`` it is there for lead forms alone, and no channel's."""
+
+    def ports_in(self, config: Config) -> Mapping[Channel, MakePort]:
+        return self.ports if config.channels.audiences is not None else {}
+
+    def is_asked(self, config: Config) -> bool:
+        # Lead forms are asked after where enquiries come in: intake/connections.py.
+        return config.channels.audiences is not None
 
     def client_of(self, config: Config, environment: Mapping[str, str]) -> VkAds:
-        section = config.channels.vkads
-        assert section is not None
-        shared = small_state(config, environment)
-        return VkAds(section, secret(environment, self.secret), shared.secrets, partial(shared.lock, "vkads"))
+        return VkAds(vk_ads_api(config, environment))
+
+
+def vk_ads_api(config: Config, environment: Mapping[str, str]) -> VkAdsApi:
+    """The API of ``[vkads]``, which must be there. Its access token is shared by all processes, so it lies where they
+    all look. Raises ConfigError, as ``Vendor.open``."""
+    section = config.channels.vkads
+    assert section is not None
+    shared = small_state(config, environment)
+    return VkAdsApi(section, secret(environment, VKADS_SECRET), shared.secrets, partial(shared.lock, "vkads"))
 
 
 MAIL = Vendor("mail", MailServer, MAIL_PASSWORD, {"mail": _mail, "notices": _notices})
@@ -323,7 +341,13 @@ PAGED_STORAGES = frozenset({OBJECTS.section, STORAGE.section})
 YANDEX_AUDIENCE = Vendor(
     "yandex_audience", YandexAudience, YANDEX_AUDIENCE_TOKEN, {"audiences": _audiences}, no_secret="нет токена Яндекса"
 )
-VKADS = VkAdsVendor("vkads", VkAds, VKADS_SECRET, {"audiences": _audiences}, no_secret="нет секрета API VK Рекламы")
+VKADS = VkAdsVendor(
+    "vkads",
+    lambda section, word: VkAds(VkAdsApi(section, word)),
+    VKADS_SECRET,
+    {"audiences": _audiences},
+    no_secret="нет секрета API VK Рекламы",
+)
 AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
 ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")
 VENDORS: tuple[Vendor[Any], ...] = (
@@ -342,7 +366,7 @@ def ports_of(context: ChannelContext) -> list[Port]:
     makers = dict(BUILT_IN)
     for vendor in connected_vendors(context.config):
         # Of two vendors of one channel the upper row serves it; ``check`` says so.
-        makers = {**vendor.ports, **makers}
+        makers = {**vendor.ports_in(context.config), **makers}
     return [makers[name](context) if name in makers else UnconnectedPort(name) for name in CHANNEL_KINDS]
 
 
@@ -385,14 +409,14 @@ def connected_vendors(config: Config) -> list[Vendor[Any]]:
 
 def connected(config: Config) -> frozenset[Channel]:
     """The channels that lead somewhere."""
-    return frozenset(BUILT_IN).union(*(vendor.ports for vendor in connected_vendors(config)))
+    return frozenset(BUILT_IN).union(*(vendor.ports_in(config) for vendor in connected_vendors(config)))
 
 
 def vendor_of(config: Config) -> dict[Channel, str]:
     """Channel → the section of the vendor that serves it; «bridge» for those that the bridge serves itself."""
     found: dict[Channel, str] = {name: "bridge" for name in BUILT_IN}
     for vendor in connected_vendors(config):
-        found = {**{name: vendor.section for name in vendor.ports}, **found}
+        found = {**{name: vendor.section for name in vendor.ports_in(config)}, **found}
     return found
 
 

@@ -68,18 +68,21 @@ class YandexAudienceSection(Strict):
 
 
 class VkAdsSection(Strict):
-    """``[vkads]``. ``client_id``: of the access to the API, not secret."""
+    """``[vkads]``: for audiences and for lead forms (``[intake.vkads]``). ``client_id``: of the access to the API, not
+    secret."""
 
     api: BaseUrl = "https://ads.vk.com"
     client_id: Annotated[str, Field(min_length=1)]
 
 
-def check_audiences(vendors: Mapping[str, Any], problems: Problems) -> None:
-    """Every audience needs the section of its service, and the services the section of the audiences."""
+def check_audiences(vendors: Mapping[str, Any], problems: Problems, *, takes_leads: bool) -> None:
+    """Every audience needs the section of its service, and the services the section of the audiences; VK Ads may be
+    there for its lead forms alone, if the bridge ``takes_leads``."""
     section = vendors.get("audiences")
     for name in SERVICE_SECTIONS.values():
-        if name in vendors and "audiences" not in vendors:
-            problems.add((name,), "нужен ещё раздел [audiences]: поле согласия и список аудиторий")
+        if name in vendors and "audiences" not in vendors and not (name == "vkads" and takes_leads):
+            leads = ", или [intake.vkads]: заявки лид-форм" if name == "vkads" else ""
+            problems.add((name,), f"нужен ещё раздел [audiences]: поле согласия и список аудиторий{leads}")
     if not isinstance(section, AudiencesSection):
         return
     for name, audience in section.lists.items():

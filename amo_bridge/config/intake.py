@@ -93,6 +93,15 @@ class CommunitySection(Strict):
     api: BaseUrl = VK_API
 
 
+class LeadFormsSection(Strict):
+    """``[intake.vkads]``. ``forms``: the numbers of the lead forms to take; all of the cabinet's, if empty. ``since``:
+    where the API is asked (``[vkads]``), take the older leads too, from this day on; else only what comes after the
+    first connection."""
+
+    forms: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    since: date | None = None
+
+
 class TelegramIntakeSection(Strict):
     """``[intake.telegram]``: the bot to which clients write. ``api``, ``proxy``: as in ``[telegram]``."""
 
@@ -200,7 +209,7 @@ class IntakeSection(Strict):
     mapped: Mapping[str, FormSection] = Field(default_factory=dict)
     jivo: VendorSection | None = None
     vk: CommunitySection | None = None
-    vkads: VendorSection | None = None
+    vkads: LeadFormsSection | None = None
     telegram: TelegramIntakeSection | None = None
     max: MaxSection | None = None
     meta_leadgen: MetaSection | None = None

@@ -375,7 +375,8 @@ class _Loader:
         dial = (self._section("dial", DialSection) if "dial" in self.tree else None) or DialSection()
         people = people_in(self._table("people"), self.problems)
         series = series_in(self._table("series"), self.problems)
-        check_audiences(vendors, self.problems)
+        intake = self.tree.get("intake")
+        check_audiences(vendors, self.problems, takes_leads=isinstance(intake, dict) and "vkads" in intake)
         if vendors.get("mail") and bridge:
             check_unsubscribing(bridge.public_url, self.problems)
         return Channels(**vendors, dial=dial, people=people, series=series)

@@ -20,7 +20,8 @@ from flask.typing import ResponseReturnValue
 
 from amo_bridge.standins.faults import VendorFaults
 from amo_bridge.standins.timeline import Timeline
-from amo_bridge.standins.vendor import StandIn, known_settings
+from amo_bridge.standins.vendor import ClientAction, StandIn, known_settings
+from amo_bridge.standins.vk_leads import VkLeadForms
 
 SHA256, MD5 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{32}")
 
@@ -177,11 +178,11 @@ class UsersList:
 
 
 class VkAdsStandIn(StandIn):
-    """One user of VK Ads: tokens, lists, segments."""
+    """One user of VK Ads: tokens, lists, segments; ``lead_forms``: see vk_leads.py."""
 
     name = "vkads"
     title = "VK Реклама"
-    hint = "Впишите api и client_id в [vkads], секрет — в AMO_BRIDGE_VKADS_SECRET."
+    hint = "Впишите api и client_id в [vkads], секрет — в AMO_BRIDGE_VKADS_SECRET; лиды — ещё и [intake.vkads]."
     least_base, least_change = 2000, 25
     pause_seconds, an_hour = 60.0, 10
     token_seconds, most_tokens = 24 * 3600.0, 5
@@ -194,6 +195,7 @@ class VkAdsStandIn(StandIn):
         self.tokens: dict[str, float] = {}
         self.lists: dict[int, UsersList] = {}
         self.segments: dict[int, dict[str, Any]] = {}
+        self.lead_forms = VkLeadForms(timeline, self.send)
         self._refresh: dict[str, str] = {}
         self._made: deque[float] = deque()
         self._ids = itertools.count(7001)
@@ -202,7 +204,10 @@ class VkAdsStandIn(StandIn):
         known = ("client_id", "client_secret", "processing_seconds")
         lists = [{**one.shown(), "phones": len(one.phones)} for one in self.lists.values()]
         api = f"{self.url}/{self.name}"
-        return {"api": api, **{name: getattr(self, name) for name in known}, "lists": lists, "tokens": len(self.tokens)}
+        forms = {str(number): name for number, name in self.lead_forms.forms.items()}
+        more = {"lists": lists, "tokens": len(self.tokens), "lead_forms": forms}
+        webhooks = [one["callback_url"] for one in self.lead_forms.subscriptions.values()]
+        return {"api": api, **{name: getattr(self, name) for name in known}, **more, "webhooks": webhooks}
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         known_settings(settings, ("client_id", "client_secret", "processing_seconds"))
@@ -217,6 +222,9 @@ class VkAdsStandIn(StandIn):
     def unauthorised(self) -> ResponseReturnValue:
         return _vk_error(401, "expired_token", "Unknown access token")
 
+    def actions(self) -> tuple[ClientAction, ...]:
+        return self.lead_forms.actions()
+
     def expire_tokens(self) -> None:
         """As after a day."""
         self.tokens = dict.fromkeys(self.tokens, 0.0)
@@ -229,6 +237,8 @@ class VkAdsStandIn(StandIn):
                 return None
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
             return None if self.tokens.get(token, 0) > self.timeline.now() else self.unauthorised()
+
+        self.lead_forms.register(routes)
 
         @routes.post("/api/v2/oauth2/token.json")
         def token() -> ResponseReturnValue:

@@ -9,12 +9,14 @@ import pytest
 from support.config_text import GOOD, loaded, problems_of
 from support.local_crm import TOKEN, served
 
+from amo_bridge.channels.registry import connected, vendor_of
 from amo_bridge.config.account_fit import unknown_names
 from amo_bridge.config.channels import Quiet
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.errors import ConfigError
 from amo_bridge.sandbox.account_start import load_world
 
 CHANNELS = """
@@ -69,6 +71,25 @@ def test_all_that_is_right_is_read(tmp_path: Path) -> None:
     series = channels.series.of("Прогрев")
     assert series is not None
     assert series.letters[0].template == "прогрев/1"
+
+
+VK = '\n[vkads]\nclient_id = "abc"\n'
+
+
+def test_vk_ads_may_be_there_for_lead_forms_alone(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f"{GOOD}{VK}[intake.vkads]\nforms = [19]\n")
+    assert config.channels.vkads is not None
+    assert (config.intake and config.intake.vkads and config.intake.vkads.forms) == (19,)
+    assert "audiences" not in connected(config)
+    assert vendor_of(config).get("audiences") is None
+
+
+def test_vk_ads_for_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        loaded(tmp_path, f"{GOOD}{VK}")
+    (words,) = refused.value.problems
+    assert "[audiences]" in words
+    assert "[intake.vkads]" in words
 
 
 def test_without_sections_nothing_is_connected(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from amo_bridge.channels.audience_records import Next, Verdict
 from amo_bridge.channels.audience_services import AudienceVendor, Digests, VkAds, YandexAudience
 from amo_bridge.channels.audiences import AudiencePort
 from amo_bridge.channels.sender import ChannelSender
+from amo_bridge.channels.vk_ads import VkAdsApi
 from amo_bridge.config.advertising import AudienceList, AudiencesSection, VkAdsSection, YandexAudienceSection
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.alerts import RULE
@@ -76,7 +77,7 @@ class AudienceOffice:
         """As after a crash: nothing is remembered but the store."""
         url = self.stand_ins.url
         yandex = YandexAudience(YandexAudienceSection(api=f"{url}/yandex_audience"), self.yandex.token)
-        vk = VkAds(VkAdsSection(api=f"{url}/vkads", client_id=self.vk.client_id), self.vk.client_secret)
+        vk = VkAds(VkAdsApi(VkAdsSection(api=f"{url}/vkads", client_id=self.vk.client_id), self.vk.client_secret))
         vk.least_base = self.vk.least_base
         vendors: Mapping[str, AudienceVendor] = {"yandex": yandex, "vk": vk}
         self.port = AudiencePort(vendors, self.store, self.crm, self.rule_engine, self.hands, self.hands)  # type: ignore[arg-type]
