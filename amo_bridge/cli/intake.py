@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from rich.table import Table
 from amo_bridge.cli.click_ru import Command, Group, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened, tell_and_exit, user_name
 from amo_bridge.clock import SystemClock
-from amo_bridge.errors import ChannelError, ConfigError, StoreUnavailable
+from amo_bridge.errors import ChannelError, ConfigError, StoreUnavailable, why_not
 from amo_bridge.intake.connections import API_TOKENS, IntakeConnections
 from amo_bridge.intake.enquiries import (
     STATE_WORDS,
@@ -24,6 +25,7 @@ from amo_bridge.intake.enquiries import (
     StoredEnquiry,
     title_of,
 )
+from amo_bridge.intake.lead_exports import LeadExports, NotAnExport
 from amo_bridge.intake.model import PbxCall
 from amo_bridge.intake.reception import VENDORS, settings_of
 from amo_bridge.intake.repository import IntakeAddresses
@@ -74,7 +76,7 @@ def addresses(config_path: Path) -> None:
 @click.argument("vendor", type=click.Choice(list(API_TOKENS)), metavar="СЕРВИС")
 @config_option
 def connect(vendor: str, config_path: Path) -> None:
-    """Поставить вебхук сервиса по его API: vk, telegram, max, zadarma.
+    """Поставить вебхук сервиса по его API: vk, telegram, max, zadarma, vkads.
 
     meta_leadgen и messenger — подписать страницу; onlinepbx — сказать, что вписать в кабинете.
     Мост в это время должен работать: ВКонтакте и Zadarma сразу проверяют адрес.
@@ -92,6 +94,32 @@ def connect(vendor: str, config_path: Path) -> None:
         tell_and_exit(error.problems)
     except (StoreUnavailable, OSError) as error:
         raise Stop(f"секрет адресов не прочитан: {error}") from error
+
+
+@intake.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path), metavar="ФАЙЛ")
+@config_option
+@click.option("--check", "only_look", is_flag=True, help="Только сказать, сколько в файле новых.")
+@click.option("--json", "as_json", is_flag=True, help='Для программ: {"leads", "new", "is_repeat"}.')
+def upload(file: Path, config_path: Path, only_look: bool, as_json: bool) -> None:
+    """Загрузить выгрузку лидов VK Рекламы (CSV): новые станут обращениями, известные второй раз не берутся."""
+    config = load_or_exit(config_path)
+    if config.intake is None or config.intake.vkads is None:
+        raise Stop("в настройке нет раздела [intake.vkads]: лиды VK Рекламы не принимаются")
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise Stop(f"файл {file} не читается: {why_not(error)}") from error
+    try:
+        settings = settings_of(config, "vkads", os.environ)
+        with opened(config) as (store, key):
+            exports = LeadExports(AccountStore(store, key), settings, SystemClock())
+            counted = exports.count(body) if only_look else exports.take(body)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    except NotAnExport as error:
+        raise Stop(str(error)) from error
+    click.echo(json.dumps(asdict(counted)) if as_json else f"{file}: {counted.words}")
 
 
 @intake.command("replay", cls=Command)

@@ -14,10 +14,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from amo_bridge.channels.http_client import HttpClient
+from amo_bridge.channels.registry import vk_ads_api
 from amo_bridge.channels.telephony import OnlinePbx, zadarma_request
+from amo_bridge.channels.vk_ads import MOST_LISTED, VkAdsApi
+from amo_bridge.config.advertising import VKADS_SECRET
 from amo_bridge.config.channels import ONLINEPBX_KEY, OnlinePbxSection
 from amo_bridge.config.intake import (
     CommunitySection,
+    LeadFormsSection,
     MaxSection,
     MetaSection,
     TelegramIntakeSection,
@@ -30,9 +34,9 @@ from amo_bridge.intake.chats import MAX_SECRET, TELEGRAM_SECRET
 from amo_bridge.intake.graph import GRAPH_TOKEN, GraphPage
 from amo_bridge.intake.mailbox import MailboxConnection, MailboxSecret
 from amo_bridge.intake.reception import VENDORS, settings_of
-from amo_bridge.intake.repository import IntakeAddress, IntakeAddresses
+from amo_bridge.intake.repository import IntakeAddresses
 from amo_bridge.intake.request import objects, text_at
-from amo_bridge.intake.social import META_SECRET, VK_CONFIRMATION, VK_SECRET
+from amo_bridge.intake.social import META_SECRET, VK_ADS, VK_CONFIRMATION, VK_SECRET
 from amo_bridge.intake.telephony import ONLINEPBX
 
 VK_VERSION = "5.199"
@@ -356,17 +360,69 @@ class MetaConnection(VendorConnection):
         return GraphPage(self.section.api, self.token, self.secrets.get(META_SECRET, ""))
 
 
+@dataclass(frozen=True, kw_only=True)
+class VkLeadsConnection(VendorConnection):
+    """Lead forms of VK Ads: the list that is read, and the webhook beside it. ``url``: empty without a public one.
+    ``forms``: those that the config wants."""
+
+    api: VkAdsApi
+    forms: tuple[int, ...]
+
+    def check(self) -> Iterator[Finding]:
+        known = self._forms()
+        yield True, f"VK Реклама: токен действует, лид-форм в кабинете {len(known)}"
+        missing = [str(number) for number in self.forms if number not in known]
+        if missing and len(known) < MOST_LISTED:
+            there = ", ".join(f"{number} «{name}»" for number, name in known.items()) or "ни одной"
+            yield False, f"VK Реклама: формы {', '.join(missing)} из [intake.vkads] forms в кабинете нет; есть {there}"
+        try:
+            page = self.api.leads(datetime.now(UTC) - HISTORY_LOOK, None, self.forms)
+            yield True, f"VK Реклама: список лидов читается, за сутки {page.total}"
+            is_listed = True
+        except ChannelRefused as error:
+            yield False, f"{error}: опрос лидов не работает, остаются вебхук и выгрузка CSV"
+            is_listed = False
+        if self._is_set():
+            yield True, "VK Реклама: вебхук лидов поставлен на адрес моста"
+        elif is_listed:
+            yield True, f"VK Реклама: вебхука нет, лиды берёт опрос раз в 2 минуты; {_set_by('vkads')}"
+        else:
+            yield False, f"VK Реклама: вебхука лидов нет; {_set_by('vkads')}"
+
+    def connect(self) -> Iterator[str]:
+        if not self.url:
+            raise ChannelRefused("VK Реклама: впишите [bridge] public_url — адрес моста, по которому его видно извне")
+        if self._is_set():
+            yield "VK Реклама: вебхук лидов уже стоит на адрес моста"
+            return
+        self.api.subscribe(self.url)
+        yield "VK Реклама: вебхук лидов поставлен"
+
+    def _is_set(self) -> bool:
+        return bool(self.url) and any(one.get("callback_url") == self.url for one in self.api.subscriptions())
+
+    def _forms(self) -> dict[int, str]:
+        try:
+            return self.api.lead_forms()
+        except ChannelDown as error:
+            if _is_status(error, 403):
+                words = "этому доступу к API лид-формы не открыты: дайте право на них владельцу client_id"
+                raise ChannelDown(f"VK Реклама: {words} ({error})") from error
+            raise
+
+
 API_TOKENS: Mapping[str, str] = {
     "vk": "AMO_BRIDGE_INTAKE_VK_TOKEN",
     "telegram": "AMO_BRIDGE_INTAKE_TELEGRAM_TOKEN",
     "max": "AMO_BRIDGE_INTAKE_MAX_TOKEN",
     "zadarma": "AMO_BRIDGE_INTAKE_ZADARMA_SECRET",
+    VK_ADS: VKADS_SECRET,
     ONLINEPBX: ONLINEPBX_KEY,
     "meta_leadgen": GRAPH_TOKEN,
     "messenger": GRAPH_TOKEN,
 }
 """Vendors whose API the bridge knows → the variable of its token."""
-CONNECTABLE = ("vk", "telegram", "max", "zadarma")
+CONNECTABLE = ("vk", "telegram", "max", "zadarma", VK_ADS)
 """Those whose webhook the bridge sets itself."""
 
 
@@ -387,15 +443,14 @@ class IntakeConnections:
         title = VENDORS[vendor].title
         if section is None:
             return f"{title}: раздела [intake.{vendor}] в настройке нет"
+        if isinstance(section, LeadFormsSection):
+            return self._vk_leads(section)
         if not self._config.bridge.public_url:
             return f"{title}: впишите [bridge] public_url — адрес моста, по которому его видно из интернета"
         token = secret(self._environment, API_TOKENS[vendor])
         if not token:
             return f"{title}: нет {API_TOKENS[vendor]}, токена API: без него вебхук не поставить и не проверить"
-        addresses: list[IntakeAddress] = [
-            one for one in IntakeAddresses(self._config, self._environment).all() if one.vendor.name == vendor
-        ]
-        url = f"{self._config.bridge.public_url}{addresses[0].path}"
+        url = self._url(vendor)
         secrets = settings_of(self._config, vendor, self._environment).secrets
         if isinstance(section, CommunitySection):
             return VkConnection(url, secrets, token, self._wait, section=section)
@@ -414,6 +469,21 @@ class IntakeConnections:
             return OnlinePbxConnection(url, secrets, token, self._wait, section=exchange)
         return f"{title}: впишите key, ключ API, в [intake.{vendor}]"
 
+    def _url(self, vendor: str) -> str:
+        addresses = IntakeAddresses(self._config, self._environment).all()
+        path = next(one.path for one in addresses if one.vendor.name == vendor)
+        return f"{self._config.bridge.public_url}{path}"
+
+    def _vk_leads(self, section: LeadFormsSection) -> VkLeadsConnection | str:
+        """Its list is read without a public address too."""
+        if self._config.channels.vkads is None:
+            return "VK Реклама: нет раздела [vkads] с client_id: без него API не спросить"
+        if not secret(self._environment, VKADS_SECRET):
+            return f"VK Реклама: нет секрета API ({VKADS_SECRET}): без него лиды не прочесть"
+        api = vk_ads_api(self._config, self._environment)
+        url = self._url(VK_ADS) if self._config.bridge.public_url else ""
+        return VkLeadsConnection(url, {}, "", self._wait, api=api, forms=section.forms)
+
     def check(self) -> Iterator[Finding]:
         """Knock at every vendor whose token is there, and at every mailbox."""
         intake = self._config.intake
@@ -421,7 +491,10 @@ class IntakeConnections:
             return
         for vendor, variable in API_TOKENS.items():
             section = intake.of(vendor)
-            is_asked = section is not None and secret(self._environment, variable)
+            is_asked = section is not None and bool(secret(self._environment, variable))
+            if isinstance(section, LeadFormsSection):
+                # Whoever has written its section wants the list to be read.
+                is_asked = self._config.channels.vkads is not None
             if not is_asked or (isinstance(section, ZadarmaIntakeSection) and not section.key):
                 continue
             connection = self.of(vendor)

@@ -224,6 +224,14 @@ class EnquiryRepository:
                 found |= {row.address: (row.deal_id, row.contact_id) for row in connection.execute(query)}
         return found
 
+    def of_addresses(self, connection: Connection, source: str, addresses: Sequence[str]) -> list[StoredEnquiry]:
+        """All of this source by whoever has one of these addresses."""
+        of_person = select(enquiry_addresses.c.enquiry_id).where(
+            self._store.owns(enquiry_addresses), enquiry_addresses.c.address.in_(addresses)
+        )
+        wanted = (self._store.owns(enquiries), enquiries.c.source == source, enquiries.c.id.in_(of_person))
+        return [_stored(row) for row in connection.execute(select(enquiries).where(*wanted))]
+
     # --- to be looked at ---
 
     def get(self, number: int) -> StoredEnquiry | None:

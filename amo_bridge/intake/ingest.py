@@ -16,11 +16,12 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError
 from amo_bridge.intake.delivery import settles_sms
 from amo_bridge.intake.enquiries import EnquiryRepository
-from amo_bridge.intake.model import DeliveryStatus, NoEnquiry, Outcome, Outcomes, PbxCall
+from amo_bridge.intake.lead_exports import is_known_lead
+from amo_bridge.intake.model import DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, PbxCall
 from amo_bridge.intake.reception import POLLED, VENDORS, outcomes_of, settings_of
 from amo_bridge.intake.request import VendorRequest
 from amo_bridge.intake.sites import SITE
-from amo_bridge.intake.social import META
+from amo_bridge.intake.social import META, VK_ADS
 from amo_bridge.intake.telephony import settles_dial
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import intake_requests
@@ -95,6 +96,11 @@ class Ingest:
             if row.name:
                 # Two sections of [intake.mapped.…] may number their enquiries alike.
                 outcome = replace(outcome, key=f"{row.name}:{outcome.key}")
+            if isinstance(outcome, Enquiry) and outcome.source == VK_ADS:
+                home = self._config.calendar.country
+                if is_known_lead(connection, self._enquiries, outcome, home):
+                    repeats += 1
+                    continue
             is_status = isinstance(outcome, DeliveryStatus)
             repeats += not self._enquiries.add(
                 connection,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from amo_bridge.config.intake import CommunitySection, FormSection, SiteSection
+from amo_bridge.config.intake import CommunitySection, FormSection, LeadFormsSection, SiteSection
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.intake import chats, delivery, mail, sites, social, telephony
@@ -319,6 +319,7 @@ def settings_of(config: Config, vendor: str, environment: Mapping[str, str], nam
         began_field=section.began_field if isinstance(section, SiteSection) else "",
         least_seconds=section.least_seconds if isinstance(section, SiteSection) else 0,
         group=section.group if isinstance(section, CommunitySection) else None,
+        forms=section.forms if isinstance(section, LeadFormsSection) else (),
         own_domains=tuple(own_domains),
         secrets={one.name: secret(environment, one.variable) for one in row.secrets} if row else {},
     )

@@ -70,7 +70,8 @@ class VendorSettings:
 
     ``home``: the country of phones typed without a code. ``fields``: what is asked for (name, phone, email, text, key,
     page) → where it stands in the body. ``honeypot``: fields that only robots fill. ``origins``: the sites that may
-    post, all if empty. ``thanks``: the page that a form leads to afterwards. ``group``: the VK community.
+    post, all if empty. ``thanks``: the page that a form leads to afterwards. ``group``: the VK community. ``forms``:
+    the lead forms of VK Ads, all if empty.
     ``own_domains``: the agency's own mail domains. ``began_field``, ``least_seconds``: see SiteSection.
     """
 
@@ -80,6 +81,7 @@ class VendorSettings:
     origins: tuple[str, ...] = ()
     thanks: str = ""
     group: int | None = None
+    forms: tuple[int, ...] = ()
     own_domains: tuple[str, ...] = ()
     began_field: str = ""
     least_seconds: int = 0

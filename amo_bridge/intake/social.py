@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+from amo_bridge.channels.vk_ads import MOSCOW
 from amo_bridge.intake.contacts import mails_in_text, note, person_in, phones_in, phones_in_text
 from amo_bridge.intake.graph import GRAPH_VERSION
 from amo_bridge.intake.model import Enquiry, EnquiryFile, NoEnquiry, Outcome, Outcomes, digest
@@ -176,6 +179,8 @@ def _vk_answer(value: Any) -> str:
 
 
 # VK Ads lead forms: its webhook, the list that is polled, and the CSV of the cabinet. It signs nothing.
+#
+# The CSV has no numbers of leads: one is known there by its time and its person (``is_same_lead``).
 
 VK_ADS = "vkads"
 _AD_IDS = ("form_id", "ad_plan_id", "ad_group_id", "banner_id")
@@ -187,7 +192,50 @@ _CSV_IDS = {
     "id формы": "form_id",
 }
 _CSV_LEAD = ("id лида", "lead id", "id")
+_CREATED = "created_at"
+_LEAD_NUMBER = re.compile(r"lead:\d{1,20}")
+_MOMENT = re.compile(
+    r"(?:(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)|(?P<d2>\d\d)\.(?P<m2>\d\d)\.(?P<y2>\d{4}))[ T,]+"
+    r"(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d))?(?:\.\d+)?\s*(?P<zone>Z|UTC|[+-]\d\d:?\d\d)?"
+)
 _AD_CONTACTS = {"birth_date": "Дата рождения", "city": "Город"}
+
+
+def lead_moment(text: str) -> datetime | None:
+    """When a form was filled: webhooks say the zone, the list and the CSV mean Moscow (integrations.md 4.2)."""
+    found = _MOMENT.match(text.strip())
+    if found is None:
+        return None
+    named = found.groupdict()
+    year, month, day = (int(named[part] or named[f"{part}2"]) for part in "ymd")
+    hour, minute, second = (int(named[part] or 0) for part in ("hour", "minute", "second"))
+    shift = named["zone"] or ""
+    zone: tzinfo = MOSCOW if not shift else UTC
+    try:
+        if shift.startswith(("+", "-")):
+            east = timedelta(hours=int(shift[1:3]), minutes=int(shift[-2:]))
+            zone = timezone(east if shift[0] == "+" else -east)
+        return datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _created(text: str) -> dict[str, str]:
+    """The lead's time in UTC, as exactly as it was told."""
+    moment = lead_moment(text)
+    if moment is None:
+        return {}
+    is_exact = re.search(r":\d\d:\d\d", text) is not None
+    return {_CREATED: moment.strftime("%Y-%m-%dT%H:%M:%S" if is_exact else "%Y-%m-%dT%H:%M")}
+
+
+def is_same_lead(one: Enquiry, other: Enquiry) -> bool:
+    """Of two leads of one person: are they one, once with its number and once without it? Without a time nobody can
+    tell."""
+    if _LEAD_NUMBER.fullmatch(one.key) and _LEAD_NUMBER.fullmatch(other.key):
+        return one.key == other.key
+    times = sorted((one.extra.get(_CREATED, ""), other.extra.get(_CREATED, "")), key=len)
+    return bool(times[0]) and times[1].startswith(times[0])
 
 
 def of_vk_ads(request: VendorRequest, settings: VendorSettings) -> Outcomes:
@@ -214,22 +262,26 @@ def _ads_webhook(document: dict[str, Any], settings: VendorSettings) -> Outcome:
     return _ads_lead({"id": document.get("resource_id"), **lead} if resource else lead, settings)
 
 
-def _ads_lead(lead: dict[str, Any], settings: VendorSettings) -> Enquiry:
+def _ads_lead(lead: dict[str, Any], settings: VendorSettings) -> Outcome:
+    number = text_at(lead, "id")
+    key = f"lead:{number}" if number else f"lead:{digest(str(lead))}"
+    if settings.forms and integer(lead.get("form_id")) not in settings.forms:
+        return NoEnquiry(f"лид формы {text_at(lead, 'form_id')}: её нет в [intake.vkads] forms", key=key)
     contact = object_at(lead, "contact_info")
     answers = [line for answer in objects(lead.get("answers")) if (line := _ads_answer(answer))]
     more = [f"{words}: {text_at(contact, key)}" for key, words in _AD_CONTACTS.items() if text_at(contact, key)]
     names = [text_at(contact, "first_name"), text_at(contact, "last_name")]
     phone, form = text_at(contact, "phone"), text_at(lead, "form_name")
-    number = text_at(lead, "id")
     return Enquiry(
         source=VK_ADS,
-        key=f"lead:{number}" if number else f"lead:{digest(str(lead))}",
+        key=key,
         name=" ".join(name for name in names if name) or None,
         phones=phones_in(phone, settings.home) if phone else (),
         emails=mails_in(text_at(contact, "email")),
         text=note([f"Форма «{form}»" if form else "Лид-форма VK Рекламы", *answers, *more]),
         profile=text_at(contact, "social_media_profile") or None,
-        extra={key: text_at(lead, key) for key in _AD_IDS if text_at(lead, key)},
+        extra={name: text_at(lead, name) for name in _AD_IDS if text_at(lead, name)}
+        | _created(text_at(lead, "created_at")),
     )
 
 
@@ -270,7 +322,8 @@ def _ads_row(row: dict[str, str], settings: VendorSettings) -> Outcome:
         phones=person.phones,
         emails=person.emails,
         text=note(["Лид-форма VK Рекламы", *person.lines]),
-        extra={what: folded[name] for name, what in _CSV_IDS.items() if folded.get(name)},
+        extra={what: folded[name] for name, what in _CSV_IDS.items() if folded.get(name)}
+        | _created(folded.get(_CSV_TIME, "")),
     )
 
 

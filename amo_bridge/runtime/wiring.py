@@ -8,7 +8,7 @@ import structlog
 
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import ChannelContext, connected_vendors, ports_of, roistat_job, series_job
-from amo_bridge.channels.sender import ChannelWorkers, channel_senders
+from amo_bridge.channels.sender import ChannelWorkers, Sending, channel_senders
 from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
@@ -22,6 +22,7 @@ from amo_bridge.engine.scheduler import ContactDates, Scheduler
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import UnknownName
 from amo_bridge.intake.call_history import CallHistory, asked_exchanges
+from amo_bridge.intake.lead_poll import lead_poll
 from amo_bridge.intake.mail import SOURCE
 from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
 from amo_bridge.intake.mailbox import MailboxConnection, MailboxSecret
@@ -212,10 +213,16 @@ class CompositionRoot:
         ports = self._ports(self._channel_context)
         vendors = [vendor.section for vendor in connected_vendors(context.fit.config)]
         VendorStates(self._store, context.clock).connect(vendors)
-        # A rehearsal has ports to nowhere, and sends no orders either.
-        roistat = roistat_job(self._channel_context) if self._ports is ports_of else None
         senders = channel_senders(ports, self._store, context.clock, context.account_clock, settled)
-        return ChannelWorkers(senders, [roistat] if roistat else [])
+        # A rehearsal has ports to nowhere, and asks nobody either.
+        return ChannelWorkers(senders, self._asking_others(settled) if self._ports is ports_of else [])
+
+    def _asking_others(self, came: Callable[[], None]) -> list[Sending]:
+        """What goes out beside the outbox, or is read where others keep it."""
+        context = self._context
+        tell = Alerts(self._store, self.rules, context.clock).tell
+        leads = lead_poll(context.fit.config, context.environment, self._store, context.clock, tell, came)
+        return [job for job in (roistat_job(self._channel_context), leads) if job is not None]
 
     def _refresh(self) -> None:
         """Read the account's names anew, and work by them. Raises CrmError, StoreUnavailable."""

@@ -88,3 +88,46 @@ def test_only_what_is_settled_and_not_done_is_tried_again(
     assert again is not None
     assert (again.state, again.attempts, again.outcome) == ("new", 1, "")
     assert run("retry")[0] == 1
+
+
+EXPORT = "Время лида;ID Кампании;ID Объявления;Имя;Телефон\n2026-11-29 11:00;1;2;Белла;89000000072\n"
+
+
+@pytest.fixture
+def run_with_leads(tmp_path: Path, run: Callable[..., tuple[int, str]]) -> Callable[..., tuple[int, str]]:
+    config = tmp_path / "config.toml"
+    config.write_text(f"{config.read_text('utf-8')}[intake.vkads]\n", "utf-8")
+    return run
+
+
+def test_an_export_of_leads_is_looked_at_and_taken_once(
+    tmp_path: Path, run_with_leads: Callable[..., tuple[int, str]]
+) -> None:
+    file = tmp_path / "лиды.csv"
+    file.write_text(EXPORT, "cp1251")
+    expected = {"leads": 1, "new": 1, "is_repeat": False}
+    for arguments in (["--check"], ["--check"], []):
+        code, said = run_with_leads("upload", str(file), "--json", *arguments)
+        assert (code, json.loads(said)) == (0, expected)
+    code, said = run_with_leads("upload", str(file))
+    assert (code, "этот файл уже загружали" in said) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("Товар;Цена\nСтол;5\n", "не выгрузка лидов"), ("Время лида;Имя\n", "лидов в файле нет"), (None, "не читается")],
+)
+def test_what_is_no_export_is_told(
+    tmp_path: Path, run_with_leads: Callable[..., tuple[int, str]], text: str | None, words: str
+) -> None:
+    file = tmp_path / "лиды.csv"
+    if text is not None:
+        file.write_text(text, "utf-8")
+    code, said = run_with_leads("upload", str(file))
+    assert (code != 0, words in said) == (True, True), said
+
+
+def test_an_export_is_not_taken_where_leads_are_off(tmp_path: Path, run: Callable[..., tuple[int, str]]) -> None:
+    (tmp_path / "лиды.csv").write_text(EXPORT, "utf-8")
+    code, said = run("upload", str(tmp_path / "лиды.csv"))
+    assert (code != 0, "нет раздела [intake.vkads]" in said) == (True, True)

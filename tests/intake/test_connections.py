@@ -13,6 +13,7 @@ from support.imap_server import PASSWORD, imap_server, needs_dovecot
 from amo_bridge.config.loader import load
 from amo_bridge.errors import ChannelError
 from amo_bridge.intake.connections import IntakeConnections, VendorConnection
+from amo_bridge.standins.audiences import VkAdsStandIn
 from amo_bridge.standins.bots import MaxStandIn, TelegramStandIn
 from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.server import StandIns, serving
@@ -59,6 +60,7 @@ SECRETS = {
     "AMO_BRIDGE_INTAKE_MAX_TOKEN": "max-test-token",
     "AMO_BRIDGE_INTAKE_MAX_SECRET": "max-s3cret",
     "AMO_BRIDGE_INTAKE_ZADARMA_SECRET": "zadarma-test-secret",
+    "AMO_BRIDGE_VKADS_SECRET": "vkads-test-secret",
     "AMO_BRIDGE_ONLINEPBX_KEY": "onlinepbx-test-key",
     "AMO_BRIDGE_INTAKE_META_TOKEN": "EAAtesttoken",
     "AMO_BRIDGE_INTAKE_META_SECRET": "meta-test-app-secret",
@@ -175,6 +177,83 @@ def test_max_is_connected(agency: Agency) -> None:
     bot = agency.stand_ins["max"]
     assert isinstance(bot, MaxStandIn)
     assert (bot.webhook_secret, bot.types) == ("max-s3cret", ["message_created", "bot_started"])
+
+
+# --- VK Ads ----------------------------------------------------------------------------------------------------------
+
+
+VK_ADS = """
+[intake.vkads]
+forms = [19]
+
+[vkads]
+api = "{url}/vkads"
+client_id = "vkads-test"
+"""
+
+
+@pytest.fixture
+def advertiser(agency: Agency) -> Agency:
+    agency.more = VK_ADS.format(url=agency.stand_ins.url)
+    return agency
+
+
+def vk_ads_of(agency: Agency) -> VkAdsStandIn:
+    made = agency.stand_ins["vkads"]
+    assert isinstance(made, VkAdsStandIn)
+    return made
+
+
+def test_lead_forms_of_vk_ads_are_connected_once(advertiser: Agency) -> None:
+    before = [words for _, words in advertiser.of("vkads").check()]
+    assert before[:2] == [
+        "VK Реклама: токен действует, лид-форм в кабинете 1",
+        "VK Реклама: список лидов читается, за сутки 0",
+    ]
+    assert "поставить: amo-bridge intake connect vkads" in before[2]
+    assert advertiser.connect("vkads") == ["VK Реклама: вебхук лидов поставлен"]
+    assert "уже стоит" in advertiser.connect("vkads")[0]
+    assert advertiser.findings("vkads") == []
+    (subscription,) = vk_ads_of(advertiser).lead_forms.subscriptions.values()
+    assert (subscription["resource"], subscription["callback_url"]) == ("LEAD", advertiser.bridge.url)
+
+
+def test_leads_of_vk_ads_may_be_called_otherwise(advertiser: Agency) -> None:
+    vk_ads_of(advertiser).lead_forms.resources = ("BANNER", "CAMPAIGN", "OKLEADAD")
+    advertiser.connect("vkads")
+    (subscription,) = vk_ads_of(advertiser).lead_forms.subscriptions.values()
+    assert subscription["resource"] == "OKLEADAD"
+
+
+def test_a_webhook_of_vk_ads_that_is_refused_is_told(advertiser: Agency) -> None:
+    vk_ads_of(advertiser).lead_forms.resources = ("BANNER",)
+    with pytest.raises(ChannelError, match="validation_failed"):
+        advertiser.connect("vkads")
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"forms": {20: "Другая"}}, "формы 19 из [intake.vkads] forms в кабинете нет; есть 20 «Другая»"),
+        ({"may_read": False}, "лид-формы не открыты: дайте право"),
+        ({"is_listed": False}, "404"),
+    ],
+)
+def test_what_keeps_leads_of_vk_ads_away_is_told(advertiser: Agency, state: dict[str, object], words: str) -> None:
+    for name, value in state.items():
+        setattr(vk_ads_of(advertiser).lead_forms, name, value)
+    asked = [told for is_well, told in advertiser.connections.check() if not is_well]
+    assert any(words in told for told in asked), asked
+
+
+def test_a_wrong_secret_of_vk_ads_is_told_and_not_shown(advertiser: Agency) -> None:
+    advertiser.environment["AMO_BRIDGE_VKADS_SECRET"] = "wrong-word"
+    asked = [told for is_well, told in advertiser.connections.check() if not is_well]
+    assert any("проверьте client_id и AMO_BRIDGE_VKADS_SECRET" in told for told in asked), asked
+    assert not any("wrong-word" in told for told in asked)
+    advertiser.environment.pop("AMO_BRIDGE_VKADS_SECRET")
+    asked = [told for is_well, told in advertiser.connections.check() if not is_well]
+    assert any("нет секрета API (AMO_BRIDGE_VKADS_SECRET)" in told for told in asked), asked
 
 
 def test_zadarma_is_connected(agency: Agency) -> None:

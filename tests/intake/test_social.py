@@ -142,7 +142,7 @@ def test_the_cabinets_csv(encoding: str, separator: str) -> None:
     lead, empty = fetched("vkads", "\n".join(rows).replace(";", separator).encode(encoding), "text/csv")
     assert isinstance(lead, Enquiry)
     assert (lead.name, lead.phones, lead.text) == ("Белла", ("+79000000072",), "Лид-форма VK Рекламы\nНиша: Кафе")
-    assert lead.extra == {"ad_plan_id": "1", "banner_id": "2"}
+    assert lead.extra == {"ad_plan_id": "1", "banner_id": "2", "created_at": "2026-11-29T08:00"}
     assert isinstance(empty, NoEnquiry)
 
 

@@ -20,15 +20,19 @@ from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
 from support.vendor_requests import FORM, form, zadarma_signature
 
 from amo_bridge.cli import main
-from amo_bridge.config.intake import MetaSection
+from amo_bridge.config.advertising import VKADS_SECRET, VkAdsSection
+from amo_bridge.config.intake import LeadFormsSection, MetaSection
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.enquiries import ENQUIRY_STORY, Client
 from amo_bridge.demo.stories import Act, Missing, Scene
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRetryable, StoredEnquiry
+from amo_bridge.intake.lead_poll import READ_UNTIL
 from amo_bridge.intake.people import CONTACTS_SEEN_AT, KnownPerson, PeopleFinder, Person
+from amo_bridge.intake.repository import IntakeRequests
 from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.standins.audiences import VkAdsStandIn
 from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.accounts import Cursors, known_key
@@ -154,6 +158,47 @@ def test_a_lead_of_meta_becomes_a_deal_once_its_answers_are_fetched(
     assert (row.state, row.source, len(clients.deals()) - before) == ("done", "meta_leadgen", 1), row
     assert any("чем вы занимаетесь?: Кофейня" in note for note in clients.notes())
     assert any(one["name"] == "Дарья Тестова" for one in sandbox.table("contacts"))
+
+
+def test_leads_of_vk_ads_come_by_webhook_list_and_export_and_each_is_one_deal(
+    config: Config,
+    start_bridge: Callable[..., RunningBridge],
+    sandbox: LocalCrm,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("amo_bridge.intake.lead_poll.PERIOD_SECONDS", 0.0)
+    stand_ins = StandIns(("vkads",), live=False)
+    with serving(stand_ins) as url:
+        vk = stand_ins["vkads"]
+        assert isinstance(vk, VkAdsStandIn)
+        assert config.intake
+        intake = config.intake.model_copy(update={"vkads": LeadFormsSection()})
+        section = VkAdsSection(api=f"{url}/vkads", client_id=vk.client_id)
+        told = replace(config, intake=intake, channels=replace(config.channels, vkads=section))
+        environment = {**ENVIRONMENT, VKADS_SECRET: vk.client_secret}
+        bridge = start_bridge(told, environment=environment).wait_ready()
+        clients = Clients(bridge, sandbox)
+        cursors = Cursors(clients.store)
+        wait_until(lambda: cursors.read(READ_UNTIL), "the list was asked for the first time")
+        before = len(clients.deals())
+        hook = f"{bridge.url}{clients.paths['vkads']}"
+        # The webhook of one lead is lost, that of another comes twice; the list tells of both.
+        stand_ins.timeline.advance(2)
+        vk.lead_forms.fill({"first_name": "Белла", "phone": "+79000000072"}, {"Ниша": "Бар"})
+        clients.settled(1)
+        vk.lead_forms.subscriptions[1] = {"resource": "LEAD", "callback_url": hook}
+        stand_ins.faults.add("hook_duplicate", vendor="vkads")
+        vk.lead_forms.fill({"first_name": "Роман", "phone": "+79000000071"}, {"Ниша": "Стоматология"})
+        stand_ins.timeline.advance(1)
+        clients.settled(2)
+        answer = requests.post(hook, data=vk.lead_forms.csv(), headers={"Content-Type": "text/csv"}, timeout=30)
+        assert answer.status_code == 200
+        wait_until(lambda: not IntakeRequests(clients.store).latest(state="new"), "the export is read")
+        rows = clients.settled(2)
+    assert {(row.state, row.source) for row in rows} == {("done", "vkads")}
+    assert len(rows) == 2
+    assert len(clients.deals()) == before + 2
+    assert any("Ниша: Бар" in note for note in clients.notes())
 
 
 def test_a_stranger_becomes_a_contact_and_a_deal_with_his_words(clients: Clients, sandbox: LocalCrm) -> None:

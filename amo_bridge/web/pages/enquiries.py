@@ -12,6 +12,8 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.errors import ConfigError
 from amo_bridge.intake.enquiries import EnquiryFilter, title_of
+from amo_bridge.intake.lead_exports import NotAnExport
+from amo_bridge.intake.reception import LARGEST_WITH_FILES, MEGABYTE
 from amo_bridge.web import context
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
@@ -137,6 +139,23 @@ def trial() -> Response:
         flash(service.send_trial(current_account(), request.form.get("vendor", ""), request.form.get("name", "")))
     except LookupError:
         abort(404)
+    except ConfigError as error:
+        flash("; ".join(error.problems))
+    return redirect(url_for("enquiries.addresses"))
+
+
+@routes.post("/enquiries/export")
+@open_to(Role.ADMIN, most_bytes=LARGEST_WITH_FILES + MEGABYTE)
+def export() -> Response:
+    """Take the leads of an export of VK Ads."""
+    file = request.files.get("file")
+    try:
+        words = service.take_export(current_account(), file.read() if file else b"")
+        flash(_("Файл взят: %(words)s. Новые сейчас появятся в списке обращений.", words=words))
+    except LookupError:
+        abort(404)
+    except NotAnExport as error:
+        flash(_("Не вышло: %(why)s.", why=error))
     except ConfigError as error:
         flash("; ".join(error.problems))
     return redirect(url_for("enquiries.addresses"))

@@ -19,9 +19,11 @@ from amo_bridge.intake.enquiries import (
     StoredEnquiry,
     title_of,
 )
+from amo_bridge.intake.lead_exports import LeadExports
 from amo_bridge.intake.model import PbxCall, words_of_call
 from amo_bridge.intake.reception import KEPT, settings_of
 from amo_bridge.intake.repository import IntakeAddress, IntakeRequests, LastRequest, ReceivedRequest
+from amo_bridge.intake.social import VK_ADS
 from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
 from amo_bridge.intake.trials import TRIAL_VENDORS, trial_request
 from amo_bridge.logs import mask_text
@@ -59,7 +61,7 @@ PASTE: Mapping[str, Any] = {
         "Вставьте в настройки канала в Jivo, адрес Webhooks. Не вместе с виджетом Jivo в amoCRM: обращения задвоятся."
     ),
     "vk": _l("Вставьте в настройки Callback API сообщества. Секретный ключ и строку подтверждения задайте мосту."),
-    "vkads": _l("Вставьте в настройки лид-форм VK Рекламы, передача заявок по вебхуку."),
+    "vkads": _l("Вставьте в настройки лид-форм VK Рекламы, передача заявок по вебхуку. С [vkads] мост читает и сам."),
     "telegram": _MESSENGER,
     "max": _MESSENGER,
     "viber": _MESSENGER,
@@ -122,8 +124,9 @@ class SecretView:
 class AddressView:
     """Where a vendor posts.
 
-    ``missing``: the variables of secrets it still needs; ``is_open``: it takes requests without them. ``set_by``: the
-    command that sets the webhook, where the vendor has an API for it.
+    ``missing``: the variables of secrets it still needs; ``is_open``: it takes requests without them. ``takes_export``:
+    a person may upload the export of its cabinet. ``set_by``: the command that sets the webhook, where the vendor has
+    an API for it.
     """
 
     title: str
@@ -136,6 +139,7 @@ class AddressView:
     body: str
     last: LastRequest | None
     can_be_tried: bool
+    takes_export: bool
     set_by: str
 
 
@@ -239,6 +243,20 @@ def send_trial(here: AccountView, vendor: str, name: str) -> str:
     return str(_("Пробное обращение принято: через несколько секунд оно появится в списке обращений."))
 
 
+def take_export(here: AccountView, body: bytes) -> str:
+    """Take the leads of an export; how many there were, in words.
+
+    Raises NotAnExport, NotMet, StoreUnavailable, ConfigError, LookupError where leads of VK Ads are not taken.
+    """
+    if here.config.intake is None or here.config.intake.vkads is None:
+        raise LookupError(VK_ADS)
+    settings = settings_of(here.config, VK_ADS, here.bridge.environment)
+    counted = LeadExports(here.account_store, settings, here.clock).take(body)
+    audit("enquiry.export", f"Загружена выгрузка лидов VK Рекламы: {counted.words}")
+    here.bridge.wake()
+    return counted.words
+
+
 def _address(
     here: AccountView, address: IntakeAddress, base: str, last: Mapping[tuple[str, str], LastRequest]
 ) -> AddressView:
@@ -263,6 +281,7 @@ def _address(
         body=NOVOFON_TEMPLATE if vendor.name == "novofon2" else "",
         last=last.get((vendor.name, address.name)),
         set_by=SET_BY.format(vendor.name) if vendor.name in CONNECTABLE else "",
+        takes_export=vendor.name == VK_ADS,
         can_be_tried=vendor.name in TRIAL_VENDORS and (vendor.is_address_enough or not missing),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,6 +64,24 @@ def asked(pages: Pages) -> Pages:
 def states(pages: Pages) -> list[str]:
     """By number."""
     return [row.state for row in reversed(repository_of(pages).find(EnquiryFilter()))]
+
+
+def test_an_export_of_leads_is_uploaded_once(pages: Pages) -> None:
+    admin = pages.visit(Role.ADMIN)
+    table = "Время лида;ID Кампании;ID Объявления;Имя;Телефон\n2026-11-29 11:00;1;2;Белла;89000000072\n".encode()
+
+    def upload(content: bytes) -> str:
+        form = {"file": (io.BytesIO(content), "лиды.csv")}
+        admin.post("/enquiries/export", form, page="/enquiries/addresses", content_type="multipart/form-data")
+        return words_of(admin.get("/enquiries/addresses"))
+
+    assert "лидов в файле 1, новых 1" in upload(table)
+    assert "этот файл уже загружали" in upload(table)
+    assert "не выгрузка лидов" in upload("Товар;Цена\nСтол;5".encode())
+    kept = IntakeRequests(pages.account.account_store).latest()
+    assert [(one.vendor, one.state) for one in kept] == [("vkads", "new")]
+    refused = pages.visit(Role.WEBINAR).client.post("/enquiries/export", data={})
+    assert refused.status_code in (400, 403)
 
 
 def test_who_asked_and_what_became_of_it(asked: Pages) -> None:

@@ -1,0 +1,182 @@
+"""Leads of VK Ads' forms, read from its API beside the webhook, which is not repeated when it was lost.
+
+A lead goes the way of its webhook, under the same key: whichever comes first is taken, the other changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import structlog
+
+from amo_bridge.channels.registry import vk_ads_api
+from amo_bridge.channels.vk_ads import MOSCOW, TITLE, VkAdsApi
+from amo_bridge.clock import Clock
+from amo_bridge.config.intake import LeadFormsSection
+from amo_bridge.config.model import Config
+from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused
+from amo_bridge.intake.model import NoEnquiry, digest
+from amo_bridge.intake.reception import VENDORS, outcomes_of, settings_of
+from amo_bridge.intake.repository import request_row
+from amo_bridge.intake.request import VendorRequest, VendorSettings
+from amo_bridge.intake.social import VK_ADS, lead_moment
+from amo_bridge.retry import delay
+from amo_bridge.storage.accounts import Cursors
+from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.notify import notify
+from amo_bridge.storage.tables import intake_requests
+
+log = structlog.get_logger()
+# VK's own example of limits allows 200 reads an hour (integrations.md 4.2), and audiences want some of them.
+PERIOD_SECONDS = 120.0
+# A round begins a little before where the last one ended; every hour so much earlier, for what the list showed late.
+OVERLAP, LATE, LATE_EVERY = timedelta(minutes=10), timedelta(days=1), timedelta(hours=1)
+# Of a long time the list is read in parts, and what is read stays read.
+PART = timedelta(days=7)
+# Names of cursors, stored: until when the list is read, since when leads are the bridge's business, the last look at
+# what came late.
+READ_UNTIL, READ_FROM, LATE_READ_AT = "leads_until:vkads", "leads_from:vkads", "leads_late:vkads"
+WAYS_LEFT = "остаются вебхук (amo-bridge intake connect vkads) и выгрузка CSV"
+
+
+class LeadPoll:
+    """See channels/sender.Sending. ``tell(text, about)`` tells a person, at most once a day about one thing; ``came``
+    hears that there is something to work on."""
+
+    name = VK_ADS
+
+    def __init__(
+        self,
+        api: VkAdsApi,
+        section: LeadFormsSection,
+        settings: VendorSettings,
+        store: AccountStore,
+        clock: Clock,
+        tell: Callable[[str, str], None],
+        came: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._api = api
+        self._section = section
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._tell = tell
+        self._came = came
+        self._cursors = Cursors(store)
+        self._failures = 0
+        self._not_before = 0.0
+
+    @property
+    def is_put_off(self) -> bool:
+        """After an error, until the list was read again."""
+        return self._failures > 0
+
+    def recover(self) -> None:
+        """Nothing is in doubt: the list is read again."""
+
+    def send(self) -> int:
+        """A round, if its time has come; how many leads are new. Raises ChannelError, LeadLost, StoreUnavailable."""
+        now = self._clock.now()
+        if now.timestamp() < self._not_before:
+            return 0
+        try:
+            taken = self._read(now)
+        except ChannelError as error:
+            self._failures += 1
+            self._not_before = now.timestamp() + max(error.retry_after or 0, delay(self._failures + 6))
+            if isinstance(error, ChannelDown | ChannelRefused):
+                self._tell(f"{TITLE}: лиды не читаются, мост спросит снова сам; {WAYS_LEFT}. {error}", "leads:vkads")
+            raise
+        self._failures = 0
+        self._not_before = now.timestamp() + PERIOD_SECONDS
+        if taken:
+            log.info("leads read", vendor=VK_ADS, leads=taken)
+            self._came()
+        return taken
+
+    def _read(self, now: datetime) -> int:
+        read_until = self._moment(READ_UNTIL)
+        if read_until is None:
+            day = self._section.since
+            read_until = now if day is None else datetime.combine(day, time(), MOSCOW)
+            self._write(**{READ_FROM: read_until, READ_UNTIL: read_until})
+        late_at = self._moment(LATE_READ_AT)
+        looks_far = late_at is None or now - late_at >= LATE_EVERY
+        begin = max(read_until - (LATE if looks_far else OVERLAP), self._moment(READ_FROM) or read_until)
+        taken = 0
+        while begin < now:
+            end = min(begin + PART, now)
+            taken += self._read_part(begin, end if end < now else None)
+            self._write(**{READ_UNTIL: max(end, read_until)})
+            begin = end
+        if looks_far:
+            self._write(**{LATE_READ_AT: now})
+        return taken
+
+    def _read_part(self, begin: datetime, end: datetime | None) -> int:
+        passed = taken = 0
+        while True:
+            page = self._api.leads(begin, end, self._section.forms, passed=passed)
+            taken += self._keep(page.leads)
+            passed += len(page.leads)
+            if not page.leads or passed >= page.total:
+                return taken
+
+    def _keep(self, leads: Sequence[Mapping[str, Any]]) -> int:
+        """The newest stand first; they are kept in the order in which they came."""
+        rows = [row for lead in reversed(leads) if (row := self._row(lead)) is not None]
+        if not rows:
+            return 0
+        with self._store.write() as connection:
+            new = sum(bool(insert_new(connection, intake_requests, [row])) for row in rows)
+            if new:
+                notify(connection, self._store.account_id)
+        return new
+
+    def _row(self, lead: Mapping[str, Any]) -> dict[str, Any] | None:
+        """None for what is no lead of these forms."""
+        now = self._clock.now()
+        body = json.dumps({"items": [lead]}, ensure_ascii=False).encode()
+        at = lead_moment(str(lead.get("created_at", ""))) or now
+        headers = {"Content-Type": "application/json"}
+        request = VendorRequest("(GET)", body, headers=headers, received_at=min(at, now).timestamp())
+        outcomes, why = outcomes_of(VENDORS[VK_ADS].parse, request, self._settings)
+        if outcomes is not None and all(isinstance(one, NoEnquiry) for one in outcomes):
+            return None
+        return request_row(
+            self._store.account_id,
+            vendor=VK_ADS,
+            key=outcomes[0].key if outcomes else f"body:{digest(body.decode())}",
+            request=request,
+            headers=headers,
+            state="new" if outcomes is not None else "broken",
+            why=why,
+        )
+
+    def _moment(self, cursor: str) -> datetime | None:
+        at = self._cursors.read(cursor)
+        return None if at is None else datetime.fromtimestamp(at, UTC)
+
+    def _write(self, **moments: datetime) -> None:
+        with self._store.write() as connection:
+            for name, moment in moments.items():
+                self._cursors.write(connection, name, moment.timestamp())
+
+
+def lead_poll(
+    config: Config,
+    environment: Mapping[str, str],
+    store: AccountStore,
+    clock: Clock,
+    tell: Callable[[str, str], None],
+    came: Callable[[], None],
+) -> LeadPoll | None:
+    """None where the config takes no leads of VK Ads, or has no access to its API. Raises ConfigError."""
+    section = config.intake.vkads if config.intake else None
+    if section is None or config.channels.vkads is None:
+        return None
+    settings = settings_of(config, VK_ADS, environment)
+    return LeadPoll(vk_ads_api(config, environment), section, settings, store, clock, tell, came)
