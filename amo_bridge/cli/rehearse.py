@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ from amo_bridge.sandbox.account_file import SHIPPED
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="ДАТА", help="Считать, что правила включены с этого дня."
 )
+@click.option("--without-enquiries", is_flag=True, help="Без обращений: прежние не приходят ещё раз.")
 @click.option("--json", "as_json", is_flag=True, help="Вывести JSON.")
 @csv_option
 def rehearse(
@@ -66,6 +68,7 @@ def rehearse(
     file: Path | None,
     example_name: str | None,
     since: datetime | None,
+    without_enquiries: bool,
     as_json: bool,
     csv_file: Path | None,
 ) -> None:
@@ -74,7 +77,8 @@ def rehearse(
     Аккаунт читается и копируется в местную amoCRM, часы переводятся вперёд. В самом аккаунте не меняется ничего, писем
     и уведомлений никто не получает. Правила «вхолостую» здесь действуют как настоящие; выключенные молчат. Сделки,
     которые пришли на этап до включения правила, идут по его existing; с какого дня правило включено, мост помнит сам,
-    а чтобы узнать, что было бы, если бы оно было включено раньше, есть ключ --since.
+    а чтобы узнать, что было бы, если бы оно было включено раньше, есть ключ --since. Обращения прошлых недель приходят
+    ещё раз, в те же дни недели и часы: у кого сделка уже есть, тому примечание.
     """
     has_one_voice(csv_file, as_json=as_json)
     config = load_or_exit(config_path)
@@ -83,6 +87,8 @@ def rehearse(
         zone = ZoneInfo(source.timezone)
         if since is not None:
             source = source.with_rules_on_since(config, since.replace(tzinfo=zone))
+        if without_enquiries:
+            source = replace(source, known={**source.known, "enquiries": []})
         deeds = _played(config, source, days, deal_id, zone)
     except ConfigError as error:
         tell_and_exit(error.problems)
@@ -110,7 +116,7 @@ def _source(config: Config, deal_id: int | None, file: Path | None, example_name
 def _played(config: Config, source: Source, days: int, deal_id: int | None, zone: ZoneInfo) -> list[SimulatedAction]:
     with (
         tempfile.TemporaryDirectory(prefix="amo-bridge-rehearsal-") as folder,
-        rehearsing(config, source.world, Path(folder), source.taken_at, source.known) as play,
+        rehearsing(config, source.world, Path(folder), source.taken_at, source.known, days=days) as play,
         waiting("репетиция") as shown,
     ):
         play.until(

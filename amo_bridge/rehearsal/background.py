@@ -97,7 +97,7 @@ def _played(config: Config, store: AccountStore, asked: Rehearsal, tell: Tell) -
     tell(COPIED, "Правила знакомятся с копией")
     with (
         tempfile.TemporaryDirectory(prefix="amo-bridge-rehearsal-") as folder,
-        rehearsing(config, source.world, Path(folder), begin, source.known) as play,
+        rehearsing(config, source.world, Path(folder), begin, source.known, days=asked.days) as play,
     ):
         play.until(begin + span, progress)
         deeds = play.actions(asked.deal_id)

@@ -1,5 +1,6 @@
 """What the bridge knows of an account and amoCRM does not tell: since when deals are on their stages and rules are on,
-what rules have made, with which events they wait, who was in contact with whom. A snapshot carries it into a rehearsal.
+what rules have made, with which events they wait, who was in contact with whom, who has asked. A snapshot carries it
+into a rehearsal.
 
 Everything is JSON, times are Unix seconds.
 """
@@ -14,6 +15,7 @@ from sqlalchemy import Column, Table, bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.config.model import Config
+from amo_bridge.rehearsal.enquiries import recalled_enquiries
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore, Store, chunks
 from amo_bridge.storage.tables import deals, made, schedules, touches, waiting_events
@@ -21,7 +23,7 @@ from amo_bridge.storage.tables import deals, made, schedules, touches, waiting_e
 Known = dict[str, Any]
 # Further back no regulation asks for a touch.
 TOUCHES_BACK = timedelta(days=120)
-NOTHING: Known = {"stages": [], "rules": [], "made": [], "waiting": [], "touches": []}
+NOTHING: Known = {"stages": [], "rules": [], "made": [], "waiting": [], "touches": [], "enquiries": []}
 
 
 def recall(store: AccountStore, now: datetime, deal_id: int | None = None) -> Known:
@@ -38,12 +40,14 @@ def recall(store: AccountStore, now: datetime, deal_id: int | None = None) -> Kn
             "made": _rows(connection, made, store.account_id, *of_deal[made]),
             "waiting": _rows(connection, waiting_events, store.account_id, *of_deal[waiting_events]),
             "touches": _rows(connection, touches, store.account_id, touches.c.at > since),
+            "enquiries": recalled_enquiries(store, now, deal_id),
         }
 
 
 def without_texts(known: Known) -> Known:
-    """The same without what people or rules have written: texts of tasks, and events, which may name files and more."""
-    return {**known, "made": [{**row, "text": None} for row in known["made"]], "waiting": []}
+    """The same without what people or rules have written: texts of tasks, events, which may name files and more, and
+    enquiries."""
+    return {**known, "made": [{**row, "text": None} for row in known["made"]], "waiting": [], "enquiries": []}
 
 
 def on_since(known: Known, rules: Iterable[str], since: datetime) -> Known:

@@ -20,6 +20,7 @@ from amo_bridge.engine.metrics import Metrics
 from amo_bridge.engine.scheduler import Replanner
 from amo_bridge.engine.timers import FIRED, OPEN
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.rehearsal.enquiries import bring_enquiries
 from amo_bridge.rehearsal.known_state import NOTHING, Known, begin_rules, remember
 from amo_bridge.rehearsal.results import SimulatedAction, actions_after, last_line
 from amo_bridge.runtime.connection import Shutdown
@@ -29,7 +30,7 @@ from amo_bridge.runtime.worker import FIRST_READING, RECONCILE, SERIES, TIMERS, 
 from amo_bridge.sandbox.server import serving
 from amo_bridge.sandbox.world import World
 from amo_bridge.storage.database import AccountStore, Store
-from amo_bridge.storage.tables import OPEN_STATES, events, outbox, series, timers
+from amo_bridge.storage.tables import OPEN_STATES, enquiries, events, in_open_enquiry_state, outbox, series, timers
 from amo_bridge.sync.initial_load import DealsLoad
 
 
@@ -108,6 +109,7 @@ class Play:
             select(func.min(outbox.c.due_at)).where(self.store.owns(outbox), outbox.c.state.in_(OPEN_STATES)),
             select(func.min(series.c.next_at)).where(self.store.owns(series), series.c.state == "open"),
             select(func.min(events.c.due_at)).where(self.store.owns(events), events.c.state == "open"),
+            select(func.min(enquiries.c.due_at)).where(self.store.owns(enquiries), in_open_enquiry_state()),
         )
         with self.store.read() as connection:
             due = [moment for query in queries if (moment := connection.execute(query).scalar()) is not None]
@@ -118,8 +120,11 @@ class Play:
 
 
 @contextmanager
-def rehearsing(config: Config, world: World, folder: Path, start: datetime, known: Known = NOTHING) -> Iterator[Play]:
-    """A bridge by ``config`` beside the account of ``world``, at ``start``; ``folder`` is for its store.
+def rehearsing(
+    config: Config, world: World, folder: Path, start: datetime, known: Known = NOTHING, *, days: float = 0
+) -> Iterator[Play]:
+    """A bridge by ``config`` beside the account of ``world``, at ``start``; ``folder`` is for its store. ``days``: for
+    so many the enquiries of the weeks before come once more (rehearsal/enquiries.py).
 
     ``TOKEN`` is the token that the world must know. Steps that were due before ``start`` are taken for done. Raises
     ConfigError when the config does not fit the account.
@@ -131,7 +136,7 @@ def rehearsing(config: Config, world: World, folder: Path, start: datetime, know
         store = Store.in_folder(folder)
         try:
             store.prepare()
-            yield _begun(played, store, hands, known)
+            yield _begun(played, store, hands, known, days)
         finally:
             store.close()
 
@@ -146,7 +151,7 @@ def _played(config: Config, url: str, folder: Path) -> Config:
     return replace(config, account=account, bridge=bridge, rules=rules)
 
 
-def _begun(config: Config, whole: Store, hands: SimulationClock, known: Known) -> Play:
+def _begun(config: Config, whole: Store, hands: SimulationClock, known: Known, days: float) -> Play:
     identified = by_asking(
         config,
         {"AMO_BRIDGE_TOKEN": TOKEN},
@@ -173,6 +178,7 @@ def _begun(config: Config, whole: Store, hands: SimulationClock, known: Known) -
     while not replan.run(root.rules.timetable()):
         """In portions."""
     _pass_over(store, hands.now())
+    bring_enquiries(store, hands, config.calendar.country, known.get("enquiries", ()), days)
     there = connected(config)
     silent = frozenset(kind for kind, lane in OUTSIDE.items() if lane not in there)
     return Play(config.account.url, store, worker, hands, silent)

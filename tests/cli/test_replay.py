@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +12,14 @@ import pytest
 from click.testing import Result
 from support.local_crm import LocalCrm
 
+from amo_bridge.clock import SystemClock
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.engine.event_queue import add_events
+from amo_bridge.events import EnquiryReceived
+from amo_bridge.intake.enquiries import EnquiryRepository
+from amo_bridge.intake.model import Enquiry
+from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.tables import accounts
 
 Run = Callable[..., Result]
 PAYLOADS = sorted((Path(__file__).parents[1] / "payloads").glob("*.form"))
@@ -197,3 +204,92 @@ def test_no_such_file(run: Run, tmp_path: Path) -> None:
         told = run("replay", str(path))
         assert told.exit_code == 1
         assert f"файл с хуком {path} не читается" in told.stderr
+
+
+# --- enquiries -------------------------------------------------------------------------------------------------------
+
+SAMPLE = Path(__file__).parents[1] / "samples" / "vendors" / "vkads" / "01-lead.meta.json"
+
+
+def decisions_in(told: Result) -> dict[str, dict[str, Any]]:
+    assert told.exit_code == 0, told.output
+    return {one["rule"]: one for one in json.loads(told.stdout)["decisions"]}
+
+
+@pytest.fixture
+def repository(connected: LocalCrm, tmp_path: Path) -> Iterator[EnquiryRepository]:
+    """Of a bridge that has worked for the account."""
+    store = Store.at("", tmp_path / "data")
+    store.prepare()
+    with store.write() as connection:
+        connection.execute(accounts.insert().values(amo_id=1, amojo_id="", url=connected.url))
+    yield EnquiryRepository(AccountStore(store, 1), SystemClock())
+    store.close()
+
+
+def put(repository: EnquiryRepository, outcome: Any, **known: object) -> None:
+    with repository._store.write() as connection:
+        repository.add(connection, outcome, request_id=None, received_at=float(NOON))
+        if known:
+            repository.mark(connection, [1], **known)
+
+
+def test_a_saved_request_of_a_vendor_is_judged(connected: LocalCrm, run: Run) -> None:
+    found = decisions_in(run("replay", str(SAMPLE), "--json"))
+    (name,) = [rule for rule, one in found.items() if one["verdict"] == "would_act"]
+    assert name.startswith("enquiry_becomes_deal.")
+    assert "Роман" in found[name]["actions"][0]
+    assert {request.split()[0] for request in connected.requests()} == {"GET"}
+
+
+def test_an_enquiry_of_the_store_is_judged_as_if_nobody_knew_him(
+    connected: LocalCrm, run: Run, repository: EnquiryRepository
+) -> None:
+    put(repository, Enquiry(source="tilda", key="1", name="Анна", phones=("+79161234567",), text="Сколько стоит?"))
+    connected.forget_requests()
+    found = decisions_in(run("replay", "--enquiry", "1", "--json"))
+    acting = [one for one in found.values() if one["verdict"] == "would_act"]
+    assert any("сделка «Анна, Тильда»" in words for one in acting for words in one["actions"])
+    assert {request.split()[0] for request in connected.requests()} == {"GET"}
+    assert repository.get(1).state == "new", "nothing is touched"  # type: ignore[union-attr]
+
+
+def test_an_enquiry_of_a_known_client_is_judged_about_his_deal(
+    connected: LocalCrm, run: Run, repository: EnquiryRepository, office: CrmUser
+) -> None:
+    contact = office.new_contact(IVAN, "Анна", "", "+79161234567")
+    deal = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", contact, 0)
+    event = EnquiryReceived(
+        enquiry_id=1, deal_id=deal, standing="open", source="tilda", title="Тильда", name="Анна", texts=("Ещё вопрос",)
+    )
+    put(repository, Enquiry(source="tilda", key="1", name="Анна", text="Ещё вопрос"), event_key="enquiry:1:0")
+    with repository._store.write() as connection:
+        add_events(connection, 1, [event], float(NOON))
+    found = decisions_in(run("replay", "--enquiry", "1", "--json"))
+    acting = [one for one in found.values() if one["verdict"] == "would_act"]
+    assert {one["deal_id"] for one in found.values()} == {deal}
+    assert any("примечание" in words for one in acting for words in one["actions"]), acting
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--enquiry", "7"], "обращения № 7 в базе нет"),
+        ([], "назовите файл с хуком или номер обращения"),
+        ([str(SAMPLE), "--enquiry", "7"], "назовите файл с хуком или номер обращения"),
+        ([str(SAMPLE.parents[1] / "telegram" / "01-none.meta.json")], "не читается"),
+        ([str(SAMPLE.parents[1] / "tilda" / "02-setup-check.meta.json")], "в запросе нет обращения"),
+    ],
+)
+def test_what_is_no_enquiry_is_told(run: Run, repository: EnquiryRepository, arguments: list[str], words: str) -> None:
+    told = run("replay", *arguments)
+    assert (told.exit_code != 0, words in told.output) == (True, True), told.output
+
+
+def test_without_the_account_an_enquiry_is_undecided(
+    run: Run, repository: EnquiryRepository, monkeypatch: pytest.MonkeyPatch, connected: LocalCrm
+) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_TOKEN", "wrong")
+    found = decisions_in(run("replay", str(SAMPLE), "--json"))
+    assert {one["verdict"] for one in found.values()} == {"undecided"}
+    assert found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,10 +23,14 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.intake.enquiries import EnquiryRepository
+from amo_bridge.intake.model import Enquiry
 from amo_bridge.rehearsal.known_state import NOTHING, recalled, without_texts
 from amo_bridge.rehearsal.results import SimulatedAction, by_day
 from amo_bridge.rehearsal.simulation import TOKEN, Play, rehearsing
 from amo_bridge.rehearsal.source import Source, example, from_account
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import AccountStore
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 # A Monday noon in Moscow.
@@ -212,6 +218,90 @@ def test_what_rules_wait_with_comes_along(
 def test_a_masked_snapshot_tells_nothing_that_people_have_written() -> None:
     known = {**NOTHING, "made": [{"rule": "a", "text": "Позвонить Анне"}], "waiting": [{"event": "Договор Анны.pdf"}]}
     assert without_texts(known) == {**NOTHING, "made": [{"rule": "a", "text": None}]}
+
+
+def enquiry(key: str, name: str, phone: str, at: datetime, **more: Any) -> dict[str, Any]:
+    """As the store of a bridge keeps one."""
+    body = {"source": "tilda", "key": key, "name": name, "phones": [phone], "text": "Сколько стоит?"}
+    settled = {"state": "done", "contact_id": None, "deal_id": None, **more}
+    return {
+        "kind": "enquiry", "source": "tilda", "key": key, "received_at": at.timestamp(),
+        "body": json.dumps(body), **settled,
+    }  # fmt: skip
+
+
+def rehearsed(
+    config: Config, source: Source, folder: Path, rows: list[dict[str, Any]], days: int
+) -> list[SimulatedAction]:
+    known = {**source.known, "enquiries": rows}
+    with rehearsing(config, source.world, folder, source.taken_at, known, days=days) as play:
+        play.until(source.taken_at + timedelta(days=days))
+        return play.actions()
+
+
+def asked(deeds: list[SimulatedAction]) -> list[tuple[str, str]]:
+    """When enquiries were answered, and how."""
+    return [
+        (f"{one.at.astimezone(MOSCOW):%a %d.%m %H:%M}", one.does[0])
+        for one in deeds
+        if one.rule.startswith("enquiry_becomes_deal")
+    ]
+
+
+def test_enquiries_of_the_week_before_come_once_more(agency: Config, tmp_path: Path) -> None:
+    source = example_of(agency)
+    thursday = START - timedelta(days=4)
+    rows = [
+        enquiry("1", "Анна Иванова", "+79161230001", thursday),
+        enquiry("2", "Анна Иванова", "+79161230001", thursday + timedelta(hours=1)),
+        enquiry("3", "Пётр", "+79161230002", START - timedelta(days=20)),
+    ]
+    deeds = rehearsed(agency, source, tmp_path, rows, 7)
+    (first, again) = asked(deeds)
+    assert first[0] == "Thu 05.03 12:00", "a week later at the same time"
+    assert "сделка «Анна Иванова, Тильда»" in first[1]
+    assert again[0] == "Thu 05.03 13:00"
+    assert "примечание" in again[1]
+    made = {one.deal_id for one in deeds if one.rule.startswith("enquiry_becomes_deal")}
+    assert len(made - {0}) == 1
+    assert source.deal_names()[max(made)] == "Анна Иванова, Тильда"
+    assert not [one for one in deeds if one.trouble], deeds
+
+
+def test_who_has_a_deal_by_his_enquiry_has_one_in_the_rehearsal_too(agency: Config, tmp_path: Path) -> None:
+    source = example_of(agency)
+    deal = first_on(source, NEW)
+    row = enquiry("1", "Анна", "+79161230001", START - timedelta(days=4), deal_id=deal)
+    ((_, does),) = asked(rehearsed(agency, source, tmp_path, [row], 7))
+    assert "примечание" in does
+
+
+def test_an_enquiry_under_way_is_judged_at_once(agency: Config, tmp_path: Path) -> None:
+    row = enquiry("1", "Анна", "+79161230001", START - timedelta(minutes=1), state="new")
+    told = asked(rehearsed(agency, example_of(agency), tmp_path, [row], 7))
+    assert [when for when, _ in told] == ["Mon 02.03 12:00"]
+
+
+def test_what_only_its_vendor_knows_stays_out(agency: Config, tmp_path: Path) -> None:
+    row = enquiry("1", "Анна", "+79161230001", START - timedelta(days=4))
+    row["body"] = json.dumps({**json.loads(row["body"]), "fetch": "GET /v25.0/1"})
+    assert asked(rehearsed(agency, example_of(agency), tmp_path, [row], 7)) == []
+
+
+def test_the_store_of_the_bridge_tells_of_its_enquiries(
+    sandbox: LocalCrm, config: Config, at_work: RunningBridge, deal: int
+) -> None:
+    store = at_work.bridge.resources.store
+    key = known_key(store, config.account.url)
+    assert key is not None
+    repository = EnquiryRepository(AccountStore(store, key), at_work.bridge.clock)
+    now = sandbox.world.clock.now()
+    with store.write() as connection:
+        for number, days in enumerate((1, 40, 200)):
+            one = Enquiry(source="tilda", key=str(number), name="Анна", text="Сколько стоит?")
+            repository.add(connection, one, request_id=None, received_at=now - days * 86400, state="done")
+    assert [row["key"] for row in source_of(sandbox, config).known["enquiries"]] == ["0", "1"]
+    assert source_of(sandbox, config, deal).known["enquiries"] == []
 
 
 def test_people_may_take_part(agency: Config, tmp_path: Path) -> None:
