@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy import func, select
 from support.client_fakes import RecordingRateLimiter
 from support.fakes import ACCOUNT, NOON
-from support.imap_server import PASSWORD, cutting_proxy, imap_server, letter, needs_dovecot
+from support.imap_server import PASSWORD, USER, ImapServer, cutting_proxy, imap_server, letter, needs_dovecot
 from support.local_crm import TOKEN, LocalCrm
 
 from amo_bridge.clock import FixedClock, SystemClock
@@ -26,7 +27,7 @@ from amo_bridge.demo.stories import MANAGER
 from amo_bridge.errors import CrmError, StoreUnavailable
 from amo_bridge.intake.letters import DEAL, LetterOwners, Owner
 from amo_bridge.intake.mail import ClientLetter
-from amo_bridge.intake.mail_reader import BATCH_LETTERS, LetterFiles, MailboxReader, MailReaders
+from amo_bridge.intake.mail_reader import BATCH_LETTERS, FolderCursor, LetterFiles, MailboxReader, MailReaders
 from amo_bridge.intake.mailbox import Envelope, FolderState, MailboxConnection, MailboxDown
 from amo_bridge.intake.repository import IntakeRequests, request_row
 from amo_bridge.intake.request import VendorRequest, VendorSettings
@@ -452,3 +453,79 @@ def test_a_server_that_numbers_its_letters_anew_loses_and_doubles_nothing(store:
         assert reader.read() == 3
         connection.close()
         assert len(IntakeRequests(account).latest()) == 3
+
+
+YEAR_OF_LETTERS = 1500
+
+
+def fill_box(server: ImapServer, count: int) -> None:
+    """Letters of a year, put into the folder as the server itself would have done: each an hour or two after the last.
+
+    Every third is of a colleague's own domain, every fifth a mailing, every seventh comes twice."""
+    folder = server.folder / "mail" / USER / "cur"
+    owner = (server.folder / "mail").stat()
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        sent = NOON - timedelta(days=365) + timedelta(days=365) * (number / count)
+        same = number - 1 if number % 7 == 6 else number
+        headers = {"Precedence": "bulk"} if number % 5 == 4 else {}
+        sender = f"colleague-{number}@agency.example" if number % 3 == 2 else f"client-{same}@example.com"
+        path = folder / f"{int(sent.timestamp())}.M{number}.host:2,"
+        path.write_bytes(letter(number=same, sender=sender, **headers))
+        os.utime(path, (sent.timestamp(), sent.timestamp()))
+    for path in (folder.parent, *folder.parent.iterdir(), *folder.iterdir()):
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def expected_letters(count: int) -> int:
+    """Those that are enquiries: neither colleagues' nor mailings, each once."""
+    return len(
+        {number - 1 if number % 7 == 6 else number for number in range(count) if number % 3 != 2 and number % 5 != 4}
+    )
+
+
+@needs_dovecot
+def test_a_year_of_letters_is_read_in_portions_and_a_restart_takes_nothing_twice(store: Store) -> None:
+    with imap_server() as server, cutting_proxy(server.port) as proxy:
+        section = server.section(port=proxy.port, since=(NOON - timedelta(days=400)).date())
+        fill_box(server, YEAR_OF_LETTERS)
+        account = AccountStore(store, ACCOUNT)
+        fates: list[str] = []
+        fetched: list[int] = []
+
+        def reader() -> MailboxReader:
+            connection = MailboxConnection(section, lambda: PASSWORD)
+            read = connection.fetch
+
+            def fetch(uids: Sequence[int], *, headers_only: bool = False) -> dict[int, bytes]:
+                found = read(uids, headers_only=headers_only)
+                fetched.append(len(found))
+                return found
+
+            connection.fetch = fetch  # type: ignore[method-assign]
+            return MailboxReader(section, connection, account, SETTINGS, FixedClock(NOON), passed=fates.append)
+
+        # The connection breaks in the middle, each time the process is a new one.
+        proxy.cuts = [250_000, 400_000]
+        cursor = FolderCursor(account, section.name, section.folder)
+        reached: list[int] = []
+        for _ in range(2):
+            with pytest.raises(MailboxDown):
+                reader().read()
+            known = cursor.read()
+            reached.append(known[1] if known else 0)
+        last = reader()
+        left = last.read()
+        last.connection.close()
+        assert 0 < reached[0] < reached[1] < YEAR_OF_LETTERS, "the cursor has moved"
+        assert left == YEAR_OF_LETTERS - reached[1], "it goes on from there"
+        assert len(fates) == YEAR_OF_LETTERS, "each letter once"
+        assert max(fetched) <= BATCH_LETTERS, "never more than a portion at a time"
+        assert sum(fetched) < YEAR_OF_LETTERS + 3 * BATCH_LETTERS, "of what a break tore nothing but its portion again"
+        with account.read() as connection:
+            kept = connection.execute(select(func.count()).select_from(intake_requests)).scalar_one()
+        assert kept == expected_letters(YEAR_OF_LETTERS)
+        again = reader()
+        assert again.read() == 0
+        again.connection.close()
+        assert not any(b"Seen" in flags for flags in server.flags())

@@ -223,6 +223,28 @@ def test_a_stranger_becomes_a_contact_and_a_deal_with_his_words(clients: Clients
     assert clients.bridge.journal(deal["id"])[0].what == "обращение (Тильда): Comments: Сколько стоит? 1"
 
 
+def test_a_lone_enquiry_costs_four_requests_of_its_own(
+    config: Config, start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm
+) -> None:
+    """What rules about any new deal write beside is counted above; the mirror reads the deal once."""
+    rules = tuple(
+        replace(rule, enabled=rule.enabled and rule.name.startswith("enquiry_becomes_deal.")) for rule in config.rules
+    )
+    bridge = start_bridge(replace(config, rules=rules), environment={**ENVIRONMENT, **SECRETS}).wait_ready()
+    wait_until(lambda: contacts_are_known(bridge), "the contacts are read")
+    clients = Clients(bridge, sandbox)
+    sandbox.forget_requests()
+    clients.site(1, utm_source="yandex")
+    (row,) = clients.settled(1)
+    assert (row.state, row.standing) == ("done", "new")
+    assert sandbox.requests() == {
+        "GET /api/v4/contacts": 1,
+        "POST /api/v4/leads/complex": 1,
+        "POST /api/v4/leads/notes": 1,
+        "GET /api/v4/leads/{id}": 1,
+    }
+
+
 def test_a_form_is_known_by_its_section_of_the_config(clients: Clients) -> None:
     clients.post("html", form(name="Анна Иванова", phone=PHONE, message="Сколько стоит?"))
     clients.post("cf7", form(name="Пётр", phone="+79161234568", message="Хочу бриф"))
@@ -267,27 +289,30 @@ def test_the_demo_of_a_client_who_asks_three_times(clients: Clients, sandbox: Lo
         assert set(act.rules) <= {entry.clause for entry in clients.bridge.journal(scene.deal)}
 
 
-def test_a_storm_of_few_people_by_three_vendors_costs_few_requests(clients: Clients, sandbox: LocalCrm) -> None:
-    deals, people = len(clients.deals()), len(sandbox.table("contacts"))
+@pytest.mark.parametrize(("count", "people"), [(500, 50), (1000, 100)])
+def test_a_storm_of_few_people_by_three_vendors_costs_few_requests(
+    clients: Clients, sandbox: LocalCrm, count: int, people: int
+) -> None:
+    deals, contacts = len(clients.deals()), len(sandbox.table("contacts"))
     sandbox.forget_requests()
 
     def post(number: int) -> None:
-        phone = f"+7916000{number % 50:04}"
+        phone = f"+7916000{number % people:04}"
         if number % 3 == 0:
             clients.site(number, phone)
         elif number % 3 == 1:
-            clients.vk(number, f"Мой номер {phone}, вопрос {number}", 100 + number % 50)
+            clients.vk(number, f"Мой номер {phone}, вопрос {number}", 100 + number % people)
         else:
             clients.call(number, phone)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(post, range(500)))
-    rows = clients.settled(500)
+        list(pool.map(post, range(count)))
+    rows = clients.settled(count)
     counts = sandbox.requests()
     assert {row.state for row in rows} <= {"done", "waits"}
-    assert len(clients.deals()) == deals + 50
-    assert len(sandbox.table("contacts")) == people + 50
-    assert sum(counts.values()) <= 0.2 * 500, counts
+    assert len(clients.deals()) == deals + people
+    assert len(sandbox.table("contacts")) == contacts + people
+    assert sum(counts.values()) <= 0.2 * count, counts
 
 
 def test_a_client_who_comes_again_costs_no_more_than_four_requests(clients: Clients, sandbox: LocalCrm) -> None:
