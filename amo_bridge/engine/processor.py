@@ -28,6 +28,7 @@ from amo_bridge.engine.dispatcher import EarlyAnswers, EvaluationContext, Verdic
 from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
 from amo_bridge.engine.gates import RollbackHistory
+from amo_bridge.engine.new_deals import NewDeals
 from amo_bridge.engine.recorder import BatchResult, ProcessedEvent, Recorder
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.task_ends import EndingTasks
@@ -128,6 +129,7 @@ class EventProcessor:
 
     ``rules`` are asked for anew in every round. ``found_unknown_name`` is set when an event names something that the
     account's copy does not have: the caller then reads the account again. ``time_to_answer``: see Recorder.
+    ``new_deals``: what the sender has just created.
     """
 
     def __init__(
@@ -139,8 +141,10 @@ class EventProcessor:
         contacts: ContactRefresher,
         *,
         time_to_answer: float = ANSWER_DELAY_SECONDS,
+        new_deals: NewDeals | None = None,
     ) -> None:
         self.found_unknown_name = False
+        self._new_deals = new_deals or NewDeals(clock)
         self._rules = rules
         self._store = store
         self._client = client
@@ -187,6 +191,10 @@ class EventProcessor:
             result.calls = self._calls.on_deals((row.id, event) for row, event in events)
         deal_ids = {deal_id for _, event in events if (deal_id := event.about_deal_id)}
         mirrored = self._mirror.get(deal_ids)
+        for _, event in events:
+            deal_id = event.about_deal_id or 0
+            if (copy := self._new_deals.confirmed(event, mirrored.get(deal_id))) is not None:
+                mirrored[deal_id] = result.mirrored[deal_id] = copy
         waiting = self._waiting.of(deal_ids)
         ending_tasks = EndingTasks.read(self._store, deal_ids)
         task_ids = {event.task_id for _, event in events if isinstance(event, TaskReported)}
@@ -224,11 +232,22 @@ class EventProcessor:
             if isinstance(event, EnquiryReceived) and event.is_to_come
         }
         wanted -= to_come.keys()
+        to_come |= self._just_created(wanted - mirrored.keys(), events)
+        wanted -= to_come.keys()
         if not wanted:
             return to_come
         return to_come | deals_by_ids(
             self._client, sorted(wanted), filter_enabled=self._rule_engine.account.is_api_filter_enabled
         )
+
+    def _just_created(self, deal_ids: Iterable[int], events: Sequence[Event]) -> dict[int, DealRecord]:
+        """Those that need no read, because the bridge has created them a moment ago."""
+        found = {}
+        for deal_id in (number for number in deal_ids if number in self._new_deals):
+            about = [event for event in events if event.about_deal_id == deal_id]
+            if (record := self._new_deals.fresh(deal_id, about)) is not None:
+                found[deal_id] = record
+        return found
 
     def _needs_read(
         self,

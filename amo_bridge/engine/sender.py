@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -15,6 +16,7 @@ from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, find_lost, write_bat
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.freshness import FreshnessCheck
 from amo_bridge.engine.metrics import AccountMetrics
+from amo_bridge.engine.new_deals import NewDeals
 from amo_bridge.engine.outbox import Outbox, Sendable
 from amo_bridge.engine.partial_refusal import in_russian, remainder
 from amo_bridge.engine.rule_engine import CurrentRules
@@ -31,11 +33,12 @@ SETTLE = 15.0
 SETTLE_BATCH_SIZE = 50
 # An object that is refused again and again is given up, whatever else amoCRM finds in it.
 MAX_REDUCTIONS = 5
+CLIENT_DEALS = ("create_client_deal", "create_deal")
 
 
 class Sender:
     """``settle``: seconds after a lost answer until the write is looked for. ``refresh_account``: has the account's
-    names read anew."""
+    names read anew. ``new_deals`` hears of clients' deals that were just created."""
 
     def __init__(
         self,
@@ -49,7 +52,10 @@ class Sender:
         meters: AccountMetrics | None = None,
         refresh_account: Callable[[], None] = lambda: None,
         account_clock: Clock | None = None,
+        new_deals: NewDeals | None = None,
     ) -> None:
+        self._new_deals = new_deals or NewDeals(clock)
+        self._account_clock = account_clock or clock
         self._rules = rules
         self._refresh_account = refresh_account
         self._store = store
@@ -85,10 +91,19 @@ class Sender:
         rows = {row.id: row for row in batch}
         self._outbox.sending(batch)
         settled = 0
+        asked_at = self._account_clock.now()
         for result in write_batch(self._client, kind, {row.id: row.body for row in batch}):
             self._apply(kind, rows, result)
+            self._tell_new_deals(rows, result.written, asked_at)
             settled += result.settled
         return settled
+
+    def _tell_new_deals(self, rows: Mapping[int, Sendable], written: Mapping[int, Written], asked_at: datetime) -> None:
+        """Not of those whose answer was lost: people may have changed them by the time they are found."""
+        user_id = self._rules.get().account.current_user_id
+        for number, one in written.items():
+            if rows[number].payload.get("person") and rows[number].kind in CLIENT_DEALS:
+                self._new_deals.put(rows[number], one, asked_at, user_id)
 
     def _apply(self, kind: str, rows: Mapping[int, Sendable], result: BatchResult) -> None:
         if result.written:
@@ -145,6 +160,7 @@ class Sender:
                 )
                 self._write_results.apply(connection, chunk)
                 self._write_results.update_timers(connection, self._rules.timetable(), [row for row, _ in chunk])
+        self._new_deals.forget(row for row, _ in pairs)
         for row, written in pairs:
             log.info("done", **_log_fields(row), id=written.id)
         if self._metrics:

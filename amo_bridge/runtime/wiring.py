@@ -15,6 +15,7 @@ from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
 from amo_bridge.engine.card_names import CardNames
 from amo_bridge.engine.evening_digest import EveningDigest
 from amo_bridge.engine.event_queue import PendingWork
+from amo_bridge.engine.new_deals import NewDeals
 from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
@@ -87,6 +88,7 @@ class CompositionRoot:
         self._scheduler = Scheduler(store, context.account_clock, context.clock)
         self._contacts = ContactRefresher.of(store, client, context.clock, context.fit.config, context.account)
         self._contacts.renewed = ContactDates(store, context.clock, self.rules).follow
+        new_deals = NewDeals(context.clock)
         self._processor = EventProcessor(
             store,
             client,
@@ -94,6 +96,7 @@ class CompositionRoot:
             context.clock,
             self._contacts,
             time_to_answer=context.settle,
+            new_deals=new_deals,
         )
         self._sender = Sender(
             store,
@@ -105,6 +108,7 @@ class CompositionRoot:
             meters=context.meters,
             refresh_account=self._refresh,
             account_clock=context.account_clock,
+            new_deals=new_deals,
         )
 
         self._enquiries = EnquiryProcessor(

@@ -32,10 +32,11 @@ from amo_bridge.intake.lead_poll import READ_UNTIL
 from amo_bridge.intake.people import CONTACTS_SEEN_AT, KnownPerson, PeopleFinder, Person
 from amo_bridge.intake.repository import IntakeRequests
 from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.standins.audiences import VkAdsStandIn
 from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.server import StandIns, serving
-from amo_bridge.storage.accounts import Cursors, known_key
+from amo_bridge.storage.accounts import TOUCHES_FILLED, Cursors, known_key
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import timers
 
@@ -65,7 +66,11 @@ class Clients:
         how = {"json": body} if isinstance(body, dict) else {"data": body}
         sent = headers if isinstance(body, dict) else {"Content-Type": FORM, **headers}
         url = f"{self.bridge.url}{self.paths[vendor]}"
-        answer = requests.post(url, **how, headers=sent, timeout=30)
+        for _ in range(10):
+            answer = requests.post(url, **how, headers=sent, timeout=30)
+            # Of a database that is too slow on a busy machine; what was kept all the same is known when it is repeated.
+            if answer.status_code != 503:
+                break
         assert answer.status_code == 200, answer.text
 
     def site(self, number: int, phone: str = PHONE, **more: str) -> None:
@@ -126,7 +131,10 @@ def contacts_are_known(bridge: RunningBridge) -> bool:
 
     store = bridge.bridge.resources.store
     key = known_key(store, bridge.config.account.url)
-    return key is not None and ContactIndex(AccountStore(store, key)).is_filled
+    if key is None or not ContactIndex(AccountStore(store, key)).is_filled:
+        return False
+    # The last that is read at the start: from then on nothing is asked for that nobody has caused.
+    return Cursors(AccountStore(store, key)).read(TOUCHES_FILLED) is not None
 
 
 def end(sandbox: LocalCrm, deal_id: int | None) -> None:
@@ -206,12 +214,11 @@ def test_a_stranger_becomes_a_contact_and_a_deal_with_his_words(clients: Clients
     sandbox.forget_requests()
     clients.site(1, utm_source="yandex")
     (row,) = clients.settled(1)
-    # The task is that of A10, another rule; the deal is read for the rules about new deals.
+    # The task is that of A10, another rule. The deal is as it was written: nobody has to read it.
     assert sandbox.requests() == {
         "GET /api/v4/contacts": 1,
         "POST /api/v4/leads/complex": 1,
         "POST /api/v4/leads/notes": 1,
-        "GET /api/v4/leads/{id}": 1,
         "POST /api/v4/tasks": 1,
     }
     assert (row.state, row.standing, row.error) == ("done", "new", ""), row
@@ -223,10 +230,10 @@ def test_a_stranger_becomes_a_contact_and_a_deal_with_his_words(clients: Clients
     assert clients.bridge.journal(deal["id"])[0].what == "обращение (Тильда): Comments: Сколько стоит? 1"
 
 
-def test_a_lone_enquiry_costs_four_requests_of_its_own(
+def test_a_lone_enquiry_costs_three_requests_of_its_own(
     config: Config, start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm
 ) -> None:
-    """What rules about any new deal write beside is counted above; the mirror reads the deal once."""
+    """What rules about any new deal write beside is counted above."""
     rules = tuple(
         replace(rule, enabled=rule.enabled and rule.name.startswith("enquiry_becomes_deal.")) for rule in config.rules
     )
@@ -241,8 +248,35 @@ def test_a_lone_enquiry_costs_four_requests_of_its_own(
         "GET /api/v4/contacts": 1,
         "POST /api/v4/leads/complex": 1,
         "POST /api/v4/leads/notes": 1,
-        "GET /api/v4/leads/{id}": 1,
     }
+
+
+def test_what_amocrm_makes_of_a_new_deal_within_its_second_is_seen(
+    clients: Clients, sandbox: LocalCrm, office: CrmUser
+) -> None:
+    """The bridge knows the new deal by what it wrote itself; a robot of amoCRM gives it to somebody else at once."""
+    sandbox.control("POST", "clock", {"freeze": True})
+    clients.site(1)
+    wait_until(lambda: clients.repository.find(EnquiryFilter(state="done")), "the deal is there")
+    (row,) = clients.repository.find(EnquiryFilter())
+    assert row.deal_id is not None
+    patch = {"id": row.deal_id, "responsible_user_id": office.users["Павел Смирнов"]}
+    requests.patch(f"{sandbox.url}/api/v4/leads", json=[patch], headers=HEADERS, timeout=30).raise_for_status()
+    clients.bridge.settle(sandbox)
+    copy = Mirror(clients.store).get([row.deal_id])[row.deal_id]
+    assert copy.record.responsible_user_id == office.users["Павел Смирнов"]
+
+
+def test_a_new_deal_whose_webhook_is_lost_is_judged_once(clients: Clients, sandbox: LocalCrm) -> None:
+    sandbox.fault("hook_drop", count=None)
+    clients.site(1)
+    (row,) = clients.settled(1)
+    sandbox.good_weather()
+    sandbox.later()
+    clients.bridge.look_at_the_clock()
+    clients.bridge.settle(sandbox)
+    tasks = [task["text"] for task in sandbox.table("tasks") if task["entity_id"] == row.deal_id]
+    assert tasks == ["Связаться и взять в работу"]
 
 
 def test_a_form_is_known_by_its_section_of_the_config(clients: Clients) -> None:
