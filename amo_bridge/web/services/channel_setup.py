@@ -85,7 +85,7 @@ FORMS: Mapping[str, SetupForm] = {
     ),
     "vkads": SetupForm(
         _l("VK Реклама"),
-        _l("Аудитории для рекламы во ВКонтакте. Сначала впишите в файл раздел [audiences]."),
+        _l("Лид-формы и аудитории ВКонтакте. Для аудиторий впишите в файл раздел [audiences]."),
         {"client_id": _l("client_id доступа к API"), "api": _API},
         _l("Секрет API (client_secret)"),
     ),
