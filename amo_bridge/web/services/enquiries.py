@@ -20,6 +20,7 @@ from amo_bridge.intake.enquiries import (
     title_of,
 )
 from amo_bridge.intake.lead_exports import LeadExports
+from amo_bridge.intake.lead_poll import READ_UNTIL
 from amo_bridge.intake.model import PbxCall, words_of_call
 from amo_bridge.intake.reception import KEPT, settings_of
 from amo_bridge.intake.repository import IntakeAddress, IntakeRequests, LastRequest, ReceivedRequest
@@ -27,6 +28,7 @@ from amo_bridge.intake.social import VK_ADS
 from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
 from amo_bridge.intake.trials import TRIAL_VENDORS, trial_request
 from amo_bridge.logs import mask_text
+from amo_bridge.storage.accounts import Cursors
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, holder, who
@@ -126,7 +128,8 @@ class AddressView:
 
     ``missing``: the variables of secrets it still needs; ``is_open``: it takes requests without them. ``takes_export``:
     a person may upload the export of its cabinet. ``set_by``: the command that sets the webhook, where the vendor has
-    an API for it.
+    an API for it. ``read_until``: until when its list has been read, where one is; ``trouble``: why it can't be read
+    now.
     """
 
     title: str
@@ -140,6 +143,8 @@ class AddressView:
     last: LastRequest | None
     can_be_tried: bool
     takes_export: bool
+    read_until: float | None
+    trouble: str
     set_by: str
 
 
@@ -282,6 +287,8 @@ def _address(
         last=last.get((vendor.name, address.name)),
         set_by=SET_BY.format(vendor.name) if vendor.name in CONNECTABLE else "",
         takes_export=vendor.name == VK_ADS,
+        read_until=Cursors(here.account_store).read(READ_UNTIL) if vendor.name == VK_ADS and here.is_known else None,
+        trouble=here.bridge.channel_outages.get(VK_ADS, "") if vendor.name == VK_ADS else "",
         can_be_tried=vendor.name in TRIAL_VENDORS and (vendor.is_address_enough or not missing),
     )
 

@@ -14,6 +14,8 @@ from amo_bridge.engine import alerts
 from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.engine.history import Count, Line
 from amo_bridge.engine.metrics import HealthSnapshot
+from amo_bridge.intake.enquiries import title_of
+from amo_bridge.intake.social import VK_ADS
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.webinars.imports.model import Import
 from amo_bridge.webinars.imports.repository import ImportRepository
@@ -149,7 +151,7 @@ def _issues_of_health(health: HealthSnapshot, *, is_ready: bool) -> list[HealthI
 
 def _of_channels(account: AccountView) -> list[HealthIssue]:
     """Channels by which nothing goes out just now."""
-    labels = {str(name): kind.label for name, kind in CHANNEL_KINDS.items()}
+    labels = {VK_ADS: title_of(VK_ADS), **{str(name): kind.label for name, kind in CHANNEL_KINDS.items()}}
     outages = account.bridge.channel_outages.items()
     words = [_("Канал «%(name)s» не работает: %(why)s", name=labels.get(name, name), why=why) for name, why in outages]
     return [HealthIssue("bad", one, "channels.show") for one in words]

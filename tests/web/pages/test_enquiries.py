@@ -15,10 +15,12 @@ from support.pages import PASSWORD, Pages, Visit, words_of
 from support.running_bridge import ENVIRONMENT
 
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
+from amo_bridge.intake.lead_poll import READ_UNTIL
 from amo_bridge.intake.model import Enquiry, PbxCall
 from amo_bridge.intake.reception import VENDORS, settings_of
 from amo_bridge.intake.repository import IntakeInbox, IntakeRequests
 from amo_bridge.intake.trials import MAIL, TRIAL_VENDORS, trial_request
+from amo_bridge.storage.accounts import Cursors
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.services.enquiries import PASTE
 
@@ -82,6 +84,18 @@ def test_an_export_of_leads_is_uploaded_once(pages: Pages) -> None:
     assert [(one.vendor, one.state) for one in kept] == [("vkads", "new")]
     refused = pages.visit(Role.WEBINAR).client.post("/enquiries/export", data={})
     assert refused.status_code in (400, 403)
+
+
+def test_the_page_says_how_far_the_list_of_leads_is_read(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = pages.visit(Role.ADMIN)
+    assert "Список лидов прочитан" not in words_of(admin.get("/enquiries/addresses"))
+    store = pages.account.account_store
+    with store.write() as connection:
+        Cursors(store).write(connection, READ_UNTIL, NOW.timestamp())
+    assert "Список лидов прочитан" in words_of(admin.get("/enquiries/addresses"))
+    monkeypatch.setattr(type(pages.bridge), "channel_outages", {"vkads": "VK Реклама: 404"})
+    assert "список не читается VK Реклама: 404" in words_of(admin.get("/enquiries/addresses"))
+    assert "Канал «VK Реклама, лид-формы» не работает: VK Реклама: 404" in words_of(admin.get("/"))
 
 
 def test_who_asked_and_what_became_of_it(asked: Pages) -> None:
