@@ -13,6 +13,8 @@ from support.running_bridge import ENVIRONMENT, RunningBridge
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
+from amo_bridge.intake.model import Enquiry
 from amo_bridge.rehearsal import background
 from amo_bridge.rehearsal.background import rehearse
 from amo_bridge.runtime.rehearsal_jobs import Rehearsals
@@ -74,6 +76,20 @@ def test_what_the_rules_would_do_is_written_down(
     assert len(steps) == 4
     assert {one["deal_name"] for one in steps} == {"Ромашка"}
     assert not [one for one in sandbox.requests() if not one.startswith("GET ")], "the account is only read"
+
+
+def test_enquiries_of_the_week_before_come_once_more(room: Room) -> None:
+    repository = EnquiryRepository(AccountStore(room.store, room.key), SystemClock())
+    yesterday = SystemClock().now().timestamp() - 86400
+    with room.store.write() as connection:
+        one = Enquiry(source="tilda", key="1", name="Зоя", phones=("+79161230009",), text="Сколько стоит?")
+        repository.add(connection, one, request_id=None, received_at=yesterday, state="done")
+    number = room.ask(days=7)
+    room.play(number)
+    (told,) = [one for one in room.book.actions(number) if str(one["rule"]).startswith("enquiry_becomes_deal")]
+    assert (told["deal_name"], told["because"]) == ("Зоя, Тильда", "обращение (Тильда): Сколько стоит?")
+    assert "новая сделка «Зоя, Тильда»" in told["does"][0]
+    assert [row.state for row in repository.find(EnquiryFilter())] == ["done"], "the store of the bridge is untouched"
 
 
 def test_one_deal_alone(room: Room, deal: int, sandbox: LocalCrm, office: CrmUser) -> None:
