@@ -17,10 +17,11 @@ from typing import Any, BinaryIO
 import structlog
 
 from amo_bridge.channels.mail import usable
+from amo_bridge.channels.messengers import Messenger, length
 from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
 from amo_bridge.channels.recipients import Recipient, recipients
 from amo_bridge.channels.smtp import Letter, MailServer, message_id
-from amo_bridge.channels.telegram import LARGEST_DOCUMENT, LONGEST_CAPTION, Bot, length, messages
+from amo_bridge.channels.telegram import LARGEST_DOCUMENT
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MailSection, Way
 from amo_bridge.crm.client import CrmClient
@@ -48,7 +49,7 @@ from amo_bridge.text.typography import nested_quotes
 
 log = structlog.get_logger()
 PHONE = "{Телефон}"
-NAMES: Mapping[Way, str] = {"telegram": "Telegram", "mail": "почта"}
+NAMES: Mapping[Way, str] = {"telegram": "Telegram", "max": "MAX", "mail": "почта"}
 # A way that is down is not tried for every notice of a round anew: each try may take half a minute.
 LEFT_ALONE = timedelta(minutes=1)
 LONGEST_SUBJECT = 100
@@ -134,7 +135,7 @@ class DealFiles:
                 file.seek(0)
                 yield FoundFile(str(row.get("name") or "файл"), file, size)
         except FileTooLarge:
-            raise ChannelRefused(f"файл больше {LARGEST_DOCUMENT >> 20} МБ, Telegram такой не возьмёт") from None
+            raise ChannelRefused(f"файл больше {LARGEST_DOCUMENT >> 20} МБ, мессенджер такой не возьмёт") from None
         except CrmForbidden:
             raise ChannelRefused("у токена amoCRM нет права на файлы") from None
         except (CrmTemporary, CrmRefused) as error:
@@ -172,7 +173,7 @@ class NoticePort(Port):
         self,
         mail: MailSection | None,
         server: MailServer | None,
-        bot: Bot | None,
+        bots: Mapping[Way, Messenger],
         rule_engine: Callable[[], RuleEngine],
         account_id: int,
         clock: Clock,
@@ -186,18 +187,14 @@ class NoticePort(Port):
         self._more_may_come = more_may_come
         self._mail = mail
         self._server = server
-        self._bot = bot
+        self._bots = bots
         self._rule_engine = rule_engine
         self._key = account_id
         self._clock = clock
         self._account_clock = account_clock
         self._down_until: dict[Way, datetime] = {}
-        self._went: dict[tuple[str, int], set[tuple[int, str]]] = {}
+        self._went: dict[tuple[str, Way, int], set[tuple[int, str]]] = {}
         """Notice and chat → the messages, by number, that went out before one that has to be tried again."""
-        self._by: Mapping[Way, Callable[[Notice, ReachablePerson], str]] = {
-            "telegram": self._by_telegram,
-            "mail": self._by_mail,
-        }
 
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
         rule_engine = self._rule_engine()
@@ -249,7 +246,7 @@ class NoticePort(Port):
             return NotSent("такого пользователя в аккаунте больше нет")
         name = person.user.name
         if not person.ways:
-            return NotSent(f'никуда не отправлено: у «{name}» нет ни Telegram, ни почты ([people."{name}"])')
+            return NotSent(f'никуда не отправлено: у «{name}» нет ни Telegram, ни MAX, ни почты ([people."{name}"])')
         if not row.body["urgent"] and (until := reach.quiet_until(person, self._account_clock.now())):
             return Later(until, f"тихие часы у «{name}»")
         return person
@@ -279,7 +276,7 @@ class NoticePort(Port):
             except ChannelError as error:
                 failures.append(error)
             else:
-                self._went.pop((notice.key, person.telegram or 0), None)
+                self._went.pop((notice.key, way, person.chat(way) or 0), None)
                 others = f", одним уведомлением о сделках: {notice.deals}" if notice.deals > 1 else ""
                 return Sent(f"{NAMES[way]}: {person.user.name}{others}{missing and f'; {missing}'}")
         raise _together(failures)
@@ -290,19 +287,20 @@ class NoticePort(Port):
         if (until := self._down_until.get(way)) and now < until:
             raise ChannelBusy(f"{NAMES[way]}: канал не отвечал только что")
         try:
-            return self._by[way](notice, person)
+            return self._by_mail(notice, person) if way == "mail" else self._by_messenger(way, notice, person)
         except ChannelDown:
             self._down_until[way] = now + LEFT_ALONE
             raise
 
-    def _by_telegram(self, notice: Notice, person: ReachablePerson) -> str:
-        assert person.telegram is not None
-        key = (notice.key, person.telegram)
+    def _by_messenger(self, way: Way, notice: Notice, person: ReachablePerson) -> str:
+        chat_id, bot = person.chat(way), self._bots[way]
+        assert chat_id is not None
+        key = (notice.key, way, chat_id)
         went = self._went.pop(key, set())
         try:
             if notice.attach is not None:
-                return self._send_with_file(notice, notice.attach, person.telegram, went)
-            self._send_texts(notice, notice.text, person.telegram, went)
+                return self._send_with_file(bot, notice, notice.attach, chat_id, went)
+            self._send_texts(bot, notice, notice.text, chat_id, went)
         except ChannelRefused as error:
             if not went:
                 raise
@@ -314,38 +312,38 @@ class NoticePort(Port):
             raise
         return ""
 
-    def _send_texts(self, notice: Notice, text: str, chat_id: int, went: set[tuple[int, str]], first: int = 0) -> None:
+    def _send_texts(
+        self, bot: Messenger, notice: Notice, text: str, chat_id: int, went: set[tuple[int, str]], first: int = 0
+    ) -> None:
         """``went``: what went out of this notice already. ``first``: which message of the notice the first one is."""
-        assert self._bot is not None
-        for number, html in enumerate(messages(notice.about, text, notice.url), first):
-            if (number, html) not in went:
-                self._bot.send(chat_id, html)
-                went.add((number, html))
+        for number, message in enumerate(bot.texts(notice.about, text, notice.url), first):
+            if (number, message) not in went:
+                bot.send(chat_id, message)
+                went.add((number, message))
 
     def _send_with_file(
-        self, notice: Notice, attach: Mapping[str, Any], chat_id: int, went: set[tuple[int, str]]
+        self, bot: Messenger, notice: Notice, attach: Mapping[str, Any], chat_id: int, went: set[tuple[int, str]]
     ) -> str:
         """The file with the text under it, or after the text if that is long; why the file did not go along (Russian),
         which the person is told, too."""
-        assert self._bot is not None
-        htmls = messages(notice.about, notice.text, notice.url)
-        is_short = len(htmls) == 1 and length(htmls[0]) <= LONGEST_CAPTION
+        texts = bot.texts(notice.about, notice.text, notice.url)
+        is_short = len(texts) == 1 and length(texts[0]) <= bot.longest_caption
         try:
             if self._files is None:
                 raise ChannelRefused("мост не связан с amoCRM")
             with self._files.newest(notice.deal_id, attach) as found:
                 if not is_short:
-                    self._send_texts(notice, notice.text, chat_id, went)
-                self._bot.send_file(chat_id, found.name, found.file, found.size, htmls[0] if is_short else "")
+                    self._send_texts(bot, notice, notice.text, chat_id, went)
+                bot.send_file(chat_id, found.name, found.file, found.size, texts[0] if is_short else "")
                 return ""
         except ChannelRefused as error:
             why = f"файл не приложен: {error}"
         note = f"{why[:1].upper()}{why[1:]}."
         if is_short or not went:
-            self._send_texts(notice, f"{notice.text}\n\n{note}", chat_id, went)
+            self._send_texts(bot, notice, f"{notice.text}\n\n{note}", chat_id, went)
         else:
-            self._send_texts(notice, notice.text, chat_id, went)
-            self._send_texts(notice, note, chat_id, went, first=len(htmls))
+            self._send_texts(bot, notice, notice.text, chat_id, went)
+            self._send_texts(bot, notice, note, chat_id, went, first=len(texts))
         return why
 
     def _by_mail(self, notice: Notice, person: ReachablePerson) -> str:

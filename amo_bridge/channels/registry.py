@@ -21,6 +21,8 @@ from amo_bridge.channels.google_drive import GoogleDrive
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
+from amo_bridge.channels.max_bot import MaxBot
+from amo_bridge.channels.messengers import Messenger
 from amo_bridge.channels.notices import DealFiles, NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
 from amo_bridge.channels.roistat import Roistat, RoistatJob
@@ -40,6 +42,7 @@ from amo_bridge.config.advertising import ROISTAT_KEY, VKADS_SECRET, YANDEX_AUDI
 from amo_bridge.config.channels import (
     GOOGLE_DRIVE_KEY,
     MAIL_PASSWORD,
+    MAX_TOKEN,
     NOVOFON2_TOKEN,
     NOVOFON_SECRET,
     ONLINEPBX_KEY,
@@ -50,6 +53,7 @@ from amo_bridge.config.channels import (
     YANDEX_DISK_TOKEN,
     ZADARMA_SECRET,
     StorageSection,
+    Way,
 )
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
@@ -183,7 +187,7 @@ def _notices(context: ChannelContext) -> Port:
     return NoticePort(
         context.config.channels.mail,
         MAIL.open(context.config, context.environment),
-        TELEGRAM.open(context.config, context.environment),
+        messengers_of(context.config, context.environment),
         context.rule_engine,
         context.store.account_id,
         context.clock,
@@ -191,6 +195,15 @@ def _notices(context: ChannelContext) -> Port:
         more_may_come=PendingWork(context.store, context.clock).is_judging,
         files=DealFiles(context.client, context.rule_engine),
     )
+
+
+def messengers_of(config: Config, environment: Mapping[str, str]) -> dict[Way, Messenger]:
+    """The bots that tell our own people, of those that the config connects. Raises ConfigError, as ``Vendor.open``."""
+    bots: dict[Way, Messenger | None] = {
+        "telegram": TELEGRAM.open(config, environment),
+        "max": MAX.open(config, environment),
+    }
+    return {way: bot for way, bot in bots.items() if bot is not None}
 
 
 def _series(context: ChannelContext) -> Port:
@@ -304,6 +317,7 @@ def vk_ads_api(config: Config, environment: Mapping[str, str]) -> VkAdsApi:
 
 MAIL = Vendor("mail", MailServer, MAIL_PASSWORD, {"mail": _mail, "notices": _notices})
 TELEGRAM = Vendor("telegram", Bot, TELEGRAM_TOKEN, {"notices": _notices}, no_secret="нет токена бота Telegram")
+MAX = Vendor("max", MaxBot, MAX_TOKEN, {"notices": _notices}, no_secret="нет токена бота MAX")
 ONLINEPBX: Vendor[Any] = Vendor(
     "onlinepbx", OnlinePbx, ONLINEPBX_KEY, {"dial": _dial(lambda: ONLINEPBX)}, no_secret="нет ключа API onlinePBX"
 )
@@ -351,7 +365,7 @@ VKADS = VkAdsVendor(
 AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
 ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")
 VENDORS: tuple[Vendor[Any], ...] = (
-    MAIL, TELEGRAM, YANDEX_AUDIENCE, VKADS, AUDIENCES, ROISTAT, YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
+    MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, VKADS, AUDIENCES, ROISTAT, YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
     ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
 )  # fmt: skip
 BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger}
@@ -418,6 +432,18 @@ def vendor_of(config: Config) -> dict[Channel, str]:
     for vendor in connected_vendors(config):
         found = {**{name: vendor.section for name in vendor.ports_in(config)}, **found}
     return found
+
+
+def serving(config: Config) -> dict[Channel, list[str]]:
+    """Channel → the sections of all vendors that serve it together (messengers and mail tell people), the first one
+    first."""
+    found: dict[Channel, list[Vendor[Any]]] = {}
+    for vendor in connected_vendors(config):
+        for name, made in vendor.ports.items():
+            others = found.setdefault(name, [])
+            if not others or others[0].ports[name] == made:
+                others.append(vendor)
+    return {name: [vendor.section for vendor in vendors] for name, vendors in found.items()}
 
 
 def document_services(config: Config, environment: Mapping[str, str]) -> dict[str, StorageService]:

@@ -1,4 +1,4 @@
-"""The Bot API by plain requests: five methods, and what each kind of refusal means.
+"""The Bot API by plain requests: the methods that are needed, and what each kind of refusal means.
 
 Answers are ``{"ok": true, "result": …}`` or ``{"ok": false, "error_code": …, "description": …, "parameters": {…}}``
 (Bot API, making-requests). The token is a part of the address, so no error may show the address.
@@ -6,16 +6,16 @@ Answers are ``{"ok": true, "result": …}`` or ``{"ok": false, "error_code": …
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from requests import Response
 from requests.exceptions import JSONDecodeError
 
 from amo_bridge.channels.http_client import TIMEOUT, TOO_MANY, HttpClient, Multipart
-from amo_bridge.config.channels import TELEGRAM_TOKEN, TelegramSection
+from amo_bridge.channels.messengers import Button, Chat, Messenger, cut
+from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 
 WRONG_TOKEN = (401, 404)
@@ -27,19 +27,35 @@ NO_PHOTO = ("PHOTO_", "IMAGE_PROCESS_FAILED", "wrong type of the web page conten
 """Of a picture that is too wide or broken: it may still go as a document."""
 
 
-@dataclass(frozen=True)
-class Chat:
-    """Somebody who has written to the bot."""
+class BotAddress(Protocol):
+    """Where the Bot API is: the section of the bot for people, or of the one for clients."""
 
-    id: int
-    name: str
-    kind: str
-    text: str
+    @property
+    def api(self) -> str: ...
+    @property
+    def proxy(self) -> str | None: ...
 
 
-class Bot:
-    def __init__(self, section: TelegramSection, token: str, *, timeout: tuple[float, float] = TIMEOUT) -> None:
+# Said of an edit that changes nothing, and of a press that is answered too late (Bot API): neither is a failure.
+NOT_MODIFIED, TOO_LATE = "message is not modified", "query is too old"
+
+
+class Bot(Messenger):
+    """``variable``: where the token stands, for who has to mend it."""
+
+    largest_file = LARGEST_DOCUMENT
+    longest_caption = LONGEST_CAPTION
+
+    def __init__(
+        self,
+        section: BotAddress,
+        token: str,
+        *,
+        variable: str = TELEGRAM_TOKEN,
+        timeout: tuple[float, float] = TIMEOUT,
+    ) -> None:
         self._token = token
+        self._variable = variable
         self._http = HttpClient("Telegram", f"{section.api}/bot{token}", token, proxy=section.proxy, timeout=timeout)
 
     @property
@@ -54,15 +70,35 @@ class Bot:
         """The bot's own name (getMe). Raises ChannelError."""
         return str(self._ask("getMe", {}).get("username", ""))
 
-    def send(self, chat_id: int, html: str) -> None:
+    def texts(self, about: str, text: str, url: str) -> list[str]:
+        return messages(about, text, url)
+
+    def send(self, chat_id: int, text: str, buttons: Sequence[Button] = ()) -> str:
         """One message of at most 4096 characters, in Telegram's HTML. Raises ChannelError."""
-        message = {
+        message: dict[str, Any] = {
             "chat_id": chat_id,
-            "text": html,
+            "text": text,
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": True},
         }
-        self._ask("sendMessage", message)
+        if buttons:
+            row = [{"text": button.label, "callback_data": button.data} for button in buttons]
+            message["reply_markup"] = {"inline_keyboard": [row]}
+        sent = self._ask("sendMessage", message)
+        return str(sent.get("message_id", "")) if isinstance(sent, Mapping) else ""
+
+    def edit(self, chat_id: int, message: str, text: str) -> None:
+        body = {
+            "chat_id": chat_id,
+            "message_id": int(message),
+            "text": text,
+            "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": True},
+        }
+        self._ask_unless(NOT_MODIFIED, "editMessageText", body)
+
+    def answer_press(self, press: str, words: str) -> None:
+        self._ask_unless(TOO_LATE, "answerCallbackQuery", {"callback_query_id": press, "text": words})
 
     def send_file(self, chat_id: int, name: str, file: BinaryIO, size: int, caption: str = "") -> None:
         """A picture, or a document where Telegram takes no picture of its kind; ``caption``: HTML of at most 1024
@@ -93,6 +129,13 @@ class Bot:
                 found[chat.id] = chat
         return list(found.values())
 
+    def _ask_unless(self, harmless: str, method: str, body: Mapping[str, Any]) -> None:
+        try:
+            self._ask(method, body)
+        except ChannelRefused as error:
+            if harmless not in str(error):
+                raise
+
     def _ask(self, method: str, body: Mapping[str, Any]) -> Any:
         return self._read(self._http.request("POST", f"/{method}", body))
 
@@ -103,24 +146,23 @@ class Bot:
             raise self._http.unreadable(error) from None
         if isinstance(told, Mapping) and told.get("ok") is True:
             return told.get("result")
-        raise _refusal(answer.status_code, told if isinstance(told, Mapping) else {})
+        raise self._refusal(answer.status_code, told if isinstance(told, Mapping) else {})
 
-
-def _refusal(status: int, told: Mapping[str, Any]) -> ChannelError:
-    code = told.get("error_code", status)
-    words = f"Telegram: {code} {told.get('description', '')}".strip()
-    more = told.get("parameters")
-    more = more if isinstance(more, Mapping) else {}
-    if code in WRONG_TOKEN:
-        return ChannelDown(f"Telegram не знает такого бота, проверьте {TELEGRAM_TOKEN}: {code}")
-    if code == TOO_MANY:
-        after = more.get("retry_after")
-        return ChannelBusy(words, retry_after=float(after) if isinstance(after, int | float) else None)
-    if code >= 500:
-        return ChannelUncertain(words)
-    if "migrate_to_chat_id" in more:
-        words += f"; у группы теперь другой номер: {more['migrate_to_chat_id']}"
-    return ChannelRefused(words)
+    def _refusal(self, status: int, told: Mapping[str, Any]) -> ChannelError:
+        code = told.get("error_code", status)
+        words = f"Telegram: {code} {told.get('description', '')}".strip()
+        more = told.get("parameters")
+        more = more if isinstance(more, Mapping) else {}
+        if code in WRONG_TOKEN:
+            return ChannelDown(f"Telegram не знает такого бота, проверьте {self._variable}: {code}")
+        if code == TOO_MANY:
+            after = more.get("retry_after")
+            return ChannelBusy(words, retry_after=float(after) if isinstance(after, int | float) else None)
+        if code >= 500:
+            return ChannelUncertain(words)
+        if "migrate_to_chat_id" in more:
+            words += f"; у группы теперь другой номер: {more['migrate_to_chat_id']}"
+        return ChannelRefused(words)
 
 
 def _chat_in(update: Any) -> Chat | None:
@@ -142,37 +184,12 @@ MOST = 4096
 FOR_TEXT = 3500
 
 
-def length(text: str) -> int:
-    """As Telegram counts: most emoji are two."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
 def messages(about: str, text: str, url: str) -> list[str]:
     """The messages that tell it, in Telegram's HTML: what it is about in bold at the top, the link at the end."""
-    parts = _cut(text, FOR_TEXT)
-    head = f"<b>{escape(_cut(about, 250)[0])}</b>\n" if about else ""
+    parts = cut(text, FOR_TEXT)
+    head = f"<b>{escape(cut(about, 250)[0])}</b>\n" if about else ""
     tail = f'\n<a href="{escape(url)}">Открыть сделку</a>' if url else ""
     told = [escape(part, quote=False) for part in parts]
     told[0] = head + told[0]
     told[-1] += tail
     return told
-
-
-def _cut(text: str, most: int) -> list[str]:
-    """Pieces of at most ``most``, cut between lines or words where that is possible."""
-    pieces = []
-    while length(text) > most:
-        end = _longest(text, most)
-        at = max(text.rfind("\n", end // 2, end), text.rfind(" ", end // 2, end))
-        at = at if at > 0 else end
-        pieces.append(text[:at].rstrip())
-        text = text[at:].lstrip()
-    return [*pieces, text]
-
-
-def _longest(text: str, most: int) -> int:
-    """How many characters of the text fit."""
-    end = min(len(text), most)
-    while length(text[:end]) > most:
-        end -= 1
-    return end

@@ -24,7 +24,8 @@ from amo_bridge.text.addresses import is_landline, numbers_in
 from amo_bridge.text.names import same_name
 from amo_bridge.text.templates import Rendered
 
-TrialKind = Literal["mail", "telegram", "sms", "dial"]
+TrialKind = Literal["mail", "telegram", "max", "sms", "dial"]
+_MESSENGERS = {"telegram": "Telegram", "max": "MAX"}
 TEXT = "Пробное сообщение моста amoCRM: канал настроен."
 
 
@@ -51,7 +52,9 @@ def kind_of(vendor: Vendor[Any]) -> TrialKind | None:
         return "sms"
     if "mail" in vendor.ports:
         return "mail"
-    return "telegram" if "notices" in vendor.ports else None
+    if vendor.section in _MESSENGERS:
+        return "telegram" if vendor.section == "telegram" else "max"
+    return None
 
 
 def callers(config: Config) -> list[str]:
@@ -94,13 +97,14 @@ def _mail(server: Any, _section: str, config: Config, trial: Trial) -> str:
     return "почтовый сервер принял письмо"
 
 
-def _telegram(bot: Any, _section: str, _config: Config, trial: Trial) -> str:
+def _messenger(bot: Any, section: str, _config: Config, trial: Trial) -> str:
+    name = _MESSENGERS[section]
     try:
         chat_id = int(trial.to)
     except ValueError:
-        raise ChannelRefused(f"«{trial.to}» — не номер чата: его скажет amo-bridge telegram who") from None
+        raise ChannelRefused(f"«{trial.to}» — не номер чата: его скажет amo-bridge {section} who") from None
     bot.send(chat_id, TEXT)
-    return "Telegram принял сообщение"
+    return f"{name} принял сообщение"
 
 
 def _sms(service: Any, section: str, config: Config, trial: Trial) -> str:
@@ -131,5 +135,5 @@ def _dial(telephony: Any, _section: str, config: Config, trial: Trial) -> str:
 
 
 _WAYS: Mapping[TrialKind, Callable[[Any, str, Config, Trial], str]] = {
-    "mail": _mail, "telegram": _telegram, "sms": _sms, "dial": _dial,
+    "mail": _mail, "telegram": _messenger, "max": _messenger, "sms": _sms, "dial": _dial,
 }  # fmt: skip

@@ -69,6 +69,7 @@ COMMANDS = LazyCommands(
         "webinar": "webinar",
         "intake": "intake",
         "telegram": "access",
+        "max": "access",
         "channels": "channels",
     }
 )

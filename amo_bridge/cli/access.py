@@ -1,19 +1,18 @@
-"""Access commands: ``amo-bridge connect``, ``password``, ``telegram``."""
+"""Access commands: ``amo-bridge connect``, ``password``, ``telegram``, ``max``."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
 
-from amo_bridge.channels.registry import TELEGRAM
-from amo_bridge.channels.telegram import Bot
+from amo_bridge.channels.registry import MAX, TELEGRAM, Vendor
 from amo_bridge.cli.click_ru import Command, Group, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, tell_and_exit
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import describe
@@ -108,9 +107,9 @@ def _link(store: Store, name: str) -> str:
     return Links(store, clock).for_password(user.id)
 
 
-# A person's Telegram.
+# A person's messenger.
 
-KINDS = {"private": "личный", "group": "группа", "supergroup": "группа", "channel": "канал"}
+KINDS = {"private": "личный", "group": "группа", "supergroup": "группа", "chat": "группа", "channel": "канал"}
 
 
 @click.group(cls=Group)
@@ -118,30 +117,46 @@ def telegram() -> None:
     """Бот, который уведомляет своих в Telegram."""
 
 
-@telegram.command(cls=Command)
+@telegram.command("who", cls=Command)
 @config_option
-def who(config_path: Path) -> None:
+def who_in_telegram(config_path: Path) -> None:
     """Кто писал боту за последние сутки и какой номер вписать в [people]."""
-    bot = _bot(load_or_exit(config_path))
+    _who(TELEGRAM, load_or_exit(config_path), "https://t.me/{}")
+
+
+@click.group(cls=Group)
+def max() -> None:
+    """Бот, который уведомляет своих в MAX."""
+
+
+@max.command("who", cls=Command)
+@config_option
+def who_in_max(config_path: Path) -> None:
+    """Кто писал боту недавно, в каких он группах и какой номер вписать в [people]."""
+    _who(MAX, load_or_exit(config_path), "https://max.ru/{}")
+
+
+def _who(vendor: Vendor[Any], config: Config, link: str) -> None:
+    bot = _bot(vendor, config)
     try:
-        name, chats = bot.name(), bot.chats()
+        name, chats = bot.name().lstrip("@"), bot.chats()
     except ChannelError as error:
         raise Stop(str(error)) from error
     if not chats:
-        raise Stop(f"боту @{name} за сутки никто не писал: откройте https://t.me/{name}, нажмите «Старт» и повторите")
+        raise Stop(f"боту @{name} за сутки никто не писал: откройте {link.format(name)}, нажмите «Старт» и повторите")
     table = Table("Номер", "Кто", "Чат", "Последнее сообщение", title=f"Боту @{name} писали")
     for chat in chats:
         table.add_row(str(chat.id), chat.name, KINDS.get(chat.kind, chat.kind), chat.text[:60])
     console().print(table)
 
 
-def _bot(config: Config) -> Bot:
+def _bot(vendor: Vendor[Any], config: Config) -> Any:
     try:
-        bot = TELEGRAM.open(config, KeptSecrets(config, os.environ))
+        bot = vendor.open(config, KeptSecrets(config, os.environ))
     except ConfigError as error:
         tell_and_exit(error.problems)
     if bot is None:
-        raise Stop("раздела [telegram] в настройке нет (docs/channels.md)")
+        raise Stop(f"раздела [{vendor.section}] в настройке нет (docs/channels.md)")
     if not bot.has_token:
-        raise Stop(f"нет токена бота: передайте его в {TELEGRAM_TOKEN} (docs/channels.md)")
+        raise Stop(f"нет токена бота: передайте его в {vendor.secret} (docs/channels.md)")
     return bot

@@ -41,6 +41,7 @@ def series_in(table: Mapping[str, Any], problems: Problems) -> AllSeries:
 
 MAIL_PASSWORD = "AMO_BRIDGE_MAIL_PASSWORD"
 TELEGRAM_TOKEN = "AMO_BRIDGE_TELEGRAM_TOKEN"
+MAX_TOKEN = "AMO_BRIDGE_MAX_TOKEN"
 ONLINEPBX_KEY = "AMO_BRIDGE_ONLINEPBX_KEY"
 NOVOFON2_TOKEN = "AMO_BRIDGE_NOVOFON2_TOKEN"
 NOVOFON_SECRET = "AMO_BRIDGE_NOVOFON_SECRET"
@@ -51,6 +52,7 @@ YANDEX_DISK_TOKEN = "AMO_BRIDGE_YANDEX_DISK_TOKEN"
 GOOGLE_DRIVE_KEY = "AMO_BRIDGE_GOOGLE_DRIVE_KEY"
 S3_SECRET = "AMO_BRIDGE_S3_SECRET"
 TELEGRAM = "https://api.telegram.org"
+MAX_API = "https://platform-api2.max.ru"
 ZADARMA_API = "https://api.zadarma.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
 _ADDRESS = re.compile(r"[^\s@<>,;:\"\\]+@[^\s@<>,;:\"\\]+\.[^\s@<>,;:\"\\]+")
@@ -110,6 +112,15 @@ class TelegramSection(Strict):
     """``[telegram]``: the bot that tells people. ``api``, ``proxy``: where Telegram is not to be reached directly."""
 
     api: BaseUrl = TELEGRAM
+    proxy: ProxyUrl | None = None
+
+
+class MaxBotSection(Strict):
+    """``[max]``: the bot of MAX that tells people. ``ca``: a file with the certificates of Минцифры, by which MAX's own
+    is signed; ``api``, ``proxy``: as in ``[telegram]``."""
+
+    api: BaseUrl = MAX_API
+    ca: str | None = None
     proxy: ProxyUrl | None = None
 
 
@@ -327,18 +338,20 @@ def check_unsubscribing(public_url: str | None, problems: Problems) -> None:
         problems.add(("bridge", "public_url"), words)
 
 
-Way = Literal["telegram", "mail"]
+Way = Literal["telegram", "max", "mail"]
 
 
 class PersonSection(Strict):
     """``[people."Иван Петров"]``: how a person is told. ``telegram``: the chat's id (``amo-bridge telegram who``).
+    ``max``: the person's id, or below 0 that of a group (``amo-bridge max who``).
     ``order``: which way is tried first; the next one when it fails. Without ``mail`` the address known to amoCRM.
     ``extension``: the number that auto-dial rings; ``pbx_employee``: Novofon's own number of the person."""
 
     telegram: int | None = None
+    max: int | None = None
     mail: MailAddress | None = None
     quiet: QuietHours | None = None
-    order: Annotated[tuple[Way, ...], Field(min_length=1)] = ("telegram", "mail")
+    order: Annotated[tuple[Way, ...], Field(min_length=1)] = ("telegram", "max", "mail")
     extension: Annotated[str, BeforeValidator(_extension)] | None = None
     pbx_employee: Annotated[int, Field(ge=1)] | None = None
 
@@ -349,7 +362,7 @@ def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, Pe
     for name, told in table.items():
         path = ("people", name)
         if not isinstance(told, dict):
-            problems.add(path, 'нужен раздел: [people."Иван Петров"] с telegram, mail, quiet или order', block=2)
+            problems.add(path, 'нужен раздел: [people."Иван Петров"] с telegram, max, mail, quiet или order', block=2)
             continue
         try:
             people[UserName(name.strip())] = PersonSection.model_validate(told)
@@ -361,6 +374,7 @@ def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, Pe
 VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "mail": MailSection,
     "telegram": TelegramSection,
+    "max": MaxBotSection,
     "yandex_audience": YandexAudienceSection,
     "vkads": VkAdsSection,
     "audiences": AudiencesSection,
@@ -385,6 +399,7 @@ class Channels:
 
     mail: MailSection | None = None
     telegram: TelegramSection | None = None
+    max: MaxBotSection | None = None
     yandex_audience: YandexAudienceSection | None = None
     vkads: VkAdsSection | None = None
     audiences: AudiencesSection | None = None

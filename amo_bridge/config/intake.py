@@ -13,10 +13,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from amo_bridge.config.channels import TELEGRAM, ZADARMA_API, ProxyUrl
+from amo_bridge.config.channels import MAX_API, TELEGRAM, ZADARMA_API, ProxyUrl
 from amo_bridge.rules.option_types import BaseUrl, Strict
 
-VK_API, MAX_API, GRAPH_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://graph.facebook.com"
+VK_API, GRAPH_API = "https://api.vk.com", "https://graph.facebook.com"
 
 What = Literal["name", "phone", "email", "text", "page", "roistat_visit", "key"]
 """What a form's field can hold; ``key``: the number by which a repeat of the enquiry is known."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -27,9 +27,12 @@ class ReachablePerson:
 
     user: User
     ways: tuple[Way, ...]
-    telegram: int | None
     address: str
     section: PersonSection
+
+    def chat(self, way: Way) -> int | None:
+        """The number of the chat by a messenger."""
+        return {"telegram": self.section.telegram, "max": self.section.max}.get(way)
 
 
 class Reach:
@@ -45,8 +48,8 @@ class Reach:
             return None
         section = self._section(user)
         address = section.mail or user.email
-        ways = tuple(self._usable_ways(section.order, section.telegram, address))
-        return ReachablePerson(user, ways, section.telegram, address, section)
+        person = ReachablePerson(user, (), address, section)
+        return replace(person, ways=tuple(self._usable_ways(person)))
 
     def is_reachable(self, user_id: int) -> bool:
         person = self.person(user_id)
@@ -68,9 +71,10 @@ class Reach:
         people = self._channels.people
         return next((told for name, told in people.items() if same_name(name, user.name)), ANYBODY)
 
-    def _usable_ways(self, order: Iterable[Way], telegram: int | None, address: str) -> Iterator[Way]:
-        for way in dict.fromkeys(order):
-            if self._channels.is_connected(way) and (telegram is not None if way == "telegram" else address):
+    def _usable_ways(self, person: ReachablePerson) -> Iterator[Way]:
+        for way in dict.fromkeys(person.section.order):
+            has_address = bool(person.address) if way == "mail" else person.chat(way) is not None
+            if has_address and self._channels.is_connected(way):
                 yield way
 
 

@@ -1,4 +1,4 @@
-"""Bots for clients: Telegram and MAX. With a webhook set, polling is silenced.
+"""Bots of Telegram and MAX, whoever writes to them: clients or colleagues. With a webhook set, polling is silenced.
 
 Telegram from the Bot API's documentation, MAX from its OpenAPI 0.0.30. Assumed: when an update that was not taken is
 repeated. Both want https for a webhook; here an address of this machine may be http.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,11 +25,15 @@ LONGEST_MESSAGE = {"telegram": 4096, "max": 4000}
 _TELEGRAM_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _MAX_SECRET = re.compile(r"[A-Za-z0-9_-]{5,256}")
 _HERE = ("127.0.0.1", "localhost")
+LONGEST_CALLBACK_DATA = 64
 RETRY_AFTER_SECONDS = 5
 
 
 class BotStandIn(StandIn):
-    """What both have: one bot, people who write to it, what it has sent. ``blocked``: who has blocked it."""
+    """What both have: one bot, people who write to it, what it has sent.
+
+    ``blocked``: who has blocked it. ``groups``: number below 0 → title. ``files``: what was sent with a file.
+    ``pressed``: what was said to whoever pressed a button."""
 
     repeats = (2, 10, 60, 300)
 
@@ -37,14 +41,19 @@ class BotStandIn(StandIn):
         super().__init__(timeline, faults)
         self.webhook_url = self.webhook_secret = ""
         self.people: dict[int, str] = {}
+        self.groups: dict[int, str] = {}
         self.sent: list[dict[str, Any]] = []
+        self.files: list[dict[str, Any]] = []
+        self.pressed: list[tuple[str, str]] = []
         self.blocked: set[int] = set()
         self.pending: list[dict[str, Any]] = []
         self._ids = itertools.count(1)
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        known_settings(settings, ("token", "blocked"))
+        known_settings(settings, ("token", "blocked", "groups"))
         for name, value in settings.items():
+            if name == "groups":
+                value = {int(number): str(title) for number, title in value.items()}
             setattr(self, name, set(value) if name == "blocked" else value)
 
     def actions(self) -> tuple[ClientAction, ...]:
@@ -57,6 +66,12 @@ class BotStandIn(StandIn):
             ),
             ClientAction(
                 "start", "Начать по ссылке", (*who, ActionField("param", "метка ссылки", "d12345")), self._start
+            ),
+            ClientAction(
+                "press",
+                "Нажать кнопку под сообщением",
+                (*who, ActionField("message", "номер сообщения", ""), ActionField("label", "кнопка", "Согласовано")),
+                self._press,
             ),
         )
 
@@ -71,6 +86,18 @@ class BotStandIn(StandIn):
     def _start(self, fields: Mapping[str, str]) -> str:
         self.start(self._person(fields), fields.get("param", ""))
         return self._where()
+
+    def _press(self, fields: Mapping[str, str]) -> str:
+        self.press(self._person(fields), fields.get("label", ""), fields.get("message", ""))
+        return self._where()
+
+    def _button(self, label: str, message: str) -> tuple[dict[str, Any], str]:
+        """The message with this button, the newest if none is named, and what the button brings."""
+        for one in reversed(self.sent):
+            data = one["buttons"].get(label)
+            if data is not None and message in ("", str(one["id"])):
+                return one, data
+        raise ValueError(f"сообщения с кнопкой «{label}» нет")
 
     def _person(self, fields: Mapping[str, str]) -> int:
         number = int(fields.get("user_id") or 0)
@@ -94,6 +121,10 @@ class BotStandIn(StandIn):
 
     def start(self, user_id: int, param: str) -> None:
         """A person begins by a link with a mark."""
+        raise NotImplementedError
+
+    def press(self, user_id: int, label: str, message: str = "") -> None:
+        """A person presses a button under a message: the newest with that button, or the one of this number."""
         raise NotImplementedError
 
     def _name(self, user_id: int) -> tuple[str, str]:
@@ -121,8 +152,8 @@ class TelegramStandIn(BotStandIn):
     """The Bot API."""
 
     name = "telegram"
-    title = "Telegram, бот для клиентов"
-    hint = "Вебхук поставит amo-bridge intake connect telegram."
+    title = "Telegram"
+    hint = "Вебхук поставит amo-bridge intake connect telegram (бот для клиентов) или telegram_staff (для своих)."
 
     def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
         super().__init__(timeline, faults)
@@ -150,6 +181,10 @@ class TelegramStandIn(BotStandIn):
             "getWebhookInfo": self._webhook_info,
             "getUpdates": self._updates,
             "sendMessage": self._send,
+            "sendPhoto": lambda given: self._send_file("photo", given),
+            "sendDocument": lambda given: self._send_file("document", given),
+            "editMessageText": self._edit,
+            "answerCallbackQuery": self._answer_press,
         }
 
         @routes.route("/bot<token>/<method>", methods=["GET", "POST"])
@@ -201,18 +236,73 @@ class TelegramStandIn(BotStandIn):
         self.pending = [one for one in self.pending if one["update_id"] >= offset]
         return _telegram_ok(self.pending)
 
-    def _send(self, given: Mapping[str, Any]) -> ResponseReturnValue:
-        chat, text = int(given.get("chat_id") or 0), str(given.get("text", ""))
+    def _refused(self, chat: int) -> ResponseReturnValue | None:
         if chat in self.blocked:
             return _telegram_no(403, "Forbidden: bot was blocked by the user")
-        if chat not in self.people:
+        if chat not in self.people and chat not in self.groups:
             return _telegram_no(400, "Bad Request: chat not found")
-        if not text:
-            return _telegram_no(400, "Bad Request: message text is empty")
-        if len(text.encode("utf-16-le")) // 2 > LONGEST_MESSAGE["telegram"]:
-            return _telegram_no(400, "Bad Request: message is too long")
-        self.sent.append({"chat_id": chat, "text": text})
-        return _telegram_ok({"message_id": len(self.sent), "chat": {"id": chat, "type": "private"}, "text": text})
+        return None
+
+    def _send(self, given: Mapping[str, Any]) -> ResponseReturnValue:
+        chat, text = int(given.get("chat_id") or 0), str(given.get("text", ""))
+        if (refusal := self._refused(chat) or _telegram_bad_text(text)) is not None:
+            return refusal
+        rows = (given.get("reply_markup") or {}).get("inline_keyboard") or []
+        buttons = {one["text"]: one["callback_data"] for row in rows for one in row}
+        if any(len(data.encode()) > LONGEST_CALLBACK_DATA for data in buttons.values()):
+            return _telegram_no(400, "Bad Request: BUTTON_DATA_INVALID")
+        number = next(self._ids)
+        self.sent.append({"id": number, "chat_id": chat, "text": text, "buttons": buttons})
+        return _telegram_ok({"message_id": number, "chat": {"id": chat}, "text": text})
+
+    def _send_file(self, kind: str, given: Mapping[str, Any]) -> ResponseReturnValue:
+        chat = int(given.get("chat_id") or 0)
+        if (refusal := self._refused(chat)) is not None:
+            return refusal
+        file = request.files.get(kind)
+        if file is None:
+            return _telegram_no(400, f"Bad Request: there is no {kind} in the request")
+        number = next(self._ids)
+        name, size = file.filename or "", len(file.read())
+        self.files.append({"chat_id": chat, "name": name, "size": size, "text": str(given.get("caption", ""))})
+        return _telegram_ok({"message_id": number, "chat": {"id": chat}})
+
+    def _edit(self, given: Mapping[str, Any]) -> ResponseReturnValue:
+        number, text = int(given.get("message_id") or 0), str(given.get("text", ""))
+        message = next((one for one in self.sent if one["id"] == number), None)
+        if message is None:
+            return _telegram_no(400, "Bad Request: message to edit not found")
+        if (refusal := _telegram_bad_text(text)) is not None:
+            return refusal
+        if (message["text"], message["buttons"]) == (text, {}):
+            same = "specified new message content and reply markup are exactly the same"
+            return _telegram_no(400, f"Bad Request: message is not modified: {same}")
+        message |= {"text": text, "buttons": {}}
+        return _telegram_ok({"message_id": number, "text": text})
+
+    def _answer_press(self, given: Mapping[str, Any]) -> ResponseReturnValue:
+        self.pressed.append((str(given.get("callback_query_id", "")), str(given.get("text", ""))))
+        return _telegram_ok(True)
+
+    def press(self, user_id: int, label: str, message: str = "") -> None:
+        sent, data = self._button(label, message)
+        if self.allowed and "callback_query" not in self.allowed:
+            return
+        first, last = self._name(user_id)
+        number = next(self._ids)
+        group = sent["chat_id"] in self.groups
+        chat = {"id": sent["chat_id"], "type": "supergroup" if group else "private"}
+        update = {
+            "update_id": 900_000_000 + number,
+            "callback_query": {
+                "id": f"press-{number}",
+                "from": {"id": user_id, "is_bot": False, "first_name": first, "last_name": last},
+                "message": {"message_id": sent["id"], "chat": chat, "text": sent["text"]},
+                "chat_instance": "1",
+                "data": data,
+            },
+        }
+        self._push("callback_query", update, "X-Telegram-Bot-Api-Secret-Token")
 
     def write(self, user_id: int, text: str) -> None:
         self._message(user_id, {"text": text})
@@ -249,12 +339,14 @@ class MaxStandIn(BotStandIn):
 
     name = "max"
     title = "MAX"
-    hint = "Подписку поставит amo-bridge intake connect max."
+    hint = "Подписку поставит amo-bridge intake connect max (бот для клиентов) или max_staff (для своих)."
 
     def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
         super().__init__(timeline, faults)
         self.token = "max-test-token"
         self.types: list[str] = []
+        self.kinds: dict[str, str] = {}
+        self.uploads: dict[str, dict[str, Any]] = {}
 
     def settings(self) -> dict[str, Any]:
         return {"api": f"{self.url}/{self.name}", "token": self.token, "webhook_url": self.webhook_url}
@@ -282,7 +374,13 @@ class MaxStandIn(BotStandIn):
             ("DELETE", "/subscriptions", self._unsubscribe),
             ("GET", "/updates", self._updates),
             ("POST", "/messages", self._send),
+            ("PUT", "/messages", self._edit),
+            ("POST", "/answers", self._answer_press),
+            ("GET", "/chats", self._chats),
+            ("POST", "/uploads", self._uploads),
         )
+        # Another host, without the token.
+        routes.add_url_rule("/upload/<token>", "upload", self._upload, methods=["POST"])
         for method, path, view in views:
             routes.add_url_rule(path, f"{method} {path}", guarded(view), methods=[method])
 
@@ -314,16 +412,90 @@ class MaxStandIn(BotStandIn):
         return jsonify(updates=waiting, marker=next(self._ids))
 
     def _send(self) -> ResponseReturnValue:
-        user = int(request.args.get("user_id") or request.args.get("chat_id") or 0)
+        group = int(request.args.get("chat_id") or 0)
+        whom = int(request.args.get("user_id") or 0) or group
         body = request.get_json(silent=True)
-        text = str(body.get("text") or "") if isinstance(body, dict) else ""
-        if user in self.blocked or user not in self.people:
-            return _max_no(403, "chat.denied", "The bot can't write to this user")
-        if not text or len(text) > LONGEST_MESSAGE["max"]:
+        given: Mapping[str, Any] = body if isinstance(body, dict) else {}
+        text, attachments = str(given.get("text") or ""), given.get("attachments") or []
+        if whom in self.blocked:
+            return _max_no(403, "chat.denied", f"Key: error.dialog.suspended, args: [{whom},].")
+        if group not in (0, *self.groups):
+            return _max_no(404, "chat.not.found", f"Chat {group} not found")
+        if not group and whom not in self.people:
+            return _max_no(404, "chat.not.found", "dialog.not.found")
+        if not (text or attachments) or len(text) > LONGEST_MESSAGE["max"]:
             return _max_no(400, "proto.payload", "text: 1-4000 characters")
         number = next(self._ids)
-        self.sent.append({"user_id": user, "text": text})
-        return jsonify(message={"body": {"mid": f"mid.{number:032x}", "seq": number, "text": text}})
+        mid = f"mid.{number:032x}"
+        for one in attachments:
+            if one["type"] in ("image", "file"):
+                uploaded = self.uploads.get(one["payload"].get("token", ""))
+                if uploaded is None:
+                    return _max_no(400, "attachment.not.ready", "Key: errors.process.attachment.file.not.processed")
+                self.files.append({"chat_id": whom, "kind": one["type"], **uploaded, "text": text})
+        self.sent.append({"id": mid, "user_id": whom, "text": text, "buttons": _max_buttons(attachments)})
+        return jsonify(message={"body": {"mid": mid, "seq": number, "text": text}})
+
+    def _edit(self) -> ResponseReturnValue:
+        message = next((one for one in self.sent if one["id"] == request.args.get("message_id")), None)
+        if message is None:
+            return jsonify(success=False, message="Message not found")
+        body = request.get_json(silent=True) or {}
+        message |= {"text": str(body.get("text") or ""), "buttons": _max_buttons(body.get("attachments") or [])}
+        return jsonify(success=True)
+
+    def _answer_press(self) -> ResponseReturnValue:
+        body = request.get_json(silent=True) or {}
+        self.pressed.append((request.args.get("callback_id", ""), str(body.get("notification") or "")))
+        return jsonify(success=True)
+
+    def _chats(self) -> ResponseReturnValue:
+        """Groups alone: talks with people are not listed."""
+        groups = [{"chat_id": number, "type": "chat", "title": title} for number, title in self.groups.items()]
+        return jsonify(chats=groups, marker=None)
+
+    def _uploads(self) -> ResponseReturnValue:
+        token = f"upload-{next(self._ids)}"
+        self.kinds[token] = request.args.get("type", "")
+        return jsonify(url=f"{self.url}/{self.name}/upload/{token}")
+
+    def _upload(self, token: str) -> ResponseReturnValue:
+        file = request.files.get("data")
+        if file is None or token not in self.kinds:
+            return _max_no(400, "upload.error", "no data")
+        self.uploads[token] = {"name": file.filename or "", "size": len(file.read())}
+        if self.kinds[token] == "image":
+            return jsonify(photos={"photo": {"token": token}})
+        return jsonify(fileId=1, token=token)
+
+    def press(self, user_id: int, label: str, message: str = "") -> None:
+        sent, data = self._button(label, message)
+        if self.types and "message_callback" not in self.types:
+            return
+        now = int(self.timeline.now() * 1000)
+        group = sent["user_id"] in self.groups
+        recipient = {
+            "chat_id": sent["user_id"] if group else user_id + 10**9,
+            "chat_type": "chat" if group else "dialog",
+            **({} if group else {"user_id": sent["user_id"]}),
+        }
+        update = {
+            "update_type": "message_callback",
+            "timestamp": now,
+            "callback": {
+                "timestamp": now,
+                "callback_id": f"press-{next(self._ids)}",
+                "payload": data,
+                "user": self._user(user_id),
+            },
+            "message": {
+                "recipient": recipient,
+                "timestamp": now,
+                "body": {"mid": sent["id"], "seq": 1, "text": sent["text"]},
+            },
+            "user_locale": "ru",
+        }
+        self._push("message_callback", update, "X-Max-Bot-Api-Secret")
 
     def write(self, user_id: int, text: str) -> None:
         self._message(user_id, {"text": text})
@@ -384,6 +556,19 @@ def _https_problem(url: str, ports: tuple[int, ...]) -> str:
     if ports and (parts.port or 443) not in ports:
         return "Webhook can be set up only on ports 80, 88, 443 or 8443"
     return ""
+
+
+def _telegram_bad_text(text: str) -> ResponseReturnValue | None:
+    if not text:
+        return _telegram_no(400, "Bad Request: message text is empty")
+    if len(text.encode("utf-16-le")) // 2 > LONGEST_MESSAGE["telegram"]:
+        return _telegram_no(400, "Bad Request: message is too long")
+    return None
+
+
+def _max_buttons(attachments: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    rows = [row for one in attachments if one["type"] == "inline_keyboard" for row in one["payload"]["buttons"]]
+    return {one["text"]: one["payload"] for row in rows for one in row}
 
 
 def _telegram_ok(result: Any, description: str = "") -> ResponseReturnValue:

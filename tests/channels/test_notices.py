@@ -19,12 +19,14 @@ from support.local_crm import LocalCrm
 from support.mail_server import Post, post_office, section
 from support.telegram_server import TOKEN, Telegram, telegram_server
 
+from amo_bridge.channels.max_bot import MaxBot
+from amo_bridge.channels.messengers import Messenger
 from amo_bridge.channels.notices import MAX_LISTED, MAX_WAIT_SECONDS, DealFiles, FoundFile, NoticePort
 from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.channels.smtp import MailServer
 from amo_bridge.channels.storage_services import FolderStorage
 from amo_bridge.channels.telegram import Bot
-from amo_bridge.config.channels import Channels, PersonSection, TelegramSection
+from amo_bridge.config.channels import Channels, MaxBotSection, PersonSection, TelegramSection, Way
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import Viewer
@@ -35,12 +37,14 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelRefused, CrmTemporary
 from amo_bridge.rules.actions import Lack, Notify, RollBack
 from amo_bridge.rules.option_types import UserName
+from amo_bridge.standins.bots import MaxStandIn
+from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import outbox
 
 IVAN, ELENA = "Иван Петров", "Елена Орлова"
 URL = "https://agency.amocrm.ru/leads/detail/7"
-FIRST, SECOND = 11, 22
+FIRST, SECOND, THIRD = 11, 22, 33
 
 
 @pytest.fixture
@@ -55,6 +59,16 @@ def post() -> Iterator[Post]:
         yield office
 
 
+@pytest.fixture
+def max_bot() -> Iterator[MaxStandIn]:
+    made = StandIns(["max"], live=False)
+    with serving(made):
+        bot = made["max"]
+        assert isinstance(bot, MaxStandIn)
+        bot.people[THIRD] = IVAN
+        yield bot
+
+
 class Office:
     """The lane of notices with a real mail server and a stand-in of Telegram behind it."""
 
@@ -64,12 +78,13 @@ class Office:
         self.people: dict[str, dict[str, Any]] = {IVAN: {"telegram": FIRST, "mail": "ivan@agency.example"}}
         self.mail = section(post)
         self.telegram = TelegramSection(api=telegram.url)
+        self.max = MaxBotSection()
         self.connected = {"mail", "telegram"}
         server = MailServer(self.mail, "", timeout=5)
-        bot = Bot(self.telegram, TOKEN)
+        self.bots: dict[Way, Messenger] = {"telegram": Bot(self.telegram, TOKEN)}
         self.is_busy = False
         port = NoticePort(
-            self.mail, server, bot, self.rule_engine, ACCOUNT, self.hands, self.hands,
+            self.mail, server, self.bots, self.rule_engine, ACCOUNT, self.hands, self.hands,
             more_may_come=lambda: self.is_busy,
         )  # fmt: skip
         self.lane = ChannelSender(AccountStore(store, ACCOUNT), port, self.hands, self.hands)
@@ -79,6 +94,7 @@ class Office:
         return Channels(
             mail=self.mail if "mail" in self.connected else None,
             telegram=self.telegram if "telegram" in self.connected else None,
+            max=self.max if "max" in self.connected else None,
             people={UserName(name): PersonSection.model_validate(told) for name, told in self.people.items()},
         )
 
@@ -127,6 +143,26 @@ def test_the_order_is_the_persons(office: Office, telegram: Telegram, post: Post
     assert telegram.sent == []
 
 
+def test_max_is_a_way_like_the_others(office: Office, telegram: Telegram, post: Post, max_bot: MaxStandIn) -> None:
+    office.connected, office.people[IVAN] = {"max", "telegram", "mail"}, {"max": THIRD, "order": ["max", "telegram"]}
+    office.bots["max"] = MaxBot(MaxBotSection(api=f"{max_bot.url}/max"), max_bot.token)
+    office.tell()
+    (sent,) = max_bot.sent
+    assert (sent["user_id"], sent["text"]) == (THIRD, f"Ромашка\nКлиент ждёт <ответа>\n{URL}")
+    assert (states(office.store), telegram.sent, post.taken) == (["done"], [], [])
+
+
+def test_who_has_stopped_the_bot_in_max_is_told_in_telegram(
+    office: Office, telegram: Telegram, max_bot: MaxStandIn
+) -> None:
+    office.connected = {"max", "telegram"}
+    office.people[IVAN] = {"max": THIRD, "telegram": FIRST, "order": ["max", "telegram"]}
+    office.bots["max"] = MaxBot(MaxBotSection(api=f"{max_bot.url}/max"), max_bot.token)
+    max_bot.blocked.add(THIRD)
+    office.tell()
+    assert (len(telegram.sent), max_bot.sent, states(office.store)) == (1, [], ["done"])
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -153,7 +189,9 @@ def test_who_can_not_be_told_is_named_with_what_to_do(office: Office) -> None:
     office.connected = {"telegram"}
     office.tell(ELENA)
     assert states(office.store) == ["unsent"]
-    assert errors(office.store) == [f'никуда не отправлено: у «{ELENA}» нет ни Telegram, ни почты ([people."{ELENA}"])']
+    assert errors(office.store) == [
+        f'никуда не отправлено: у «{ELENA}» нет ни Telegram, ни MAX, ни почты ([people."{ELENA}"])'
+    ]
 
 
 def test_when_all_ways_refuse_a_person_decides(office: Office, telegram: Telegram, post: Post) -> None:
@@ -406,8 +444,8 @@ class FilesOffice(Office):
         self.file: FoundFile | Exception = FoundFile("скрин.png", BytesIO(b"12345"), 5)
         self.phone: str | Exception = "8 (916) 123-45-67"
         port = NoticePort(
-            self.mail, MailServer(self.mail, "", timeout=5), Bot(self.telegram, TOKEN), self.rule_engine, ACCOUNT,
-            self.hands, self.hands, files=cast(DealFiles, self),
+            self.mail, MailServer(self.mail, "", timeout=5), {"telegram": Bot(self.telegram, TOKEN)}, self.rule_engine,
+            ACCOUNT, self.hands, self.hands, files=cast(DealFiles, self),
         )  # fmt: skip
         self.lane = ChannelSender(AccountStore(store, ACCOUNT), port, self.hands, self.hands)
 

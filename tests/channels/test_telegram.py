@@ -12,7 +12,8 @@ import requests
 import responses
 from support.telegram_server import TOKEN, Telegram, telegram_server
 
-from amo_bridge.channels.telegram import MOST, Bot, Chat, length, messages
+from amo_bridge.channels.messengers import Chat, length
+from amo_bridge.channels.telegram import MOST, Bot, messages
 from amo_bridge.config.channels import TelegramSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 

@@ -12,6 +12,9 @@ from support.local_crm import LocalCrm
 from support.mail_server import Post, post_office
 from support.telegram_server import TOKEN, Telegram, telegram_server
 
+from amo_bridge.standins.bots import MaxStandIn
+from amo_bridge.standins.server import StandIns, serving
+
 Run = Callable[..., Result]
 
 
@@ -137,6 +140,22 @@ def test_nobody_has_written_to_the_bot(run: Run, config: Path) -> None:
     told = run("telegram", "who", config=config)
     assert told.exit_code == 1
     assert "откройте https://t.me/bridge_bot, нажмите «Старт»" in told.stderr
+
+
+def test_who_has_written_to_the_bot_in_max_and_its_groups(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_MAX_TOKEN", "max-test-token")
+    stand_ins = StandIns(["max"], live=False)
+    with serving(stand_ins) as url:
+        bot = stand_ins["max"]
+        assert isinstance(bot, MaxStandIn)
+        bot.groups[-555] = "Отдел продаж"
+        path = tmp_path / "config.toml"
+        path.write_text(f'{EXAMPLE.read_text("utf-8")}\n[max]\napi = "{url}/max"\n', "utf-8")
+        told = run("max", "who", config=path)
+        assert told.exit_code == 0
+        assert all(words in told.output for words in ("agency_bot", "-555", "Отдел продаж", "группа"))
 
 
 def test_there_is_no_bot(run: Run) -> None:

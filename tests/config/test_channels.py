@@ -113,7 +113,12 @@ def test_without_sections_nothing_is_connected(tmp_path: Path) -> None:
         ("telegram = 123", 'telegram = "123"', '[people."Иван Петров"] telegram', "нужно целое число без кавычек"),
         ('"21:00-09:00"', '"ночью"', '[people."Иван Петров"] quiet', "нужно «21:00-09:00»"),
         ('"21:00-09:00"', '"25:00-09:00"', '[people."Иван Петров"] quiet', "нужно «21:00-09:00»"),
-        ('["mail", "telegram"]', '["viber"]', '[people."Иван Петров"] order', 'годится только "telegram" или "mail"'),
+        (
+            '["mail", "telegram"]',
+            '["viber"]',
+            '[people."Иван Петров"] order',
+            'годится только "telegram" или "max" или "mail"',
+        ),
         ('"10 minutes"', '"field: Дата дедлайна"', "[series.прогрев] letters[1].after", "от начала серии"),
         ("letters = [{", "letters = [] # [{", "[series.прогрев] letters", "список не может быть пустым"),
         ('"https://bridge.agency.ru"', '"https://' + "b" * 40 + '.ru"', "[bridge] public_url", "длиннее 38 знаков"),

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.channels.registry import Vendor, connected_vendors, unconnected, vendor_of
+from amo_bridge.channels.registry import Vendor, connected_vendors, serving, unconnected, vendor_of
 from amo_bridge.channels.trials import Trial, TrialKind, callers, kind_of, send_trial
 from amo_bridge.channels.vendor_states import ChannelState, VendorStates
 from amo_bridge.errors import ChannelError, ChannelUncertain, ConfigError, StoreUnavailable
@@ -30,6 +30,7 @@ OWN = "bridge"
 PLACES: Mapping[TrialKind, Any] = {
     "mail": _l("Адрес почты"),
     "telegram": _l("Номер чата"),
+    "max": _l("Номер человека или чата"),
     "sms": _l("Мобильный телефон"),
     "dial": _l("Телефон «клиента»"),
 }
@@ -48,7 +49,7 @@ def show() -> str:
         states=[one for one in states if one.vendor != OWN],
         wanted=unconnected(here.config),
         outages=here.bridge.health()["channels"],
-        vendors=[vendor.section for vendor in connected_vendors(here.config)],
+        serving=serving(here.config),
         trials=[(one.section, kind) for one in connected_vendors(here.config) if (kind := kind_of(one))],
         places=PLACES,
         callers=callers(here.config),

@@ -14,7 +14,14 @@ from support.mail_server import post_office, section
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.channels.vendor_states import VendorStates, advice_for
-from amo_bridge.config.channels import OnlinePbxSection, PersonSection, SmsRuSection, StorageSection, TelegramSection
+from amo_bridge.config.channels import (
+    MaxBotSection,
+    OnlinePbxSection,
+    PersonSection,
+    SmsRuSection,
+    StorageSection,
+    TelegramSection,
+)
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.tables import dial_calls
 from amo_bridge.web.auth.users import Role
@@ -168,6 +175,29 @@ def test_a_trial_message_of_the_bot(exchange: Pages, admin: Visit) -> None:
     admin.post("/channels/telegram/trial", {"to": "77"})
     assert "Telegram принял сообщение" in words_of(admin.get("/channels"))
     assert len(send.calls) == 1
+
+
+@responses.activate
+def test_a_trial_message_by_max_and_both_messengers_are_shown_as_ways_to_tell_people(
+    exchange: Pages, admin: Visit
+) -> None:
+    config = exchange.bridge.config
+    exchange.bridge.config = replace(config, channels=replace(config.channels, max=MaxBotSection()))
+    exchange.bridge.environment = {**exchange.bridge.environment, "AMO_BRIDGE_MAX_TOKEN": "t"}
+    sent = {"message": {"body": {"mid": "mid.1"}}}
+    send = responses.post("https://platform-api2.max.ru/messages?chat_id=-77", json=sent)
+    admin.post("/channels/max/trial", {"to": "-77"})
+    words = words_of(admin.get("/channels"))
+    assert "[max] MAX принял сообщение" in words
+    assert "[telegram], [max]" in words
+    assert len(send.calls) == 1
+    denied = {"code": "chat.denied", "message": "Key: error.dialog.suspended, args: [77,]."}
+    responses.post("https://platform-api2.max.ru/messages?user_id=77", json=denied, status=403)
+    admin.post("/channels/max/trial", {"to": "77"})
+    assert "Не вышло: MAX: 403 chat.denied" in words_of(admin.get("/channels"))
+    responses.get("https://platform-api2.max.ru/me", json={"username": "agency_bot"})
+    admin.post("/channels/max/ask")
+    assert "бот MAX @agency_bot на связи" in words_of(admin.get("/channels"))
 
 
 def test_what_sends_nothing_to_people_has_no_trial(connected: Pages, admin: Visit) -> None:
