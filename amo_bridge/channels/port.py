@@ -81,6 +81,11 @@ class Port(Protocol):
 
         Raises CrmError; then all wait."""
 
+    def given_up(self, row: Sendable, why: str, *, is_known: bool) -> tuple[Effect, ...]:
+        """What follows in amoCRM from giving up a row. ``is_known``: it surely did not go out; otherwise nobody can
+        tell. ``why``: Russian."""
+        return ()
+
     def find_lost(self, row: Sendable) -> Sent | None:
         """What became of a row that was perhaps sent; None: the vendor does not have it. Asked only if ``lost_answer``
         is "find". Raises ChannelError."""

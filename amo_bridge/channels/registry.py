@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from amo_bridge.channels.audience_services import AudienceFiles, AudienceVendor, VkAds, YandexAudience
 from amo_bridge.channels.audiences import AudiencePort
+from amo_bridge.channels.client_chats import ClientBots, ClientChatPort
 from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.google_drive import GoogleDrive
 from amo_bridge.channels.mail import MailPort
@@ -214,6 +215,16 @@ def _ledger(context: ChannelContext) -> Port:
     return ViolationPort(Violations(context.store, context.clock), context.rule_engine)
 
 
+def _chats(context: ChannelContext) -> Port:
+    return ClientChatPort(
+        ClientBots(context.config.intake, context.environment),
+        context.store,
+        context.client,
+        context.rule_engine,
+        context.account_clock,
+    )
+
+
 def _dial(vendor: Callable[[], Vendor[Any]]) -> MakePort:
     """The port of the exchange that this row describes."""
 
@@ -368,8 +379,10 @@ VENDORS: tuple[Vendor[Any], ...] = (
     MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, VKADS, AUDIENCES, ROISTAT, YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
     ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
 )  # fmt: skip
-BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger}
-"""Channels that the bridge serves itself, in every account."""
+BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger, "chats": _chats}
+"""Channels that the bridge serves itself, in every account. Answers to clients go by the bots of ``[intake]``; where
+there is none, their port says so on the card."""
+INTAKE = "intake"
 
 
 # --- the ports of an account ------------------------------------------------------------------------------------------
@@ -423,12 +436,14 @@ def connected_vendors(config: Config) -> list[Vendor[Any]]:
 
 def connected(config: Config) -> frozenset[Channel]:
     """The channels that lead somewhere."""
-    return frozenset(BUILT_IN).union(*(vendor.ports_in(config) for vendor in connected_vendors(config)))
+    return frozenset(vendor_of(config))
 
 
 def vendor_of(config: Config) -> dict[Channel, str]:
     """Channel → the section of the vendor that serves it; «bridge» for those that the bridge serves itself."""
-    found: dict[Channel, str] = {name: "bridge" for name in BUILT_IN}
+    found: dict[Channel, str] = {name: "bridge" for name in BUILT_IN if name != "chats"}
+    if ClientBots.are_connected(config):
+        found["chats"] = INTAKE
     for vendor in connected_vendors(config):
         found = {**{name: vendor.section for name in vendor.ports_in(config)}, **found}
     return found

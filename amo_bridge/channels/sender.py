@@ -188,8 +188,10 @@ class ChannelSender:
 
     def _give_up(self, row: Sendable, state: str, why: str) -> int:
         log.error("given up", **self._facts(row), state=state, error=why)
+        following = self.port.given_up(row, why, is_known=state == "failed")
         with self._store.write() as connection:
             self._outbox.given_up(connection, row, state, why)
+            add_following(connection, self._store.account_id, row, following, self._clock.now())
         return 1
 
     def _facts(self, row: Sendable) -> dict[str, object]:

@@ -18,6 +18,13 @@ from amo_bridge.rules.option_types import BaseUrl, Strict
 
 VK_API, GRAPH_API = "https://api.vk.com", "https://graph.facebook.com"
 
+INTAKE_TOKENS: Mapping[str, str] = {
+    "telegram": "AMO_BRIDGE_INTAKE_TELEGRAM_TOKEN",
+    "max": "AMO_BRIDGE_INTAKE_MAX_TOKEN",
+    "vk": "AMO_BRIDGE_INTAKE_VK_TOKEN",
+}
+"""Messengers to which the bridge can write to clients → the variable of the token of its API."""
+
 What = Literal["name", "phone", "email", "text", "page", "roistat_visit", "key"]
 """What a form's field can hold; ``key``: the number by which a repeat of the enquiry is known."""
 

@@ -24,6 +24,7 @@ from amo_bridge.text.typography import action_words
 OutsideKind = Literal[
     "send_letter", "notify", "join_audience", "leave_audience", "send_sms",
     "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation", "store_file",
+    "answer_client",
 ]  # fmt: skip
 Kind = CrmKind | OutsideKind
 """Stored names. Those of writes into amoCRM are rows of ``crm/writes.WRITE_KINDS``."""
@@ -59,6 +60,7 @@ CHANNEL_KINDS: Mapping[Channel, ChannelKind] = {
         ChannelKind("series", "серии писем", ("start_series", "stop_series")),
         ChannelKind("ledger", "учёт нарушений", ("record_violation",), options=(ViolationSpec,)),
         ChannelKind("storage", "хранилище документов", ("store_file",), options=(FolderSpec,)),
+        ChannelKind("chats", "ответы клиентам", ("answer_client",)),
     )
 }
 OUTSIDE: Mapping[str, Channel] = {effect: kind.name for kind in CHANNEL_KINDS.values() for effect in kind.effects}

@@ -41,6 +41,7 @@ from amo_bridge.events import (
     EnquiryReceived,
     Event,
     FileAttached,
+    NoteAdded,
     TaskAnswered,
     TaskDeleted,
     TaskReported,
@@ -187,8 +188,9 @@ class EventProcessor:
     def _load(self, rows: Sequence[Row[Any]], result: BatchResult) -> _Batch:
         events = list(_decoded(rows, result))
         self._contacts.refresh_reported(event for _, event in events)
-        if self._rule_engine.dispatcher.listens_for((CallLogged,)):
-            result.calls = self._calls.on_deals((row.id, event) for row, event in events)
+        kinds = tuple(kind for kind in (CallLogged, NoteAdded) if self._rule_engine.dispatcher.listens_for((kind,)))
+        if kinds:
+            result.calls = self._calls.on_deals((row.id, event) for row, event in events if isinstance(event, kinds))
         deal_ids = {deal_id for _, event in events if (deal_id := event.about_deal_id)}
         mirrored = self._mirror.get(deal_ids)
         for _, event in events:
@@ -412,11 +414,14 @@ def _decoded(rows: Iterable[Row[Any]], result: BatchResult) -> Iterator[tuple[Ro
             result.postponed[row.id] = str(error)
 
 
-# --- calls on a contact's card --------------------------------------------------------------------------------------
+# --- calls and commands on a contact's card -------------------------------------------------------------------------
+
+ClientEvent = CallLogged | NoteAdded
 
 
 class ClientCalls:
-    """Finds the deals that a call on a contact's card is about: the open ones whose main contact that is.
+    """Finds the deals that a call on a contact's card is about: the open ones whose main contact that is. A command in
+    a note there is about one of them alone, the newest; without an open one, about the newest closed one.
 
     The telephone exchange finds the person by the phone: with one open deal the call stands on the deal, with several
     on the person (amoCRM docs, calls-api), and many integrations always write it there. Whoever else is on a deal, a
@@ -427,24 +432,29 @@ class ClientCalls:
         self._mirror = mirror
         self._contacts = contacts
 
-    def on_deals(self, events: Iterable[tuple[int, Event]]) -> dict[int, tuple[CallLogged, ...]]:
-        """Event's id → the same call on each deal; calls that are about no deal are left out.
+    def on_deals(self, events: Iterable[tuple[int, Event]]) -> dict[int, tuple[ClientEvent, ...]]:
+        """Event's id → the same event on each deal; what is about no deal is left out.
 
         Contacts that the index does not have are read, all in one request. Raises CrmError.
         """
         calls = {
-            event_id: event for event_id, event in events if isinstance(event, CallLogged) and _is_on_contact(event)
+            event_id: event
+            for event_id, event in events
+            if isinstance(event, CallLogged | NoteAdded) and _is_on_contact(event)
         }
         if not calls:
             return {}
         contact_ids = {call.entity_id or 0 for call in calls.values()}
         self._contacts.read_unknown(contact_ids)
-        contacts = self._contacts.index.get(contact_ids).values()
+        contacts = list(self._contacts.index.get(contact_ids).values())
         deals = {contact.id: self._deals_of(contact.id, contact.deal_ids) for contact in contacts}
-        on_deals = {
-            event_id: tuple(replace(call, deal_id=deal_id) for deal_id in deals.get(call.entity_id or 0, ()))
-            for event_id, call in calls.items()
-        }
+        all_deals = {contact.id: contact.deal_ids for contact in contacts}
+        on_deals: dict[int, tuple[ClientEvent, ...]] = {}
+        for event_id, event in calls.items():
+            found = deals.get(event.entity_id or 0, [])
+            if isinstance(event, NoteAdded):
+                found = sorted(found or all_deals.get(event.entity_id or 0, ()))[-1:]
+            on_deals[event_id] = tuple(replace(event, deal_id=deal_id) for deal_id in found)
         return {event_id: copies for event_id, copies in on_deals.items() if copies}
 
     def _deals_of(self, contact_id: int, deal_ids: Sequence[int]) -> list[int]:
@@ -470,5 +480,7 @@ def _reason_not_clients(contact_id: int, record: DealRecord) -> str:
     return "" if record.main_contact_id == contact_id else "звонок на карточке контакта, который в сделке не главный"
 
 
-def _is_on_contact(call: CallLogged) -> bool:
+def _is_on_contact(call: ClientEvent) -> bool:
+    if isinstance(call, NoteAdded) and not call.is_command:
+        return False
     return call.entity_type == "contact" and None not in (call.entity_id, call.note_id) and call.deal_id is None

@@ -20,7 +20,7 @@ from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.waiting import WaitingEvents
-from amo_bridge.events import CallLogged, ClientAnswered, Event, TaskAnswered
+from amo_bridge.events import ClientAnswered, Event, TaskAnswered
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, chunks
@@ -60,7 +60,7 @@ class BatchResult:
     processed: list[ProcessedEvent] = field(default_factory=list)
     mirrored: dict[int, MirroredDeal] = field(default_factory=dict)
     deleted: set[int] = field(default_factory=set)
-    calls: Mapping[int, Sequence[CallLogged]] = field(default_factory=dict)
+    calls: Mapping[int, Sequence[Event]] = field(default_factory=dict)
 
 
 class Recorder:

@@ -23,6 +23,7 @@ from amo_bridge.rules.actions import (
     Action,
     AddNote,
     AddTags,
+    AnswerClient,
     AssignDeal,
     ChangeTask,
     CreateClientDeal,
@@ -292,6 +293,7 @@ class ChannelResolver:
         self.methods: Mapping[type[Action], ResolveAction] = {
             SendLetter: self._send_letter,
             Notify: self._notify,
+            AnswerClient: self._answer_client,
             JoinAudience: self._join_audience,
             LeaveAudience: self._leave_audience,
             SendSms: self._send_sms,
@@ -347,6 +349,10 @@ class ChannelResolver:
         """Notices only for those whom they reach: a task says the same."""
         notices = self._notify(action, deal, record, at)
         return [effect for effect in notices if self._is_reachable(effect.body["user_id"])]
+
+    def _answer_client(self, action: AnswerClient, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        body = {"text": action.text, "note_id": action.note_id, "contact_id": action.contact_id}
+        return [_effect("answer_client", deal, body, f"ответ клиенту «{action.text}»", at)]
 
     def _join_audience(self, action: JoinAudience, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         words = f"клиент включён в аудиторию «{action.audience}»"

@@ -345,11 +345,29 @@ class NoteReported(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class NoteAdded(NoteReported):
-    """A text, service or any other note that is neither a file, a call nor an SMS."""
+    """A text, service or any other note that is neither a file, a call nor an SMS.
+
+    A note on a contact's card that tells the bridge to do something (``is_command``) is queued again for a deal of
+    theirs: ``deal_id`` is that deal then.
+    """
 
     label = "добавлено примечание"
 
     text: str = ""
+    deal_id: int | None = None
+
+    @property
+    def is_command(self) -> bool:
+        """Does it begin with «/»?"""
+        return self.text.lstrip().startswith("/")
+
+    @property
+    def about_deal_id(self) -> int | None:
+        return super().about_deal_id if self.deal_id is None else self.deal_id
+
+    @property
+    def dedup_key(self) -> str | None:
+        return super().dedup_key if self.deal_id is None else f"note:{self.deal_id}:{self.note_id}"
 
 
 @dataclass(frozen=True, kw_only=True)

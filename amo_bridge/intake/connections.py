@@ -20,6 +20,7 @@ from amo_bridge.channels.vk_ads import MOST_LISTED, VkAdsApi
 from amo_bridge.config.advertising import VKADS_SECRET
 from amo_bridge.config.channels import ONLINEPBX_KEY, OnlinePbxSection
 from amo_bridge.config.intake import (
+    INTAKE_TOKENS,
     CommunitySection,
     LeadFormsSection,
     MaxSection,
@@ -412,9 +413,7 @@ class VkLeadsConnection(VendorConnection):
 
 
 API_TOKENS: Mapping[str, str] = {
-    "vk": "AMO_BRIDGE_INTAKE_VK_TOKEN",
-    "telegram": "AMO_BRIDGE_INTAKE_TELEGRAM_TOKEN",
-    "max": "AMO_BRIDGE_INTAKE_MAX_TOKEN",
+    **{vendor: INTAKE_TOKENS[vendor] for vendor in ("vk", "telegram", "max")},
     "zadarma": "AMO_BRIDGE_INTAKE_ZADARMA_SECRET",
     VK_ADS: VKADS_SECRET,
     ONLINEPBX: ONLINEPBX_KEY,

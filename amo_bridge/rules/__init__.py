@@ -30,7 +30,16 @@ from amo_bridge.rules.deal import (
     stage_is_one_of,
 )
 from amo_bridge.rules.enquiries import DEAL_CLOSED, EnquiryText, FromSource, SourceName, deal_name_of, filled, notes_of
-from amo_bridge.rules.gates import AnybodysTasks, Gate, WantedCall, WhichTasks, says_nothing, says_something
+from amo_bridge.rules.gates import (
+    AnybodysTasks,
+    Gate,
+    WantedCall,
+    WhichTasks,
+    command_words,
+    is_by_a_person,
+    says_nothing,
+    says_something,
+)
 from amo_bridge.rules.handler import Existing, Options, Step, Times, handler, schedule
 from amo_bridge.rules.ladders import (
     Counted,
@@ -198,11 +207,13 @@ __all__ = [
     "always",
     "any_begins_with",
     "begins_with",
+    "command_words",
     "comment_after",
     "deal_name_of",
     "describe_duration",
     "filled",
     "handler",
+    "is_by_a_person",
     "is_picture",
     "is_talk",
     "is_unclear",

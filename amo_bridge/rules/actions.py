@@ -19,6 +19,7 @@ __all__ = [
     "Action",
     "AddNote",
     "AddTags",
+    "AnswerClient",
     "AssignDeal",
     "ChangeTask",
     "CreateClientDeal",
@@ -338,6 +339,16 @@ class Notify(Action):
     urgent: bool = False
     files: tuple[str, ...] = ()
     pictures: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerClient(Action):
+    """Write to the client by the messenger by which he has written to us last. ``note_id``: the note that says so,
+    which must not be one of the bridge's own; ``contact_id``: whom, the deal's main contact if nobody is named."""
+
+    text: str
+    note_id: int | None = None
+    contact_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Self
 
@@ -130,16 +131,29 @@ def _explains(task: Task) -> bool:
 TEXT_NOTE = 4
 
 
+def is_by_a_person(told: NoteAdded) -> bool:
+    """Is a note that was added a text that somebody has written by hand?"""
+    return told.note_type in (None, TEXT_NOTE) and bool(told.user_id)
+
+
+def command_words(told: NoteAdded, command: str) -> str | None:
+    """What stands in a note behind the command that it begins with; None if it begins otherwise."""
+    found = re.match(rf"\s*{re.escape(command)}(?![\w-])[\s:,]*", told.text, re.IGNORECASE)
+    return told.text[found.end() :].strip() if found else None
+
+
 def says_nothing(told: NoteAdded, letters: int) -> str:
     """Why a note that was added is not a person's word of at least so many letters; empty if it is."""
-    if told.note_type not in (None, TEXT_NOTE) or not told.user_id:
+    if not is_by_a_person(told):
         return "это не примечание человека"
+    if told.is_command:
+        return "это команда мосту, а не примечание"
     return "" if _is_long(told.text, letters) else "примечание слишком короткое"
 
 
 def says_something(note: Note, letters: int) -> bool:
     """Is a note on the card a person's, of at least so many letters?"""
-    return bool(note.user_id) and _is_long(note.text, letters)
+    return bool(note.user_id) and not note.text.lstrip().startswith("/") and _is_long(note.text, letters)
 
 
 def _is_long(text: str, letters: int) -> bool:

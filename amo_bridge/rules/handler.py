@@ -28,7 +28,7 @@ J = TypeVar("J", bound=Judge)
 
 MARK = "__amo_bridge_handler__"
 TasksUntil = Literal["stage left", "deal closed", "never"]
-OutsideChannel = Literal["mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage"]
+OutsideChannel = Literal["mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage", "chats"]
 
 
 class Options(Strict):

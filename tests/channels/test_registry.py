@@ -40,7 +40,7 @@ from amo_bridge.storage.database import AccountStore, Store
 
 MAIL = MailSection.model_validate({"host": "mail.example", "from": "info@agency.example", "templates": "letters"})
 TELEGRAM = TelegramSection()
-OWN = {"series", "ledger", "storage"}
+OWN = {"series", "ledger", "storage", "chats"}
 """What the bridge serves without any vendor."""
 
 

@@ -26,7 +26,7 @@ from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.rule_engine import CurrentRules
-from amo_bridge.events import CallLogged, Event, StageEntered
+from amo_bridge.events import CallLogged, Event, NoteAdded, StageEntered
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
@@ -58,7 +58,7 @@ class Office:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.crm = ScriptedCrm(rows={DEALS: [], CONTACTS: []})
-        listens = rule_engine_with(rule(hears, "listens", CallLogged))
+        listens = rule_engine_with(rule(hears, "listens", (CallLogged, NoteAdded)))
         keeper = ContactRefresher(AccountStore(store, ACCOUNT), self.crm, clock(), filter_enabled=True)  # type: ignore[arg-type]
         self.rules = CurrentRules(listens)
         self.planner = EventProcessor(AccountStore(store, ACCOUNT), self.crm, self.rules, clock(), keeper)  # type: ignore[arg-type]
@@ -164,4 +164,36 @@ def test_what_is_about_no_deal(office: Office, event: CallLogged) -> None:
 def test_where_no_rule_listens_to_calls_nobody_is_asked_for(office: Office) -> None:
     office.rules.replace(rule_engine_with(rule(hears, "deaf", StageEntered)))
     office.told(call())
+    assert office.crm.asked == []
+
+
+# --- commands in notes ------------------------------------------------------------------------------------------------
+
+
+def note(text: str, number: int = 1) -> NoteAdded:
+    return NoteAdded(at=NOON, note_id=number, note_type=4, user_id=5, entity_type="contact", entity_id=ANNA, text=text)
+
+
+@pytest.mark.parametrize(
+    ("deals", "heard"),
+    [
+        pytest.param([of(ANNA, 7), of(ANNA, 8), of(ANNA, 9, LOST)], {7: [], 8: ["слышит 8"], 9: []}, id="newest open"),
+        pytest.param([of(ANNA, 7, LOST), of(ANNA, 8, LOST)], {7: [], 8: ["слышит 8"]}, id="only closed ones"),
+        pytest.param([of(BLOGGER, 7, other=ANNA)], {7: ["слышит 7"]}, id="not the main one"),
+    ],
+)
+def test_a_command_on_a_contact_is_about_one_deal(
+    office: Office, deals: list[DealRecord], heard: dict[int, list[str]]
+) -> None:
+    office.has(*deals)
+    office.knows(ANNA, *heard)
+    office.told(note("/клиенту да"), note("/клиенту да"))
+    assert office.heard_on(*heard) == heard
+
+
+def test_another_note_on_a_contact_is_about_none(office: Office) -> None:
+    office.has(of(ANNA, 7))
+    office.knows(ANNA, 7)
+    office.told(note("Клиент просил перезвонить"))
+    assert office.heard_on(7) == {7: []}
     assert office.crm.asked == []

@@ -15,6 +15,7 @@ from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import UnknownName
 from amo_bridge.rules.actions import (
     Action,
+    AnswerClient,
     JoinAudience,
     LeaveAudience,
     Notify,
@@ -50,6 +51,12 @@ def resolved(action: Action) -> list[Effect]:
             "send_sms",
             {"text": "Ждём бриф", "service": False},
             "SMS клиенту «Ждём бриф»",
+        ),
+        (
+            AnswerClient(deal_id=7, text="Ждём вас", note_id=31, contact_id=55),
+            "answer_client",
+            {"text": "Ждём вас", "note_id": 31, "contact_id": 55},
+            "ответ клиенту «Ждём вас»",
         ),
         (
             StoreFile(deal_id=7, file_name="Договор.pdf", file_uuid="u", folder="Ромашка"),
