@@ -176,12 +176,10 @@ class ClientChatPort(Port):
         return NotSent(why, then=self._note(row, f"Ответ клиенту НЕ ушёл ({_short(row)}): {why}"))
 
     def _note(self, row: Sendable, text: str) -> tuple[Effect, ...]:
-        """Each time another one: a row that a person has tried again comes to another end."""
         now = self._account_clock.now().timestamp()
         body = {"entity_id": row.deal_id, "note_type": "common", "params": {"text": text}}
-        slot = f"answer:{row.id}:{row.attempts}:{int(now * 1000)}"
         return (
-            Effect("add_note", row.deal_id, body, f"примечание «{text}»", slot=slot, once=True, not_before=now),
+            Effect("add_note", row.deal_id, body, f"примечание «{text}»", not_before=now),
         )  # fmt: skip
 
     def _mark(self, row: Sendable) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -30,6 +31,15 @@ INTERRUPTED: Mapping[LostAnswer, Mapping[str, str]] = {
     "leave": {"state": "unknown", "error": UNKNOWN},
 }
 """What becomes of an effect that was just being sent when the process died."""
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """By what the effects that follow from one giving-up are known."""
+
+    key: str
+    rule: str
+    event_id: int | None
 
 
 class ChannelSender:
@@ -189,9 +199,11 @@ class ChannelSender:
     def _give_up(self, row: Sendable, state: str, why: str) -> int:
         log.error("given up", **self._facts(row), state=state, error=why)
         following = self.port.given_up(row, why, is_known=state == "failed")
+        # A person may have it tried again, and it may come to another end.
+        mark = _Ending(f"{row.key}|end{int(self._clock.now().timestamp())}", row.rule, row.event_id)
         with self._store.write() as connection:
             self._outbox.given_up(connection, row, state, why)
-            add_following(connection, self._store.account_id, row, following, self._clock.now())
+            add_following(connection, self._store.account_id, mark, following, self._clock.now())
         return 1
 
     def _facts(self, row: Sendable) -> dict[str, object]:
