@@ -42,6 +42,9 @@ class Messenger(Protocol):
     def send_file(self, chat_id: int, name: str, file: BinaryIO, size: int, caption: str = "") -> None:
         """A picture or a document. ChannelRefused for a file that is too large."""
 
+    def chats(self) -> list[Chat]:
+        """Who has written to the bot lately; nobody as long as a webhook is set."""
+
     def edit(self, chat_id: int, message: str, text: str) -> None:
         """Put another text in the place of a message; its buttons go."""
 

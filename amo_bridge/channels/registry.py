@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from amo_bridge.channels.approvals import ApprovalJob
 from amo_bridge.channels.audience_services import AudienceFiles, AudienceVendor, VkAds, YandexAudience
 from amo_bridge.channels.audiences import AudiencePort
 from amo_bridge.channels.client_chats import ClientBots, ClientChatPort
@@ -424,6 +425,16 @@ def roistat_job(context: ChannelContext) -> RoistatJob | None:
     """What sends deals to Roistat, to be run every minute; None where the config has no ``[roistat]``."""
     roistat = ROISTAT.open(context.config, context.environment)
     return RoistatJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
+
+
+def approval_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ApprovalJob | None:
+    """What asks people for approvals by buttons; None where the config has no ``[approvals]``."""
+    section = context.config.channels.approvals
+    if section is None:
+        return None
+    asking = context.config.intake.staff_bots if context.config.intake else ()
+    bots = {way: bot for way, bot in messengers_of(context.config, context.environment).items() if way in asking}
+    return ApprovalJob(section, bots, context.store, context.client, context.rule_engine, context.clock, settled)
 
 
 # --- what the config connects, and what rules want --------------------------------------------------------------------

@@ -9,18 +9,20 @@ from typing import Any
 import click
 from rich.table import Table
 
+from amo_bridge.channels.messengers import Chat, Messenger
 from amo_bridge.channels.registry import MAX, TELEGRAM, Vendor
 from amo_bridge.cli.click_ru import Command, Group, Stop
-from amo_bridge.cli.common import config_option, console, load_or_exit, tell_and_exit
+from amo_bridge.cli.common import config_option, console, load_or_exit, opened, tell_and_exit
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import describe
-from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnavailable
+from amo_bridge.errors import BridgeError, ChannelError, ChannelRefused, ConfigError, StoreUnavailable
+from amo_bridge.intake.repository import IntakeRequests
 from amo_bridge.runtime.connection import CALLBACK, TOKEN, known_secret, redirect_uri
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.server.options import left_in
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.secrets import KeptSecrets
 from amo_bridge.text.names import nearest
 from amo_bridge.web.auth.audit import Audit
@@ -109,6 +111,9 @@ def _link(store: Store, name: str) -> str:
 
 # A person's messenger.
 
+NEWEST_REQUESTS = 200
+# Bot API, getUpdates: «Conflict: can't use getUpdates method while webhook is active».
+HAS_WEBHOOK = "409"
 KINDS = {"private": "личный", "group": "группа", "supergroup": "группа", "chat": "группа", "channel": "канал"}
 
 
@@ -138,16 +143,40 @@ def who_in_max(config_path: Path) -> None:
 
 def _who(vendor: Vendor[Any], config: Config, link: str) -> None:
     bot = _bot(vendor, config)
+    staff = f"{vendor.section}_staff"
     try:
-        name, chats = bot.name().lstrip("@"), bot.chats()
+        name = bot.name().lstrip("@")
+        chats = _chats(bot)
     except ChannelError as error:
         raise Stop(str(error)) from error
+    has_webhook = config.intake is not None and config.intake.of(staff) is not None
+    if has_webhook and (lines := _kept_by_bridge(config, staff)):
+        click.echo("\n".join(lines))
+        if not chats:
+            return
     if not chats:
         raise Stop(f"боту @{name} за сутки никто не писал: откройте {link.format(name)}, нажмите «Старт» и повторите")
     table = Table("Номер", "Кто", "Чат", "Последнее сообщение", title=f"Боту @{name} писали")
     for chat in chats:
         table.add_row(str(chat.id), chat.name, KINDS.get(chat.kind, chat.kind), chat.text[:60])
     console().print(table)
+
+
+def _chats(bot: Messenger) -> list[Chat]:
+    """With a webhook set a bot tells of nobody: what came is with the bridge. Raises ChannelError."""
+    try:
+        return bot.chats()
+    except ChannelRefused as error:
+        if HAS_WEBHOOK not in str(error):
+            raise
+        return []
+
+
+def _kept_by_bridge(config: Config, staff: str) -> list[str]:
+    """What the bridge has said of messages that came to the bot for colleagues: their numbers are in it."""
+    with opened(config) as (store, account):
+        kept = IntakeRequests(AccountStore(store, account)).latest(NEWEST_REQUESTS)
+    return list(dict.fromkeys(one.why for one in kept if one.vendor == staff and one.why))
 
 
 def _bot(vendor: Vendor[Any], config: Config) -> Any:

@@ -76,7 +76,7 @@ def addresses(config_path: Path) -> None:
 @click.argument("vendor", type=click.Choice(list(API_TOKENS)), metavar="СЕРВИС")
 @config_option
 def connect(vendor: str, config_path: Path) -> None:
-    """Поставить вебхук сервиса по его API: vk, telegram, max, zadarma, vkads.
+    """Поставить вебхук сервиса по его API: vk, telegram, max, telegram_staff, max_staff, zadarma, vkads.
 
     meta_leadgen и messenger — подписать страницу; onlinepbx — сказать, что вписать в кабинете.
     Мост в это время должен работать: ВКонтакте и Zadarma сразу проверяют адрес.

@@ -317,6 +317,15 @@ class S3Section(Strict):
     prefix: Annotated[str, Field(pattern=r"^([\w.-]+/)*$")] = "deals/"
 
 
+class ApprovalsSection(Strict):
+    """``[approvals]``: tasks that are decided by a button in a messenger. ``tasks``: how their texts begin. ``yes``,
+    ``no``: what the buttons say, and what is written as the task's result."""
+
+    tasks: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+    yes: Annotated[str, Field(min_length=1, max_length=40)] = "Согласовано"
+    no: Annotated[str, Field(min_length=1, max_length=40)] = "Не согласовано"
+
+
 UNSUBSCRIBE_PATH = "/u/"
 TOKEN_LENGTH = 16
 LONGEST_URL = 57
@@ -417,6 +426,7 @@ class Channels:
     google_drive: GoogleDriveSection | None = None
     s3: S3Section | None = None
     dial: DialSection = field(default_factory=DialSection)
+    approvals: ApprovalsSection | None = None
 
     def is_connected(self, section: str) -> bool:
         """Whether the config has this section of ``VENDOR_SECTIONS``."""

@@ -13,7 +13,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from amo_bridge.config.channels import MAX_API, TELEGRAM, ZADARMA_API, ProxyUrl
+from amo_bridge.config.channels import MAX_API, TELEGRAM, ZADARMA_API, Channels, ProxyUrl, Way
+from amo_bridge.config.diagnostics import Problems
 from amo_bridge.rules.option_types import BaseUrl, Strict
 
 VK_API, GRAPH_API = "https://api.vk.com", "https://graph.facebook.com"
@@ -137,6 +138,14 @@ class MetaSection(Strict):
     api: BaseUrl = GRAPH_API
 
 
+def check_approvals(channels: Channels, intake: IntakeSection | None, problems: Problems) -> None:
+    """Buttons need a bot that sends them and an address at which it hands over who pressed."""
+    ways = intake.staff_bots if intake else ()
+    if channels.approvals and not any(channels.is_connected(way) for way in ways):
+        words = "кнопки не сработают: нужны [telegram] и [intake.telegram_staff] или [max] и [intake.max_staff]"
+        problems.add(("approvals",), words)
+
+
 def _mailbox_name(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,19}", text):
         raise ValueError(f"«{text}» — не имя ящика: латинские буквы, цифры и «_», до 20 знаков, как info или sales_2")
@@ -222,6 +231,8 @@ class IntakeSection(Strict):
     meta_leadgen: MetaSection | None = None
     messenger: MetaSection | None = None
     viber: VendorSection | None = None
+    telegram_staff: VendorSection | None = None
+    max_staff: VendorSection | None = None
     zadarma: ZadarmaIntakeSection | None = None
     novofon: VendorSection | None = None
     novofon2: VendorSection | None = None
@@ -231,6 +242,12 @@ class IntakeSection(Strict):
     smsc: VendorSection | None = None
     pipedrive: VendorSection | None = None
     mail: Annotated[tuple[MailboxSection, ...], AfterValidator(_different_boxes)] = ()
+
+    @property
+    def staff_bots(self) -> tuple[Way, ...]:
+        """The messengers whose bots for colleagues hand the bridge the presses of buttons."""
+        sections: Mapping[Way, VendorSection | None] = {"telegram": self.telegram_staff, "max": self.max_staff}
+        return tuple(way for way, section in sections.items() if section is not None)
 
     def of(self, vendor: str, name: str = "") -> Strict | None:
         """The section of a vendor; of ``mapped`` the one of this name. None: it is off."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from amo_bridge.config.advertising import check_audiences
 from amo_bridge.config.channels import (
     VENDOR_SECTIONS,
+    ApprovalsSection,
     Channels,
     DialSection,
     StorageSection,
@@ -23,7 +24,7 @@ from amo_bridge.config.channels import (
     series_in,
 )
 from amo_bridge.config.diagnostics import Problems, text_of
-from amo_bridge.config.intake import IntakeSection
+from amo_bridge.config.intake import IntakeSection, check_approvals
 from amo_bridge.config.model import (
     MANAGER,
     Absence,
@@ -211,7 +212,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
-    *("evening_list", *VENDOR_SECTIONS, "dial", "people", "series", "intake", "kpi", *RULES),
+    *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -345,6 +346,7 @@ class _Loader:
         evening = self._section("evening_list", EveningListSection) if "evening_list" in self.tree else None
         intake = self._section("intake", IntakeSection) if "intake" in self.tree else None
         kpi = (self._section("kpi", KpiSection) if "kpi" in self.tree else None) or KpiSection()
+        check_approvals(channels, intake, self.problems)
         shared = {"services": services, "series": channels.series}
         there = {name for name in SECTIONS if name in self.tree or self.source.has_broken(name)}
         rules = RuleLoader(self.path.parent, self._own_folders(), shared, there, self.problems).rules(
@@ -379,7 +381,8 @@ class _Loader:
         check_audiences(vendors, self.problems, takes_leads=isinstance(intake, dict) and "vkads" in intake)
         if vendors.get("mail") and bridge:
             check_unsubscribing(bridge.public_url, self.problems)
-        return Channels(**vendors, dial=dial, people=people, series=series)
+        approvals = self._section("approvals", ApprovalsSection) if "approvals" in self.tree else None
+        return Channels(**vendors, dial=dial, people=people, series=series, approvals=approvals)
 
     def _table(self, name: str) -> dict[str, Any]:
         table = self.tree.get(name, {})

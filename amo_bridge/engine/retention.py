@@ -23,6 +23,8 @@ from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
+    approval_presses,
+    approvals,
     audience_holds,
     audience_members,
     audience_uploads,
@@ -152,6 +154,10 @@ class Retention:
         yield from self._chunks(dial_calls, dial_calls.c.asked_at, told, ended)
         over = and_(dials.c.state == "ended", dials.c.ended_at < told)
         yield from self._chunks(dials, dials.c.started_at, told, over)
+        answered = approval_presses.c.done_at.is_not(None)
+        yield from self._chunks(approval_presses, approval_presses.c.received_at, told, answered)
+        decided = and_(approvals.c.state.in_(("closed", "refused")), approvals.c.due_at < told)
+        yield from self._unordered(approvals, approvals.c.id, decided)
         yield from self._chunks(sms, sms.c.sent_at, told, sms.c.state != "sent")
         taken = audience_uploads.c.ended_at < told
         yield from self._unordered(audience_uploads, audience_uploads.c.id, taken)

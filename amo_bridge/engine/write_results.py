@@ -35,6 +35,8 @@ from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import made
 
+BY_USER = "by_user"
+"""The payload key that says who has finished the task by means of the bridge: it is that person's work."""
 TASK_FIELDS = ("text", "task_type_id", "responsible_user_id")
 """Fields that amoCRM and the mirror name alike."""
 
@@ -107,16 +109,17 @@ class WriteResults:
         if row.kind == "link_contact":
             self._mirror.amend(connection, row.deal_id, lambda record: _linked(record, int(row.body["to_entity_id"])))
         elif row.kind == "change_task":
-            self._apply_to_task(connection, row.body, at)
+            self._apply_to_task(connection, row.body, at, row.payload.get(BY_USER, 0))
 
-    def _apply_to_task(self, connection: Connection, body: Mapping[str, Any], at: datetime) -> None:
-        """A finished task is queued as an event; other changes go into the mirror."""
+    def _apply_to_task(self, connection: Connection, body: Mapping[str, Any], at: datetime, user_id: int) -> None:
+        """A finished task is queued as an event; other changes go into the mirror. ``user_id``: who has done it, 0 if
+        it was a rule."""
         known = self._tasks.known(connection, [body["id"]]).get(body["id"])
         if known is None:
             return
         if body.get("is_completed") and not known.is_completed:
             result, at = (body.get("result") or {}).get("text"), max(at, known.updated_at)
-            self._queue(connection, [TaskCompleted(at=at, task_id=known.id, user_id=0, result=result)])
+            self._queue(connection, [TaskCompleted(at=at, task_id=known.id, user_id=user_id, result=result)])
         else:
             # ``updated_at`` stays, as a deal's does: see _patched.
             changed = {name: body[name] for name in TASK_FIELDS if name in body}

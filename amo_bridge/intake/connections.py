@@ -15,10 +15,11 @@ from typing import Any
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.registry import vk_ads_api
+from amo_bridge.channels.telegram import BotAddress
 from amo_bridge.channels.telephony import OnlinePbx, zadarma_request
 from amo_bridge.channels.vk_ads import MOST_LISTED, VkAdsApi
 from amo_bridge.config.advertising import VKADS_SECRET
-from amo_bridge.config.channels import ONLINEPBX_KEY, OnlinePbxSection
+from amo_bridge.config.channels import MAX_TOKEN, ONLINEPBX_KEY, TELEGRAM_TOKEN, MaxBotSection, OnlinePbxSection
 from amo_bridge.config.intake import (
     INTAKE_TOKENS,
     CommunitySection,
@@ -34,6 +35,7 @@ from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused
 from amo_bridge.intake.chats import MAX_SECRET, TELEGRAM_SECRET
 from amo_bridge.intake.graph import GRAPH_TOKEN, GraphPage
 from amo_bridge.intake.mailbox import MailboxConnection, MailboxSecret
+from amo_bridge.intake.presses import MAX_STAFF_SECRET, TELEGRAM_STAFF_SECRET
 from amo_bridge.intake.reception import VENDORS, settings_of
 from amo_bridge.intake.repository import IntakeAddresses
 from amo_bridge.intake.request import objects, text_at
@@ -50,6 +52,9 @@ _VK_NO_RIGHT = (7, 15)
 CONFIRMED_WITHIN_SECONDS, LOOK_AGAIN_SECONDS = 15.0, 0.5
 TELEGRAM_UPDATES = ("message",)
 MAX_UPDATES = ("message_created", "bot_started")
+TELEGRAM_STAFF_UPDATES = ("callback_query", "message")
+MAX_STAFF_UPDATES = ("message_callback", "message_created", "bot_started")
+STAFF_BOTS = ("telegram_staff", "max_staff")
 META_FIELDS = {"meta_leadgen": "leadgen", "messenger": "messages"}
 """Vendor → what the page has to be subscribed to."""
 HISTORY_LOOK = timedelta(days=1)
@@ -181,15 +186,19 @@ class VkConnection(VendorConnection):
 class TelegramConnection(VendorConnection):
     """The bot to which clients write."""
 
-    section: TelegramIntakeSection
+    section: BotAddress
+    vendor: str = "telegram"
+    whose: str = "бот для клиентов"
+    updates: tuple[str, ...] = TELEGRAM_UPDATES
+    secret: str = TELEGRAM_SECRET
 
     def check(self) -> Iterator[Finding]:
         me = self._call("getMe")
-        yield True, f"Telegram: бот для клиентов @{me.get('username', '?')} на связи"
+        yield True, f"Telegram: {self.whose} @{me.get('username', '?')} на связи"
         info = self._call("getWebhookInfo")
         if info.get("url") != self.url:
             words = "вебхук стоит на другой адрес" if info.get("url") else "вебхук не поставлен"
-            yield False, f"Telegram: {words}; {_set_by('telegram')}"
+            yield False, f"Telegram: {words}; {_set_by(self.vendor)}"
             return
         if error := info.get("last_error_message"):
             waiting = info.get("pending_update_count", 0)
@@ -198,16 +207,16 @@ class TelegramConnection(VendorConnection):
         yield True, "Telegram: вебхук на месте"
 
     def connect(self) -> Iterator[str]:
-        _need(self.secrets, "telegram", TELEGRAM_SECRET)
+        _need(self.secrets, self.vendor, self.secret)
         given = {
             "url": self.url,
-            "secret_token": self.secrets[TELEGRAM_SECRET],
-            "allowed_updates": list(TELEGRAM_UPDATES),
+            "secret_token": self.secrets[self.secret],
+            "allowed_updates": list(self.updates),
             # What was written while nothing was set up is not lost.
             "drop_pending_updates": False,
         }
         self._call("setWebhook", given)
-        yield "Telegram: вебхук поставлен; то, что клиенты написали раньше, придёт сейчас"
+        yield "Telegram: вебхук поставлен; то, что боту написали раньше, придёт сейчас"
 
     def _call(self, method: str, body: Mapping[str, Any] | None = None) -> Any:
         client = HttpClient("Telegram", self.section.api, self.token, proxy=self.section.proxy)
@@ -215,7 +224,7 @@ class TelegramConnection(VendorConnection):
             answer = client.ask("POST", f"/bot{self.token}/{method}", body or {})
         except ChannelError as error:
             if _is_status(error, 401, 404):
-                words = "токен не действует: возьмите его у @BotFather и впишите в AMO_BRIDGE_INTAKE_TELEGRAM_TOKEN"
+                words = f"токен не действует: возьмите его у @BotFather и впишите в {API_TOKENS[self.vendor]}"
                 raise ChannelDown(f"Telegram: {words}") from error
             raise
         return answer.get("result") if isinstance(answer, dict) else {}
@@ -225,7 +234,10 @@ class TelegramConnection(VendorConnection):
 class MaxConnection(VendorConnection):
     """MAX's subscription."""
 
-    section: MaxSection
+    section: MaxSection | MaxBotSection
+    vendor: str = "max"
+    updates: tuple[str, ...] = MAX_UPDATES
+    secret: str = MAX_SECRET
 
     def check(self) -> Iterator[Finding]:
         me = self._call("GET", "/me") or {}
@@ -233,11 +245,11 @@ class MaxConnection(VendorConnection):
         if self._is_subscribed():
             yield True, "MAX: подписка на месте"
         else:
-            yield False, f"MAX: подписки на адрес моста нет; {_set_by('max')}"
+            yield False, f"MAX: подписки на адрес моста нет; {_set_by(self.vendor)}"
 
     def connect(self) -> Iterator[str]:
-        _need(self.secrets, "max", MAX_SECRET)
-        body = {"url": self.url, "secret": self.secrets[MAX_SECRET], "update_types": list(MAX_UPDATES)}
+        _need(self.secrets, self.vendor, self.secret)
+        body = {"url": self.url, "secret": self.secrets[self.secret], "update_types": list(self.updates)}
         answer = self._call("POST", "/subscriptions", body)
         if not isinstance(answer, dict) or not answer.get("success"):
             raise ChannelRefused(f"MAX: подписка не поставлена: {answer}")
@@ -255,7 +267,7 @@ class MaxConnection(VendorConnection):
             return client.ask(method, path, body)
         except ChannelDown as error:
             if _is_status(error, 401):
-                words = "токен не действует: возьмите его в кабинете MAX и впишите в AMO_BRIDGE_INTAKE_MAX_TOKEN"
+                words = f"токен не действует: возьмите его в кабинете MAX и впишите в {API_TOKENS[self.vendor]}"
                 raise ChannelDown(f"MAX: {words}") from error
             raise
 
@@ -414,6 +426,8 @@ class VkLeadsConnection(VendorConnection):
 
 API_TOKENS: Mapping[str, str] = {
     **{vendor: INTAKE_TOKENS[vendor] for vendor in ("vk", "telegram", "max")},
+    "telegram_staff": TELEGRAM_TOKEN,
+    "max_staff": MAX_TOKEN,
     "zadarma": "AMO_BRIDGE_INTAKE_ZADARMA_SECRET",
     VK_ADS: VKADS_SECRET,
     ONLINEPBX: ONLINEPBX_KEY,
@@ -421,7 +435,7 @@ API_TOKENS: Mapping[str, str] = {
     "messenger": GRAPH_TOKEN,
 }
 """Vendors whose API the bridge knows → the variable of its token."""
-CONNECTABLE = ("vk", "telegram", "max", "zadarma", VK_ADS)
+CONNECTABLE = ("vk", "telegram", "max", "telegram_staff", "max_staff", "zadarma", VK_ADS)
 """Those whose webhook the bridge sets itself."""
 
 
@@ -457,6 +471,8 @@ class IntakeConnections:
             return TelegramConnection(url, secrets, token, self._wait, section=section)
         if isinstance(section, MaxSection):
             return MaxConnection(url, secrets, token, self._wait, section=section)
+        if vendor in STAFF_BOTS:
+            return self._of_staff(vendor, url, secrets, token)
         if isinstance(section, ZadarmaIntakeSection) and section.key:
             return ZadarmaConnection(url, secrets, token, self._wait, section=section)
         if isinstance(section, MetaSection):
@@ -482,6 +498,21 @@ class IntakeConnections:
         api = vk_ads_api(self._config, self._environment)
         url = self._url(VK_ADS) if self._config.bridge.public_url else ""
         return VkLeadsConnection(url, {}, "", self._wait, api=api, forms=section.forms)
+
+    def _of_staff(self, vendor: str, url: str, secrets: Mapping[str, str], token: str) -> VendorConnection | str:
+        """The bot that tells colleagues; its own section says where it is."""
+        channels = self._config.channels
+        if vendor == "telegram_staff" and channels.telegram:
+            return TelegramConnection(
+                url, secrets, token, self._wait, section=channels.telegram, vendor=vendor, whose="бот для своих",
+                updates=TELEGRAM_STAFF_UPDATES, secret=TELEGRAM_STAFF_SECRET,
+            )  # fmt: skip
+        if vendor == "max_staff" and channels.max:
+            return MaxConnection(
+                url, secrets, token, self._wait, section=channels.max, vendor=vendor,
+                updates=MAX_STAFF_UPDATES, secret=MAX_STAFF_SECRET,
+            )  # fmt: skip
+        return f"{VENDORS[vendor].title}: нет раздела [{vendor.removesuffix('_staff')}]: без него бота у моста нет"
 
     def check(self) -> Iterator[Finding]:
         """Knock at every vendor whose token is there, and at every mailbox."""

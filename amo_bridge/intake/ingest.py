@@ -17,7 +17,8 @@ from amo_bridge.errors import ConfigError
 from amo_bridge.intake.delivery import settles_sms
 from amo_bridge.intake.enquiries import EnquiryRepository
 from amo_bridge.intake.lead_exports import is_known_lead
-from amo_bridge.intake.model import DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, PbxCall
+from amo_bridge.intake.model import ButtonPress, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, PbxCall
+from amo_bridge.intake.presses import takes_press
 from amo_bridge.intake.reception import POLLED, VENDORS, outcomes_of, settings_of
 from amo_bridge.intake.request import VendorRequest
 from amo_bridge.intake.sites import SITE
@@ -90,6 +91,8 @@ class Ingest:
             if isinstance(outcome, NoEnquiry):
                 continue
             self._tell_channels(connection, outcome, row.received_at)
+            if isinstance(outcome, ButtonPress):
+                continue
             if outcome.source in (SITE, META):
                 # Rules name the section of the config; what all forms and all of Meta are read by does not know it.
                 outcome = replace(outcome, source=row.vendor)
@@ -122,6 +125,8 @@ class Ingest:
             settles_dial(connection, self._store.account_id, outcome, received_at)
         elif isinstance(outcome, DeliveryStatus):
             settles_sms(connection, self._store, outcome, received_at)
+        elif isinstance(outcome, ButtonPress):
+            takes_press(connection, self._store, outcome, received_at)
 
     def _end(self, connection: Connection, number: int, state: str, why: str) -> None:
         change = update(intake_requests).where(self._store.owns(intake_requests), intake_requests.c.id == number)

@@ -101,6 +101,20 @@ class DeliveryStatus:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ButtonPress:
+    """A colleague has pressed a button under a message of the bridge. ``person``: the number at the messenger;
+    ``press``: the messenger's name of it; ``data``: what the bridge has given the button."""
+
+    source: str
+    key: str
+    person: int
+    chat_id: int
+    message: str
+    press: str
+    data: str
+
+
 @dataclass(frozen=True)
 class NoEnquiry:
     """Nothing new for amoCRM.
@@ -116,7 +130,7 @@ class NoEnquiry:
     answer_to: str | None = None
 
 
-Outcome = Enquiry | PbxCall | Recording | DeliveryStatus | NoEnquiry
+Outcome = Enquiry | PbxCall | Recording | DeliveryStatus | ButtonPress | NoEnquiry
 Outcomes = Sequence[Outcome]
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from amo_bridge.config.intake import CommunitySection, FormSection, LeadFormsSection, SiteSection
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
-from amo_bridge.intake import chats, delivery, mail, sites, social, telephony
+from amo_bridge.intake import chats, delivery, mail, presses, sites, social, telephony
 from amo_bridge.intake.model import NoEnquiry, Outcomes
 from amo_bridge.intake.request import (
     Proof,
@@ -208,6 +208,32 @@ VENDORS: Mapping[str, Vendor] = {
             repeats=True,
             proof=body_signature(chats.VIBER_HEADER, chats.VIBER_TOKEN),
             secrets=(SecretName(chats.VIBER_TOKEN, "AMO_BRIDGE_INTAKE_VIBER_TOKEN", "токен бота Viber"),),
+        ),
+        Vendor(
+            name="telegram_staff",
+            title="Telegram, бот для своих",
+            parse=presses.of_telegram_staff,
+            proof=header_secret(chats.TELEGRAM_HEADER, presses.TELEGRAM_STAFF_SECRET),
+            repeats=True,
+            secrets=(
+                SecretName(
+                    presses.TELEGRAM_STAFF_SECRET,
+                    "AMO_BRIDGE_INTAKE_TELEGRAM_STAFF_SECRET",
+                    "secret_token из setWebhook бота для своих",
+                ),
+            ),
+        ),
+        Vendor(
+            name="max_staff",
+            title="MAX, бот для своих",
+            parse=presses.of_max_staff,
+            proof=header_secret(chats.MAX_HEADER, presses.MAX_STAFF_SECRET),
+            repeats=True,
+            secrets=(
+                SecretName(
+                    presses.MAX_STAFF_SECRET, "AMO_BRIDGE_INTAKE_MAX_STAFF_SECRET", "secret подписки бота для своих"
+                ),
+            ),
         ),
         Vendor(
             name="zadarma",

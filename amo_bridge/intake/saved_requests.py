@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from amo_bridge.intake.model import (
+    ButtonPress,
     DeliveryStatus,
     Enquiry,
     NoEnquiry,
@@ -145,6 +146,8 @@ def _reading(http: int | None, answer: str | None, key: str, outcomes: Outcomes,
 
 def _words(outcome: Outcome) -> str:
     match outcome:
+        case ButtonPress():
+            return "нажата кнопка под сообщением моста"
         case Enquiry(fetch=None):
             return "новое обращение"
         case Enquiry():

@@ -7,7 +7,14 @@ from collections.abc import Callable
 import structlog
 
 from amo_bridge.channels.port import Port
-from amo_bridge.channels.registry import ChannelContext, connected_vendors, ports_of, roistat_job, series_job
+from amo_bridge.channels.registry import (
+    ChannelContext,
+    approval_job,
+    connected_vendors,
+    ports_of,
+    roistat_job,
+    series_job,
+)
 from amo_bridge.channels.sender import ChannelWorkers, Sending, channel_senders
 from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.crm.client import CrmClient
@@ -226,7 +233,8 @@ class CompositionRoot:
         context = self._context
         tell = Alerts(self._store, self.rules, context.clock).tell
         leads = lead_poll(context.fit.config, context.environment, self._store, context.clock, tell, came)
-        return [job for job in (roistat_job(self._channel_context), leads) if job is not None]
+        jobs = (roistat_job(self._channel_context), approval_job(self._channel_context, came), leads)
+        return [job for job in jobs if job is not None]
 
     def _refresh(self) -> None:
         """Read the account's names anew, and work by them. Raises CrmError, StoreUnavailable."""

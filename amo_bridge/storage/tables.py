@@ -938,6 +938,32 @@ enquiry_addresses = Table(
 """By what an enquiry's person is known: phones in E.164, mails in lower case, profiles."""
 Index("enquiry_addresses_of", enquiry_addresses.c.account, enquiry_addresses.c.enquiry_id)
 
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Id, primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in ("account", "task_id", "deal_id", "user_id")),
+    Column("way", String(8), nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("message", String(120), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("due_at", Float, nullable=False),
+    UniqueConstraint("account", "task_id", "user_id"),
+)
+"""Messages with buttons under a task's text. ``state``: asking, asked, pressed, closed, refused."""
+approval_presses = Table(
+    "approval_presses",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("key", String(160), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("done_at", Float),
+    UniqueConstraint("account", "key"),
+)
+
 # --- rehearsals -------------------------------------------------------------------------------------------------------
 
 _REHEARSAL_OPEN = text("state IN ('asked', 'running')")

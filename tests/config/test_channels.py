@@ -186,3 +186,24 @@ def test_a_slip_in_a_template_is_told_at_the_start(account: Account, tmp_path: P
 )
 def test_quiet_hours_may_go_over_midnight(quiet: tuple[int, int], moment: int, holds: bool) -> None:
     assert Quiet(time(quiet[0]), time(quiet[1])).holds_at(time(moment)) is holds
+
+
+APPROVALS = """
+[approvals]
+tasks = ["Согласовать КП"]
+"""
+
+
+@pytest.mark.parametrize("staff", ["", "\n[intake.max_staff]\n"])
+def test_buttons_that_nobody_could_press_are_told_of(tmp_path: Path, staff: str) -> None:
+    letters(tmp_path)
+    with pytest.raises(ConfigError) as told:
+        loaded(tmp_path, f"{TEXT}{APPROVALS}{staff}")
+    assert any("нужны [telegram] и [intake.telegram_staff]" in problem for problem in told.value.problems)
+
+
+def test_approvals_by_a_bot_that_hands_over_presses(tmp_path: Path) -> None:
+    letters(tmp_path)
+    config = loaded(tmp_path, f"{TEXT}{APPROVALS}\n[intake.telegram_staff]\n")
+    assert config.channels.approvals is not None
+    assert (config.channels.approvals.tasks, config.channels.approvals.yes) == (("Согласовать КП",), "Согласовано")

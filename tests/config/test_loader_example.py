@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from amo_bridge.config.advertising import AudienceList
-from amo_bridge.config.channels import VENDOR_SECTIONS, PersonSection
+from amo_bridge.config.channels import VENDOR_SECTIONS, ApprovalsSection, PersonSection
 from amo_bridge.config.intake import (
     CommunitySection,
     FormSection,
@@ -22,6 +22,7 @@ from amo_bridge.config.intake import (
     MetaSection,
     SiteSection,
     TelegramIntakeSection,
+    VendorSection,
     ZadarmaIntakeSection,
 )
 from amo_bridge.config.loader import RuleSwitches, load
@@ -58,12 +59,15 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "intake.mail": MailboxSection,
     "intake.telegram": TelegramIntakeSection,
     "intake.max": MaxSection,
+    "intake.telegram_staff": VendorSection,
+    "intake.max_staff": VendorSection,
     "intake.zadarma": ZadarmaIntakeSection,
     "intake.meta_leadgen": MetaSection,
     "intake.messenger": MetaSection,
     "people": PersonSection,
     "series": SeriesSpec,
     "audiences.lists": AudienceList,
+    "approvals": ApprovalsSection,
     **{name: handler.options for name, handler in SHIPPED.items()},
 }
 

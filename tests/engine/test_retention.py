@@ -13,6 +13,8 @@ from amo_bridge.engine import retention
 from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import (
+    approval_presses,
+    approvals,
     events,
     inbox,
     intake_requests,
@@ -187,3 +189,14 @@ def test_the_history_of_tasks_goes_a_year_after_their_end(store: Store) -> None:
     assert tidy(store) == {"task_history": 2}
     assert left(store, task_history.c.task_id) == [2, 3, 3], "an open task's stays, and a young one's"
     assert tidy(store, days_later=2) == {}
+
+
+def test_presses_of_buttons_and_what_they_decided_go_with_the_journal(store: Store) -> None:
+    facts = {"task_id": 1, "deal_id": 7, "way": "telegram", "chat_id": 1, "message": "1", "words": ""}
+    for number, (state, days) in enumerate((("closed", 91), ("refused", 91), ("closed", 89), ("asked", 400)), 1):
+        add(store, approvals, user_id=number, state=state, due_at=ago(days), **facts)
+    for key, days, done in (("old", 91, 1.0), ("young", 89, 1.0), ("open", 400, None)):
+        add(store, approval_presses, key=key, body="{}", received_at=ago(days), done_at=done)
+    assert tidy(store) == {"approvals": 2, "approval_presses": 1}
+    assert left(store, approvals.c.state) == ["asked", "closed"]
+    assert left(store, approval_presses.c.key) == ["open", "young"]

@@ -35,6 +35,16 @@ api = "{url}/telegram"
 [intake.max]
 api = "{url}/max"
 
+[intake.telegram_staff]
+
+[telegram]
+api = "{url}/telegram"
+
+[intake.max_staff]
+
+[max]
+api = "{url}/max"
+
 [intake.zadarma]
 api = "{url}/zadarma"
 key = "zadarma-test-key"
@@ -59,6 +69,10 @@ SECRETS = {
     "AMO_BRIDGE_INTAKE_TELEGRAM_SECRET": "tg-s3cret",
     "AMO_BRIDGE_INTAKE_MAX_TOKEN": "max-test-token",
     "AMO_BRIDGE_INTAKE_MAX_SECRET": "max-s3cret",
+    "AMO_BRIDGE_TELEGRAM_TOKEN": "123456789:AAtest-token-of-thirty-five-characters",
+    "AMO_BRIDGE_INTAKE_TELEGRAM_STAFF_SECRET": "tg-staff-s3cret",
+    "AMO_BRIDGE_MAX_TOKEN": "max-test-token",
+    "AMO_BRIDGE_INTAKE_MAX_STAFF_SECRET": "max-staff-s3cret",
     "AMO_BRIDGE_INTAKE_ZADARMA_SECRET": "zadarma-test-secret",
     "AMO_BRIDGE_VKADS_SECRET": "vkads-test-secret",
     "AMO_BRIDGE_ONLINEPBX_KEY": "onlinepbx-test-key",
@@ -307,6 +321,8 @@ TOKENS = {
     "vk": ("AMO_BRIDGE_INTAKE_VK_TOKEN", "Работа с API"),
     "telegram": ("AMO_BRIDGE_INTAKE_TELEGRAM_TOKEN", "@BotFather"),
     "max": ("AMO_BRIDGE_INTAKE_MAX_TOKEN", "в кабинете MAX"),
+    "telegram_staff": ("AMO_BRIDGE_TELEGRAM_TOKEN", "@BotFather"),
+    "max_staff": ("AMO_BRIDGE_MAX_TOKEN", "в кабинете MAX"),
     "zadarma": ("AMO_BRIDGE_INTAKE_ZADARMA_SECRET", "key в [intake.zadarma]"),
     "onlinepbx": ("AMO_BRIDGE_ONLINEPBX_KEY", "AMO_BRIDGE_ONLINEPBX_KEY"),
     "meta_leadgen": ("AMO_BRIDGE_INTAKE_META_TOKEN", "впишите его в AMO_BRIDGE_INTAKE_META_TOKEN"),
@@ -364,3 +380,27 @@ def test_check_knocks_at_the_mailboxes(agency: Agency, monkeypatch: pytest.Monke
         agency.environment["AMO_BRIDGE_INTAKE_MAIL_INFO_PASSWORD"] = PASSWORD
         ((is_well, words),) = agency.connections.check()
         assert (is_well, "пускает" in words) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "name", "updates"),
+    [
+        ("telegram_staff", "telegram", ["callback_query", "message"]),
+        ("max_staff", "max", ["message_callback", "message_created", "bot_started"]),
+    ],
+)
+def test_the_bot_for_colleagues_hands_over_presses(agency: Agency, vendor: str, name: str, updates: list[str]) -> None:
+    assert any(words.endswith(f"amo-bridge intake connect {vendor}") for words in agency.findings(vendor))
+    agency.connect(vendor)
+    assert agency.findings(vendor) == []
+    bot = agency.stand_ins[name]
+    assert isinstance(bot, TelegramStandIn | MaxStandIn)
+    taken = bot.allowed if isinstance(bot, TelegramStandIn) else bot.types
+    assert (taken, bot.webhook_secret) == (updates, SECRETS[f"AMO_BRIDGE_INTAKE_{vendor.upper()}_SECRET"])
+
+
+@pytest.mark.parametrize("vendor", ["telegram_staff", "max_staff"])
+def test_the_bot_for_colleagues_needs_its_secret_and_its_own_section(agency: Agency, vendor: str) -> None:
+    del agency.environment[f"AMO_BRIDGE_INTAKE_{vendor.upper()}_SECRET"]
+    with pytest.raises(ChannelError, match=f"AMO_BRIDGE_INTAKE_{vendor.upper()}_SECRET"):
+        agency.connect(vendor)

@@ -188,6 +188,6 @@ def test_a_refusal_that_somebody_has_settled_meanwhile_is_told(store: Store, mon
 
 
 def test_the_rules_know_every_source() -> None:
-    no_enquiries = {"unisender_go", "smsru", "pipedrive"}
+    no_enquiries = {"unisender_go", "smsru", "pipedrive", "telegram_staff", "max_staff"}
     # Novofon's two cabinets are one source.
     assert {*VENDORS, *POLLED} - no_enquiries - {"novofon2"} == set(SourceName.__args__)  # type: ignore[attr-defined]

@@ -22,6 +22,8 @@ SECRETS = {
     "vk_confirmation": "c0de",
     "telegram_secret_token": "tg-secret",
     "max_secret": "max-secret",
+    "telegram_staff_secret_token": "telegram-staff-secret",
+    "max_staff_secret": "max-staff-secret",
     "meta_app_secret": "meta-secret",
     "meta_verify_token": "meta-verify",
     "viber_token": "viber-token",

@@ -47,6 +47,9 @@ STATES: Mapping[str, tuple[str, Any]] = {
 }
 # What to do with the address in the vendor's own cabinet.
 _WORDPRESS = _l("Вставьте в настройки формы на WordPress, куда отправлять заявку (webhook), метод POST.")
+_STAFF = _l(
+    "Вставлять не надо: поставьте командой amo-bridge intake connect. Сюда приходят нажатия кнопок согласования."
+)
 _TELEPHONY = _l("Вставьте в кабинет телефонии, где она спрашивает, куда слать уведомления о звонках и записях.")
 _MESSENGER = _l("Адрес вебхука бота; секрет вебхука — тот же, что у моста.")
 _META = _l("Вставьте в настройки вебхуков приложения Meta вместе с маркером проверки.")
@@ -67,6 +70,8 @@ PASTE: Mapping[str, Any] = {
     "telegram": _MESSENGER,
     "max": _MESSENGER,
     "viber": _MESSENGER,
+    "telegram_staff": _STAFF,
+    "max_staff": _STAFF,
     "meta_leadgen": _META,
     "messenger": _META,
     "zadarma": _TELEPHONY,

@@ -1,0 +1,395 @@
+"""Approvals: a task is sent to whoever is to do it with two buttons, and a press finishes it with that result.
+
+::
+
+    open task ─► asking ─► asked ─► pressed ─► closed      the message says what became of it
+                    │                  └─► refused         amoCRM would not have it
+                    └─► refused                            the person can't be written to
+
+It is steered by the mirror's open tasks, so it does not matter who has set a task, whether it was handed on, or whether
+it was finished in amoCRM meanwhile. A press counts if whoever pressed is the one who is to do the task, or the head;
+anybody else is answered, and nothing is done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy import Row, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.channels.messengers import Button, Messenger, cut
+from amo_bridge.clock import Clock
+from amo_bridge.config.channels import ApprovalsSection, Way
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.reads import tasks_by_ids
+from amo_bridge.crm.records import DealRecord, TaskRecord
+from amo_bridge.engine.deal_view import deal_url
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.outbox import Planned
+from amo_bridge.engine.people import HEAD, Reach, ReachablePerson
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.write_results import BY_USER
+from amo_bridge.errors import ChannelError, ChannelRefused, UnknownName
+from amo_bridge.mirror.deals import Mirror
+from amo_bridge.retry import delay
+from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.notify import notify
+from amo_bridge.storage.tables import GAVE_UP, approval_presses, approvals, outbox, tasks
+from amo_bridge.text.names import same_name, starts_with
+
+log = structlog.get_logger()
+JOURNAL = "согласование кнопкой"
+RULE = "approvals"
+PERIOD_SECONDS = 5.0
+MOST_TEXT = 1500
+# A press that waited so long is answered no more: nobody is looking, and the messengers refuse it.
+ANSWERED_WITHIN = timedelta(minutes=10)
+_MARK = "ap"
+
+
+@dataclass(frozen=True)
+class Press:
+    """A button was pressed. ``person``: the number at the messenger ``way``; ``message``: under which message of the
+    chat; ``press``: the messenger's name of it; ``data``: the button's."""
+
+    way: Literal["telegram", "max"]
+    person: int
+    chat_id: int
+    message: str
+    press: str
+    data: str
+
+
+def keep_press(connection: Connection, store: AccountStore, key: str, press: Press, received_at: float) -> bool:
+    """Have a press judged; False if it is there already. ``key``: of the vendor's request."""
+    row = {
+        "account": store.account_id,
+        "key": key[:160],
+        "body": json.dumps(asdict(press), ensure_ascii=False),
+        "received_at": received_at,
+    }
+    is_new = bool(insert_new(connection, approval_presses, [row]))
+    notify(connection, store.account_id)
+    return is_new
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is to be done about a press. ``answer``: what whoever pressed is told; ``text``: what the message says from
+    now on, if it changes; ``effect``: the write into amoCRM."""
+
+    answer: str
+    text: str = ""
+    effect: Effect | None = None
+    words: str = ""
+
+
+class ApprovalJob:
+    """In a thread of its own: presses at once, tasks every few seconds. ``bots``: those whose presses come in."""
+
+    name = "approvals"
+
+    def __init__(
+        self,
+        section: ApprovalsSection,
+        bots: Mapping[Way, Messenger],
+        store: AccountStore,
+        client: CrmClient,
+        rule_engine: Callable[[], RuleEngine],
+        clock: Clock,
+        settled: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``settled`` hears that there is new work in amoCRM's own queue."""
+        self._settled = settled
+        self._section = section
+        self._bots = bots
+        self._store = store
+        self._client = client
+        self._rule_engine = rule_engine
+        self._clock = clock
+        self._mirror = Mirror(store)
+        self._journal = Journal(store)
+        self._failures = 0
+        self._ran_at = 0.0
+
+    @property
+    def is_put_off(self) -> bool:
+        """After an error of a messenger, until a message went out again."""
+        return self._failures > 0
+
+    def recover(self) -> None:
+        """Who was just being asked is asked again: twice is better than never, and both messages work."""
+
+    def send(self) -> int:
+        """A round; how much was moved on. Raises CrmError, StoreUnavailable, LeadLost."""
+        if self._rule_engine().config.bridge.dry_run:
+            return 0
+        moved = sum(self._take(row) for row in self._open_presses())
+        now = self._clock.now().timestamp()
+        if moved or not 0 <= now - self._ran_at < PERIOD_SECONDS:
+            self._ran_at = now
+            wanted = self._wanted()
+            moved += self._close(wanted) + self._ask(wanted)
+        return moved
+
+    # --- asking ---
+
+    def _wanted(self) -> Mapping[tuple[int, int], Any]:
+        """(task, who is to do it) → the open task, of those that are decided by a button."""
+        columns = (tasks.c.task_id, tasks.c.entity_id, tasks.c.responsible_user_id, tasks.c.text, tasks.c.due_at)
+        is_open = (self._store.owns(tasks), tasks.c.is_completed.is_(False), tasks.c.entity_type == "deal")
+        with self._store.read() as connection:
+            rows = connection.execute(select(*columns).where(*is_open)).all()
+        return {
+            (row.task_id, row.responsible_user_id): row
+            for row in rows
+            if any(starts_with(row.text, words) for words in self._section.tasks)
+        }
+
+    def _ask(self, wanted: Mapping[tuple[int, int], Row[Any]]) -> int:
+        if not wanted:
+            return 0
+        engine, now = self._rule_engine(), self._clock.now()
+        reach = Reach(engine.config.channels, engine.account)
+        known = {(row.task_id, row.user_id): row for row in self._rows(("asking", "asked", "pressed", "refused"))}
+        records = {
+            number: one.record for number, one in self._mirror.get(row.entity_id for row in wanted.values()).items()
+        }
+        moved = 0
+        for key, task in wanted.items():
+            row, record = known.get(key), records.get(task.entity_id)
+            if record is None or (row is not None and (row.state != "asking" or row.due_at > now.timestamp())):
+                continue
+            if any(same_name(tag, engine.config.bridge.opt_out_tag or "") for tag in record.tags):
+                continue
+            person = reach.person(task.responsible_user_id)
+            if person is None or not self._ways(person) or reach.quiet_until(person, now):
+                continue
+            moved += self._ask_one(task, record, person)
+        return moved
+
+    def _ways(self, person: ReachablePerson) -> list[Way]:
+        return [way for way in person.ways if way in self._bots]
+
+    def _ask_one(self, task: Row[Any], record: DealRecord, person: ReachablePerson) -> int:
+        number = self._begin(task)
+        yes, no = self._section.yes, self._section.no
+        buttons = [Button(yes, f"{_MARK}:{number}:y"), Button(no, f"{_MARK}:{number}:n")]
+        refused = []
+        for way in self._ways(person):
+            chat_id = person.chat(way)
+            assert chat_id is not None
+            try:
+                message = self._bots[way].send(chat_id, self._text(way, record, task.text), buttons)
+            except ChannelRefused as error:
+                refused.append(str(error))
+            except ChannelError as error:
+                self._failures += 1
+                log.warning("an approval waits", task=task.task_id, error=str(error))
+                due_at = self._clock.now().timestamp() + (error.retry_after or delay(self._failures + 1))
+                self._mark(number, due_at=due_at, words=str(error))
+                return 0
+            else:
+                self._failures = 0
+                self._mark(number, state="asked", way=way, chat_id=chat_id, message=message, words="")
+                return 1
+        why = f"«{task.text}» не отправлена с кнопками: {'; '.join(refused)}; задача ждёт в amoCRM"
+        with self._store.write() as connection:
+            self._mark_in(connection, number, state="refused", words=why, due_at=self._clock.now().timestamp())
+            self._journal.note(connection, self._clock.now(), JOURNAL, {record.id: f"{person.user.name}: {why}"})
+        return 1
+
+    def _begin(self, task: Row[Any]) -> int:
+        """The row of a message, there before it is sent."""
+        same = (
+            self._store.owns(approvals),
+            approvals.c.task_id == task.task_id,
+            approvals.c.user_id == task.responsible_user_id,
+        )
+        row = {
+            "account": self._store.account_id, "task_id": task.task_id, "deal_id": task.entity_id,
+            "user_id": task.responsible_user_id, "way": "", "chat_id": 0, "message": "", "state": "asking",
+            "words": "", "due_at": 0.0,
+        }  # fmt: skip
+        with self._store.write() as connection:
+            insert_new(connection, approvals, [row])
+            # Whoever gets a task back is asked again.
+            connection.execute(update(approvals).where(*same).values(state="asking"))
+            return int(connection.execute(select(approvals.c.id).where(*same)).scalar_one())
+
+    def _text(self, way: Way, record: DealRecord, text: str, more: str = "") -> str:
+        shown = cut(text, MOST_TEXT)[0]
+        url = deal_url(self._rule_engine().config.account.url, record.id)
+        return self._bots[way].texts(record.name or "", f"{shown}\n\n{more}".rstrip(), url)[0]
+
+    # --- what became of it ---
+
+    def _close(self, wanted: Mapping[tuple[int, int], Row[Any]]) -> int:
+        """Messages whose task is finished, gone or somebody else's by now say so, without their buttons."""
+        moved = 0
+        for row in self._rows(("asking", "asked", "pressed")):
+            if row.state == "pressed" and (error := self._failed(row)):
+                more = f"Не вышло записать «{row.words}»: {error}. Завершите задачу в amoCRM сами."
+                moved += self._end(row, more, "refused")
+            elif (row.task_id, row.user_id) not in wanted:
+                moved += self._end(row, self._outcome(row), "closed")
+        return moved
+
+    def _outcome(self, row: Row[Any]) -> str:
+        """What became of a task that is not open with this person any more (Russian)."""
+        query = select(tasks).where(self._store.owns(tasks), tasks.c.task_id == row.task_id)
+        with self._store.read() as connection:
+            task = connection.execute(query).first()
+        if row.state == "pressed" and (task is None or not task.result or row.words.startswith(f"{task.result} — ")):
+            return f"{row.words}. Записано в amoCRM."
+        if task is None:
+            return "Задачи больше нет."
+        if task.is_completed:
+            return f"Задача завершена в amoCRM: {task.result or 'без результата'}."
+        if task.responsible_user_id != row.user_id:
+            return f"Задача передана: {self._name(task.responsible_user_id)}."
+        return "Задача переименована: решите её в amoCRM."
+
+    def _end(self, row: Row[Any], more: str, state: str) -> int:
+        record = self._mirror.record(row.deal_id)
+        if row.message and row.way in self._bots and record is not None:
+            try:
+                self._bots[row.way].edit(row.chat_id, row.message, self._text(row.way, record, self._shown(row), more))
+            except ChannelRefused as error:
+                log.warning("a message keeps its old words", task=row.task_id, error=str(error))
+            except ChannelError as error:
+                log.warning("a message waits for its new words", task=row.task_id, error=str(error))
+                return 0
+        self._mark(row.id, state=state, due_at=self._clock.now().timestamp())
+        return 1
+
+    def _shown(self, row: Row[Any]) -> str:
+        query = select(tasks.c.text).where(self._store.owns(tasks), tasks.c.task_id == row.task_id)
+        with self._store.read() as connection:
+            return connection.execute(query).scalar() or f"Задача {row.task_id}"
+
+    def _failed(self, row: Row[Any]) -> str:
+        """Why the result could not be written; empty if it was, or may still be."""
+        mine = (self._store.owns(outbox), outbox.c.key.startswith(f"{RULE}|{row.id}|"))
+        query = select(outbox.c.state, outbox.c.error).where(*mine).order_by(outbox.c.id.desc()).limit(1)
+        with self._store.read() as connection:
+            effect = connection.execute(query).first()
+        return str(effect.error) if effect is not None and effect.state in GAVE_UP else ""
+
+    # --- presses ---
+
+    def _open_presses(self) -> list[Row[Any]]:
+        is_open = (self._store.owns(approval_presses), approval_presses.c.done_at.is_(None))
+        with self._store.read() as connection:
+            return list(connection.execute(select(approval_presses).where(*is_open).order_by(approval_presses.c.id)))
+
+    def _take(self, row: Row[Any]) -> int:
+        press = Press(**json.loads(row.body))
+        asked = self._asked(press.data)
+        judged = self._judged(press, asked)
+        now = self._clock.now()
+        with self._store.write() as connection:
+            done = update(approval_presses).where(approval_presses.c.id == row.id).values(done_at=now.timestamp())
+            connection.execute(done)
+            if judged.effect is not None and asked is not None:
+                self._mark_in(connection, asked.id, state="pressed", words=judged.words)
+                planned = Planned(None, RULE, f"{RULE}|{asked.id}|{row.id}", judged.effect)
+                insert_new(connection, outbox, [planned.row(self._store.account_id, now)])
+                self._journal.note(connection, now, JOURNAL, {asked.deal_id: judged.words})
+                notify(connection, self._store.account_id)
+        self._settled()
+        self._tell(press, judged, now.timestamp() - row.received_at)
+        return 1
+
+    def _tell(self, press: Press, judged: _Judged, age: float) -> None:
+        """Nothing hangs on it: what was decided is kept."""
+        bot = self._bots.get(press.way)
+        try:
+            if bot is not None and age < ANSWERED_WITHIN.total_seconds():
+                bot.answer_press(press.press, judged.answer)
+            if bot is not None and judged.text:
+                bot.edit(press.chat_id, press.message, judged.text)
+        except ChannelError as error:
+            log.warning("a press is not answered", error=str(error))
+
+    def _judged(self, press: Press, asked: Row[Any] | None) -> _Judged:
+        if asked is None:
+            return _Judged("Эта кнопка больше не действует")
+        user_id = self._user_of(press)
+        if user_id is None:
+            return _Judged(f"Мост вас не знает: ваш номер {press.person} не вписан в [people]")
+        task = tasks_by_ids(self._client, [asked.task_id]).get(asked.task_id)
+        record = self._mirror.record(asked.deal_id) or DealRecord(id=asked.deal_id)
+        if task is None:
+            return _Judged("Задачи больше нет", self._text(press.way, record, self._shown(asked), "Задачи больше нет."))
+        if asked.state == "pressed" and not task.is_completed:
+            return _Judged(f"Уже решено: {asked.words}")
+        if task.is_completed:
+            more = f"Задача завершена в amoCRM: {task.result or 'без результата'}."
+            return _Judged("Задача уже завершена, ничего не изменено", self._text(press.way, record, task.text, more))
+        if user_id != task.responsible_user_id and not self._is_head(user_id, record):
+            name = self._name(task.responsible_user_id)
+            if user_id != asked.user_id:
+                return _Judged(f"Эту задачу решает {name}: ничего не изменено")
+            more = f"Задача передана: {name}."
+            return _Judged(f"Задача передана: {name}", self._text(press.way, record, task.text, more))
+        return self._decided(press, asked, task, record, user_id)
+
+    def _decided(self, press: Press, asked: Row[Any], task: TaskRecord, record: DealRecord, user_id: int) -> _Judged:
+        result = self._section.yes if press.data.endswith(":y") else self._section.no
+        words = f"{result} — {self._name(user_id)}"
+        body = {"id": task.id, "is_completed": True, "result": {"text": result}}
+        now = self._clock.now().timestamp()
+        effect = Effect(
+            "change_task", asked.deal_id, body, f"задача «{task.text}» закрыта кнопкой: {words}",
+            not_before=now, extra={BY_USER: user_id},
+        )  # fmt: skip
+        text = self._text(press.way, record, task.text, f"{words}. Записывается в amoCRM…")
+        return _Judged(f"{result}: записывается в amoCRM", text, effect, words)
+
+    def _asked(self, data: str) -> Row[Any] | None:
+        mark, _, rest = data.partition(":")
+        number = rest.partition(":")[0]
+        if mark != _MARK or not number.isdecimal() or not data.endswith((":y", ":n")):
+            return None
+        mine = (self._store.owns(approvals), approvals.c.id == int(number))
+        with self._store.read() as connection:
+            return connection.execute(select(approvals).where(*mine)).first()
+
+    def _user_of(self, press: Press) -> int | None:
+        """Who has pressed, as amoCRM knows them."""
+        engine = self._rule_engine()
+        reach = Reach(engine.config.channels, engine.account)
+        people = (reach.person(user.id) for user in engine.account.users if user.is_active)
+        return next((one.user.id for one in people if one and one.chat(press.way) == press.person), None)
+
+    def _is_head(self, user_id: int, record: DealRecord) -> bool:
+        try:
+            return self._rule_engine().people.user_id(HEAD, record) == user_id
+        except UnknownName:
+            return False
+
+    def _name(self, user_id: int) -> str:
+        users = self._rule_engine().account.users
+        return next((user.name for user in users if user.id == user_id), f"пользователь {user_id}")
+
+    # --- rows ---
+
+    def _rows(self, states: Sequence[str]) -> list[Row[Any]]:
+        wanted = (self._store.owns(approvals), approvals.c.state.in_(states))
+        with self._store.read() as connection:
+            return list(connection.execute(select(approvals).where(*wanted).order_by(approvals.c.id)))
+
+    def _mark(self, number: int, **values: object) -> None:
+        with self._store.write() as connection:
+            self._mark_in(connection, number, **values)
+
+    def _mark_in(self, connection: Connection, number: int, **values: object) -> None:
+        connection.execute(update(approvals).where(approvals.c.id == number).values(**values))

@@ -1,0 +1,79 @@
+"""Buttons that colleagues press under the bridge's messages in Telegram and MAX.
+
+The bots are those of ``[telegram]`` and ``[max]``; what else comes to them is no enquiry.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection
+
+from amo_bridge.channels.approvals import Press, keep_press
+from amo_bridge.intake.model import ButtonPress, NoEnquiry, Outcomes
+from amo_bridge.intake.request import VendorRequest, VendorSettings, integer, json_of, object_at, text_at
+from amo_bridge.storage.database import AccountStore
+
+TELEGRAM_STAFF_SECRET = "telegram_staff_secret_token"
+MAX_STAFF_SECRET = "max_staff_secret"
+NOT_A_PRESS = "сообщение боту для своих, не обращение; номер для [people]: {}"
+
+
+def of_telegram_staff(request: VendorRequest, settings: VendorSettings) -> Outcomes:
+    """One update a request."""
+    document = json_of(request)
+    key = f"update:{text_at(document, 'update_id')}"
+    pressed = object_at(document, "callback_query")
+    if not pressed:
+        chat = object_at(document, "message", "chat")
+        name = text_at(chat, "title") or text_at(chat, "first_name")
+        return [NoEnquiry(NOT_A_PRESS.format(f"{text_at(chat, 'id')} {name}".strip() or "нет"), key=key)]
+    return [
+        ButtonPress(
+            source="telegram",
+            key=key,
+            person=integer(text_at(pressed, "from", "id")),
+            chat_id=integer(text_at(pressed, "message", "chat", "id")),
+            message=text_at(pressed, "message", "message_id"),
+            press=text_at(pressed, "id"),
+            data=text_at(pressed, "data"),
+        )
+    ]
+
+
+def of_max_staff(request: VendorRequest, settings: VendorSettings) -> Outcomes:
+    """By ``update_type``."""
+    document = json_of(request)
+    kind = text_at(document, "update_type")
+    if kind != "message_callback":
+        mid = text_at(document, "message", "body", "mid") or text_at(document, "chat_id")
+        user = object_at(document, "user") or object_at(document, "message", "sender")
+        name = f"{text_at(user, 'user_id')} {text_at(user, 'first_name')}".strip()
+        key = f"{kind}:{mid}:{text_at(document, 'timestamp')}"
+        return [NoEnquiry(NOT_A_PRESS.format(name or "нет"), key=key)]
+    pressed, recipient = object_at(document, "callback"), object_at(document, "message", "recipient")
+    person = integer(text_at(pressed, "user", "user_id"))
+    # A talk with one person is told by its own number; it is written to by the person's.
+    chat_id = integer(text_at(recipient, "chat_id")) if text_at(recipient, "chat_type") == "chat" else person
+    return [
+        ButtonPress(
+            source="max",
+            key=f"press:{text_at(pressed, 'callback_id')}",
+            person=person,
+            chat_id=chat_id,
+            message=text_at(document, "message", "body", "mid"),
+            press=text_at(pressed, "callback_id"),
+            data=text_at(pressed, "payload"),
+        )
+    ]
+
+
+def takes_press(connection: Connection, store: AccountStore, press: ButtonPress, received_at: float) -> bool:
+    """Hand a press to whoever has asked; False if it has come before."""
+    told = Press(
+        way="telegram" if press.source == "telegram" else "max",
+        person=press.person,
+        chat_id=press.chat_id,
+        message=press.message,
+        press=press.press,
+        data=press.data,
+    )
+    return keep_press(connection, store, f"{press.source}:{press.key}", told, received_at)
