@@ -336,6 +336,10 @@ def test_a_broken_file_is_mended_first(office: Pages, admin: Visit) -> None:
     assert "сначала исправьте его" in words_of(page)
 
 
+def test_words_are_shown_as_they_are(office: Pages, admin: Visit) -> None:
+    assert "От кого: Агентство <info@agency.ru>" in words_of(admin.get("/channels/mail/setup"))
+
+
 def test_fields_of_the_account_are_offered(office: Pages) -> None:
     entries = {one.key: one for one in setup_of(office.account, "smsru").entries}
     assert entries["consent"].choices
