@@ -71,7 +71,7 @@ class Consent:
         if self._opt_out and _is_marked(values.get(self._opt_out)):
             return f"отмечено поле «{self._opt_out}»"
         if any(one.reason == "unsubscribed" for one in suppressions):
-            return "клиент отписался по ссылке в письме"
+            return "клиент отписался от рассылок"
         if not self._consent:
             return ""
         return "" if is_yes(values.get(self._consent)) else f"нет согласия: поле «{self._consent}»"

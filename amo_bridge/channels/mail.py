@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from amo_bridge.channels.letter import AddressRefused, AddressUnwilling, Letter, LetterService, message_id
 from amo_bridge.channels.mail_log import MailMemory, SentLetter, Suppression
 from amo_bridge.channels.port import Job, LostAnswer, NotSent, Outcome, Port, Sent, refusal
 from amo_bridge.channels.recipients import Recipient, is_yes, recipients
-from amo_bridge.channels.smtp import AddressRefused, Letter, MailServer, message_id
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH, MailSection
 from amo_bridge.crm.client import CrmClient
@@ -26,7 +26,7 @@ from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.errors import ChannelRefused, UnknownName
+from amo_bridge.errors import ChannelRefused, ChannelUncertain, UnknownName
 from amo_bridge.rules.actions import AddNote, CreateTask
 from amo_bridge.rules.deal import BUILT_IN_FIELDS, Deal
 from amo_bridge.text.names import normalise
@@ -161,6 +161,8 @@ def facts(deal: Deal, contact: ContactRecord, field_names: Mapping[str, str], un
 # 12 bytes are 16 characters, and nobody guesses one of 2⁹⁶.
 TOKEN_BYTES = 12
 TASK_DUE = Due.parse("1 working day")
+# A service may list a letter some minutes after it has taken it.
+MOST_FINDS = 3
 NO_ADDRESS = "no address"
 
 
@@ -175,13 +177,13 @@ class AtHand:
 
 class MailPort(Port):
     channel: Channel = "mail"
-    # Nobody can look whether the client has it.
+    # Of a mail server nobody can look whether the client has it.
     lost_answer: LostAnswer = "leave"
 
     def __init__(
         self,
         section: MailSection,
-        server: MailServer,
+        service: LetterService,
         templates: Templates,
         memory: MailMemory,
         client: CrmClient,
@@ -190,14 +192,17 @@ class MailPort(Port):
         account_clock: Clock,
     ) -> None:
         self._section = section
-        self._server = server
+        self._service = service
+        if service.finds_lost:
+            self.lost_answer = "find"
         self._templates = templates
         self._memory = memory
         self._client = client
         self._rule_engine = rule_engine
         self._key = account_id
         self._account_clock = account_clock
-        self._out: dict[int, SentLetter] = {}
+        self._out: dict[int, str] = {}
+        """Row → the service's number of its letter, of those that are out."""
 
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
         self._out.clear()
@@ -205,11 +210,43 @@ class MailPort(Port):
         return {row.id: self._planned(row, at_hand) for row in rows}
 
     def keep(self, connection: Connection, row: Sendable, outcome: Outcome) -> None:
-        if letter := self._out.get(row.id):
-            self._memory.keep(connection, letter)
+        if isinstance(outcome, Sent):
+            self._memory.keep(connection, row.id, self._out.pop(row.id, ""))
 
     def rest(self) -> None:
-        self._server.leave()
+        self._service.leave()
+
+    def find_lost(self, row: Sendable) -> Sent | None:
+        """By a webhook that has come since, else by the service's own list. Not there is no leave to send it again:
+        perhaps it is only on its way."""
+        kept = self._memory.lost(row.id)
+        if kept is None:
+            # It was being made ready: nothing was sent.
+            return None
+        found = recipients([row], self._client, self._rule_engine())[row.id]
+        told, then = "сервис подтвердил, что письмо у него", self._note_found(row, found)
+        if kept.is_out:
+            return Sent(told, then=then)
+        address = self._address_of(found, kept.address_key)
+        if address is None:
+            raise ChannelRefused("адреса, на который уходило письмо, у клиента больше нет: спросить не о чем")
+        number = self._service.find(kept.letter_key, address, kept.began)
+        if number is not None:
+            self._out[row.id] = number
+            return Sent(told, then=then)
+        if row.attempts < MOST_FINDS:
+            raise ChannelUncertain("сервис этого письма пока не знает")
+        raise ChannelRefused("сервис этого письма не знает: решите сами, отправлять ли его снова")
+
+    def _address_of(self, found: Recipient | NotSent, known_key: str) -> str | None:
+        contact = found.contact if isinstance(found, Recipient) else None
+        addresses = _usable(contact) if contact else []
+        return next((one for one in addresses if address_key(self._key, one) == known_key), None)
+
+    def _note_found(self, row: Sendable, found: Recipient | NotSent) -> tuple[Effect, ...]:
+        if isinstance(found, NotSent):
+            return ()
+        return self._note(row.body["template"], found.deal, found.record)
 
     def _read(self, rows: Sequence[Sendable]) -> AtHand:
         found = recipients(rows, self._client, self._rule_engine())
@@ -240,28 +277,31 @@ class MailPort(Port):
         return partial(self._send, row, deal, record, to, tuple(answers))
 
     def _send(self, row: Sendable, deal: Deal, record: DealRecord, to: Addressee, answers: tuple[str, ...]) -> Outcome:
-        token = None if row.body["service"] else secrets.token_urlsafe(TOKEN_BYTES)
-        letter = self._letter(row, deal, to, answers, token)
-        try:
-            self._server.send(letter.sender, letter.to_address, letter.to_bytes())
-        except AddressRefused as error:
-            self._memory.refuse(to.address_key, str(error))
-            raise
-        self._out[row.id] = SentLetter(
+        kept = SentLetter(
             outbox_id=row.id,
             deal_id=deal.id,
             contact_id=to.contact.id,
             address_key=to.address_key,
             template=row.body["template"],
             thread=row.body["thread"],
-            message_id=letter.message_id,
-            token=token,
+            message_id=message_id(self._key, row.key, self._section.sender_address),
+            token=None if row.body["service"] else secrets.token_urlsafe(TOKEN_BYTES),
         )
+        # Before it leaves: its link must work and its number be known, even if nobody hears the answer.
+        letter = self._letter(row, deal, to, answers, self._memory.begin(kept))
+        try:
+            self._out[row.id] = self._service.deliver(letter)
+        except AddressRefused as error:
+            self._memory.refuse(to.address_key, str(error))
+            raise
+        except AddressUnwilling as error:
+            self._memory.refuse_unwilling(row.id, to.address_key, is_complaint=error.is_complaint)
+            return NotSent(str(error))
         subject = letter.content.subject
         return Sent(f"письмо «{subject}», контакт {to.contact.id}", then=self._note(subject, deal, record))
 
-    def _letter(self, row: Sendable, deal: Deal, to: Addressee, answers: tuple[str, ...], token: str | None) -> Letter:
-        link = self._link(token) if token else None
+    def _letter(self, row: Sendable, deal: Deal, to: Addressee, answers: tuple[str, ...], kept: SentLetter) -> Letter:
+        link = self._link(kept.token) if kept.token else None
         try:
             content = self._templates.render(
                 row.body["template"], facts(deal, to.contact, self._field_names(), link or "")
@@ -271,11 +311,12 @@ class MailPort(Port):
                 to_name=to.contact.name,
                 to_address=to.address,
                 content=content,
-                message_id=message_id(self._key, row.key, self._section.sender_address),
+                message_id=kept.message_id,
                 at=self._account_clock.now(),
                 reply_to=self._section.reply_to,
                 answers=answers,
                 unsubscribe=link,
+                number=row.id,
             )
         except (BadTemplate, ValueError) as error:
             raise ChannelRefused(str(error)) from error

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.engine import Connection
 
+from amo_bridge.channels.letter import key_of
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.channels import TOKEN_LENGTH
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.events import ClientUnsubscribed
 from amo_bridge.storage.database import AccountStore, Store, chunks, insert_new
-from amo_bridge.storage.tables import letters, suppressed
+from amo_bridge.storage.tables import letters, outbox, suppressed
 
 Reason = Literal["unsubscribed", "refused"]
+LetterState = Literal[
+    "sending", "sent", "failed", "delivered", "read", "clicked", "unsubscribed", "spam", "bounced"
+]  # fmt: skip
+"""In the order in which a later one replaces an earlier one, in whatever order they are told."""
+STATES: tuple[str, ...] = get_args(LetterState)
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Suppression:
 
 @dataclass(frozen=True)
 class SentLetter:
+    """A letter, as it is remembered."""
+
     outbox_id: int
     deal_id: int
     contact_id: int
@@ -40,15 +49,107 @@ class SentLetter:
     token: str | None
 
 
+@dataclass(frozen=True)
+class KeptLetter:
+    """What is known of a letter whose answer was lost. ``is_out``: somebody has told since that it is."""
+
+    address_key: str
+    letter_key: str
+    began: datetime
+    is_out: bool
+
+
+Cause = Literal["link", "service", "complaint", "bounce"]
+CAUSES: Mapping[str, Cause] = {"unsubscribed": "service", "spam": "complaint", "bounced": "bounce"}
+"""States after which nothing more is written."""
+BY_LINK = "по ссылке в письме"
+WORDS: Mapping[Cause, str] = {
+    "link": BY_LINK,
+    "service": "отписался через почтовый сервис",
+    "complaint": "пожаловался на спам",
+    "bounce": "письмо вернулось: такого адреса нет",
+}
+"""Why an address gets no letters (Russian)."""
+
+
 class MailMemory:
     def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    def keep(self, connection: Connection, letter: SentLetter) -> None:
-        """Remember a letter that is out, once."""
-        row = {**vars(letter), "account": self._store.account_id, "sent_at": self._clock.now().timestamp()}
-        insert_new(connection, letters, [row])
+    def begin(self, letter: SentLetter) -> SentLetter:
+        """Remember a letter before it is sent, once however often it is tried: with the link that it had then."""
+        now = self._clock.now().timestamp()
+        row = {**vars(letter), "account": self._store.account_id, "sent_at": now, "state": "sending"}
+        mine = self._of(letter.outbox_id)
+        with self._store.write() as connection:
+            known = connection.execute(select(letters.c.token).where(*mine)).first()
+            if known is not None:
+                letter = replace(letter, token=known.token if letter.token else None)
+                changed = {**vars(letter), "sent_at": now}
+                connection.execute(update(letters).where(*mine).values(**changed))
+            else:
+                insert_new(connection, letters, [row])
+        return letter
+
+    def keep(self, connection: Connection, outbox_id: int, vendor_id: str = "") -> None:
+        """It is out. ``vendor_id``: the service's number of it, which a webhook may have told before."""
+        now = self._clock.now().timestamp()
+        out = update(letters).where(*self._of(outbox_id), letters.c.state == "sending")
+        connection.execute(out.values(state="sent", sent_at=now))
+        if vendor_id:
+            connection.execute(update(letters).where(*self._of(outbox_id)).values(vendor_id=vendor_id[:60]))
+
+    def lost(self, outbox_id: int) -> KeptLetter | None:
+        """A letter whose answer was lost."""
+        with self._store.read() as connection:
+            row = connection.execute(select(letters).where(*self._of(outbox_id))).first()
+        if row is None:
+            return None
+        began = datetime.fromtimestamp(row.sent_at, UTC)
+        return KeptLetter(row.address_key, key_of(row.message_id), began, is_out=row.state != "sending")
+
+    def report(
+        self,
+        connection: Connection,
+        outbox_id: int,
+        address_key: str,
+        state: LetterState,
+        *,
+        vendor_id: str = "",
+        words: str = "",
+    ) -> bool:
+        """A service tells what became of a letter; False if it is none of ours.
+
+        Nobody there: nothing is sent to the address any more. Unsubscribed, a complaint: no advertising. Rules hear of
+        it once. A letter of which nobody knew whether it is out has surely gone.
+        """
+        mine = (*self._of(outbox_id), letters.c.address_key == address_key)
+        row = connection.execute(select(letters).where(*mine)).first()
+        if row is None:
+            return False
+        if STATES.index(state) > STATES.index(row.state):
+            changed = {"state": state, "vendor_id": row.vendor_id or vendor_id[:60], "words": words}
+            connection.execute(update(letters).where(letters.c.id == row.id).values(**changed))
+        unknown = (self._store.owns(outbox), outbox.c.id == outbox_id, outbox.c.state == "unknown")
+        told = {"state": "done", "error": None, "result": json.dumps({"told": "дошло: сказал сервис"})}
+        now = self._clock.now().timestamp()
+        connection.execute(update(outbox).where(*unknown).values(**told, done_at=now))
+        if state in CAUSES:
+            cause = CAUSES[state]
+            self.suppress(connection, address_key, "refused" if cause == "bounce" else "unsubscribed", WORDS[cause])
+            event = ClientUnsubscribed(
+                at=datetime.fromtimestamp(int(now), UTC),
+                deal_id=row.deal_id,
+                contact_id=row.contact_id,
+                letter_id=row.id,
+                cause=cause,
+            )
+            add_events(connection, self._store.account_id, [event], now)
+        return True
+
+    def _of(self, outbox_id: int) -> tuple[ColumnElement[bool], ...]:
+        return (self._store.owns(letters), letters.c.outbox_id == outbox_id)
 
     def threads(self, deal_ids: Iterable[int]) -> Mapping[tuple[int, str], Sequence[str]]:
         """(deal, thread) → the Message-IDs of its letters, oldest first."""
@@ -57,7 +158,8 @@ class MailMemory:
         with self._store.read() as connection:
             for some in chunks(sorted(set(deal_ids))):
                 mine = (self._store.owns(letters), letters.c.deal_id.in_(some), letters.c.thread != "")
-                for row in connection.execute(select(*columns).where(*mine).order_by(letters.c.id)):
+                out = select(*columns).where(*mine, letters.c.state != "sending")
+                for row in connection.execute(out.order_by(letters.c.id)):
                     found.setdefault((row.deal_id, row.thread), []).append(row.message_id)
         return found
 
@@ -76,6 +178,11 @@ class MailMemory:
         with self._store.write() as connection:
             self.suppress(connection, address_key, "refused", words)
 
+    def refuse_unwilling(self, outbox_id: int, address_key: str, *, is_complaint: bool) -> None:
+        """A service does not write there any more: as if its webhook had told so of this letter."""
+        with self._store.write() as connection:
+            self.report(connection, outbox_id, address_key, "spam" if is_complaint else "unsubscribed")
+
     def suppress(self, connection: Connection, address_key: str, reason: Reason, words: str) -> None:
         now = self._clock.now().timestamp()
         row = {
@@ -91,8 +198,6 @@ class MailMemory:
 
 
 # Unsubscribing by the link in a letter: the address gets no advertising from now on, and rules hear of it.
-
-BY_LINK = "по ссылке в письме"
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 
 import structlog
 
+from amo_bridge.channels.letter import Letter, LetterService, message_id
 from amo_bridge.channels.mail import usable
 from amo_bridge.channels.messengers import Messenger, length
 from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
 from amo_bridge.channels.recipients import Recipient, recipients
-from amo_bridge.channels.smtp import Letter, MailServer, message_id
 from amo_bridge.channels.telegram import LARGEST_DOCUMENT
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MailSection, Way
@@ -172,7 +172,7 @@ class NoticePort(Port):
     def __init__(
         self,
         mail: MailSection | None,
-        server: MailServer | None,
+        server: LetterService | None,
         bots: Mapping[Way, Messenger],
         rule_engine: Callable[[], RuleEngine],
         account_id: int,
@@ -362,7 +362,7 @@ class NoticePort(Port):
             at=self._account_clock.now(),
             is_notice=True,
         )
-        self._server.send(letter.sender, letter.to_address, letter.to_bytes())
+        self._server.deliver(letter)
         return ""
 
 

@@ -20,6 +20,7 @@ from amo_bridge.channels.audiences import AudiencePort
 from amo_bridge.channels.client_chats import ClientBots, ClientChatPort
 from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.google_drive import GoogleDrive
+from amo_bridge.channels.letter import LetterService
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
@@ -36,6 +37,7 @@ from amo_bridge.channels.storage import StoragePort
 from amo_bridge.channels.storage_services import INCOMING, FolderStorage, StorageService
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.channels.telephony import Novofon, Novofon2, OnlinePbx, Telephony, Zadarma
+from amo_bridge.channels.unisender_go import UnisenderGo
 from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.channels.vk_ads import VkAdsApi
 from amo_bridge.channels.yandex_disk import YandexDisk
@@ -52,6 +54,7 @@ from amo_bridge.config.channels import (
     SMSC_PASSWORD,
     SMSRU_ID,
     TELEGRAM_TOKEN,
+    UNISENDER_GO_KEY,
     YANDEX_DISK_TOKEN,
     ZADARMA_SECRET,
     StorageSection,
@@ -169,26 +172,59 @@ class OwnFolder(Vendor[FolderStorage]):
         return FolderStorage(config.documents_folder, is_private=not config.channels.storage.folder)
 
 
-def _mail(context: ChannelContext) -> Port:
-    section, folder = context.config.channels.mail, context.config.letters_folder
-    assert section is not None
-    assert folder is not None
-    return MailPort(
-        section,
-        MAIL.client_of(context.config, context.environment),
-        Templates(folder),
-        MailMemory(context.store, context.clock),
-        context.client,
-        context.rule_engine,
-        context.store.account_id,
-        context.account_clock,
-    )
+@dataclass(frozen=True)
+class OwnMailServer(Vendor[MailServer]):
+    """``[mail]``: without ``host`` a service takes the letters, and the section says from whom they are."""
+
+    def is_connected(self, config: Config) -> bool:
+        return config.channels.mail is not None and bool(config.channels.mail.host)
+
+
+@dataclass(frozen=True)
+class UnisenderGoVendor(Vendor[UnisenderGo]):
+    """From whom letters are stands in ``[mail]``."""
+
+    def is_connected(self, config: Config) -> bool:
+        return config.channels.unisender_go is not None and config.channels.mail is not None
+
+    def client_of(self, config: Config, environment: Mapping[str, str]) -> UnisenderGo:
+        section, mail = config.channels.unisender_go, config.channels.mail
+        assert section is not None
+        return UnisenderGo(section, secret(environment, self.secret), mail.sender if mail else "")
+
+
+def _letter_service(context: ChannelContext) -> LetterService | None:
+    """Whoever takes letters; None if nobody does."""
+    vendor: Vendor[Any] = UNISENDER_GO if UNISENDER_GO.is_connected(context.config) else MAIL
+    service: LetterService | None = vendor.open(context.config, context.environment)
+    return service
+
+
+def _mail(vendor: Callable[[], Vendor[Any]]) -> MakePort:
+    """The port of letters that this row takes."""
+
+    def make(context: ChannelContext) -> Port:
+        section, folder = context.config.channels.mail, context.config.letters_folder
+        assert section is not None
+        assert folder is not None
+        return MailPort(
+            section,
+            vendor().client_of(context.config, context.environment),
+            Templates(folder),
+            MailMemory(context.store, context.clock),
+            context.client,
+            context.rule_engine,
+            context.store.account_id,
+            context.account_clock,
+        )
+
+    return make
 
 
 def _notices(context: ChannelContext) -> Port:
     return NoticePort(
         context.config.channels.mail,
-        MAIL.open(context.config, context.environment),
+        _letter_service(context),
         messengers_of(context.config, context.environment),
         context.rule_engine,
         context.store.account_id,
@@ -327,7 +363,14 @@ def vk_ads_api(config: Config, environment: Mapping[str, str]) -> VkAdsApi:
     return VkAdsApi(section, secret(environment, VKADS_SECRET), shared.secrets, partial(shared.lock, "vkads"))
 
 
-MAIL = Vendor("mail", MailServer, MAIL_PASSWORD, {"mail": _mail, "notices": _notices})
+MAIL: Vendor[Any] = OwnMailServer("mail", MailServer, MAIL_PASSWORD, {"mail": _mail(lambda: MAIL), "notices": _notices})
+UNISENDER_GO: Vendor[Any] = UnisenderGoVendor(
+    "unisender_go",
+    UnisenderGo,
+    UNISENDER_GO_KEY,
+    {"mail": _mail(lambda: UNISENDER_GO), "notices": _notices},
+    no_secret="нет ключа API Unisender Go",
+)
 TELEGRAM = Vendor("telegram", Bot, TELEGRAM_TOKEN, {"notices": _notices}, no_secret="нет токена бота Telegram")
 MAX = Vendor("max", MaxBot, MAX_TOKEN, {"notices": _notices}, no_secret="нет токена бота MAX")
 ONLINEPBX: Vendor[Any] = Vendor(
@@ -377,7 +420,8 @@ VKADS = VkAdsVendor(
 AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
 ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")
 VENDORS: tuple[Vendor[Any], ...] = (
-    MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, VKADS, AUDIENCES, ROISTAT, YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
+    UNISENDER_GO, MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, VKADS, AUDIENCES, ROISTAT,
+    YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
     ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
 )  # fmt: skip
 BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger, "chats": _chats}

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from amo_bridge.channels.dial_rules import number_to_dial
+from amo_bridge.channels.letter import Letter, message_id
 from amo_bridge.channels.mail import usable
 from amo_bridge.channels.registry import Vendor
 from amo_bridge.channels.sms import LONGEST_NUMBER
-from amo_bridge.channels.smtp import Letter, message_id
 from amo_bridge.channels.telephony import CallOrder
 from amo_bridge.config.channels import PersonSection
 from amo_bridge.config.model import Config
@@ -91,10 +91,10 @@ def _mail(server: Any, _section: str, config: Config, trial: Trial) -> str:
         is_notice=True,
     )
     try:
-        server.send(section.sender, address, letter.to_bytes())
+        server.deliver(letter)
     finally:
         server.leave()
-    return "почтовый сервер принял письмо"
+    return f"{server.title} принял письмо"
 
 
 def _messenger(bot: Any, section: str, _config: Config, trial: Trial) -> str:

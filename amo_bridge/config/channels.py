@@ -40,6 +40,7 @@ def series_in(table: Mapping[str, Any], problems: Problems) -> AllSeries:
 # AMO_BRIDGE_TELEGRAM_TOKEN, or from the files named in the same variables with ``_FILE`` behind them.
 
 MAIL_PASSWORD = "AMO_BRIDGE_MAIL_PASSWORD"
+UNISENDER_GO_KEY = "AMO_BRIDGE_UNISENDER_GO_KEY"
 TELEGRAM_TOKEN = "AMO_BRIDGE_TELEGRAM_TOKEN"
 MAX_TOKEN = "AMO_BRIDGE_MAX_TOKEN"
 ONLINEPBX_KEY = "AMO_BRIDGE_ONLINEPBX_KEY"
@@ -87,12 +88,12 @@ ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 class MailSection(Strict):
     """``[mail]``: the server that takes our letters, who they are from, and where their templates are.
 
-    ``tls``: "starttls" (port 587), "tls" (port 465) or "none" (a server on this machine). ``consent``: the contact's
-    field without which nobody gets advertising. ``note``: a sent letter leaves a note on the deal. ``ca``: a file with
-    certificates to trust beside the system's.
+    ``host``: empty where ``[unisender_go]`` takes them. ``tls``: "starttls" (port 587), "tls" (port 465) or "none" (a
+    server on this machine). ``consent``: the contact's field without which nobody gets advertising. ``note``: a sent
+    letter leaves a note on the deal. ``ca``: a file with certificates to trust beside the system's.
     """
 
-    host: Annotated[str, Field(min_length=1)]
+    host: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 587
     tls: Literal["starttls", "tls", "none"] = "starttls"
     user: str = ""
@@ -106,6 +107,28 @@ class MailSection(Strict):
     @property
     def sender_address(self) -> str:
         return parseaddr(self.sender)[1]
+
+
+class UnisenderGoSection(Strict):
+    """``[unisender_go]``: takes our letters instead of a mail server.
+
+    ``api``: the server that the account was made at. ``own_unsubscribing``: the service has agreed to leave out its
+    own link for unsubscribing; then ours stands in the letter's headers. ``track_opens``: it tells whether a letter was
+    opened.
+    """
+
+    api: BaseUrl = "https://go1.unisender.ru"
+    own_unsubscribing: bool = False
+    track_opens: bool = True
+
+
+def check_mail(vendors: Mapping[str, Any], problems: Problems) -> None:
+    """Somebody takes letters, and knows from whom they are; ``vendors``: sections by their names, None if misspelt."""
+    mail, service = vendors.get("mail"), vendors.get("unisender_go")
+    if service and not mail and "mail" not in vendors:
+        problems.add(("unisender_go",), "нужен и раздел [mail]: от кого письма (from) и где их шаблоны")
+    if mail and not mail.host and "unisender_go" not in vendors:
+        problems.add(("mail", "host"), "обязательный ключ не задан: почтовый сервер; без него — раздел [unisender_go]")
 
 
 class TelegramSection(Strict):
@@ -382,6 +405,7 @@ def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, Pe
 
 VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "mail": MailSection,
+    "unisender_go": UnisenderGoSection,
     "telegram": TelegramSection,
     "max": MaxBotSection,
     "yandex_audience": YandexAudienceSection,
@@ -407,6 +431,7 @@ class Channels:
     """All that the config says of ways out of the house; what is None is not connected."""
 
     mail: MailSection | None = None
+    unisender_go: UnisenderGoSection | None = None
     telegram: TelegramSection | None = None
     max: MaxBotSection | None = None
     yandex_audience: YandexAudienceSection | None = None

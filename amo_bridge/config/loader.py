@@ -19,6 +19,7 @@ from amo_bridge.config.channels import (
     Channels,
     DialSection,
     StorageSection,
+    check_mail,
     check_unsubscribing,
     people_in,
     series_in,
@@ -379,6 +380,7 @@ class _Loader:
         series = series_in(self._table("series"), self.problems)
         intake = self.tree.get("intake")
         check_audiences(vendors, self.problems, takes_leads=isinstance(intake, dict) and "vkads" in intake)
+        check_mail(vendors, self.problems)
         if vendors.get("mail") and bridge:
             check_unsubscribing(bridge.public_url, self.problems)
         approvals = self._section("approvals", ApprovalsSection) if "approvals" in self.tree else None

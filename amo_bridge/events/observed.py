@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from amo_bridge.events.base import Event, TouchRecord
 from amo_bridge.events.letters import why_doubtful, why_machine
@@ -328,13 +329,18 @@ class ContactDateChanged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ClientUnsubscribed(Event):
-    """The client followed the unsubscribe link in a letter about this deal."""
+    """The client wants no more letters, or none reaches him, as a letter about this deal has shown.
 
-    label = "клиент отписался от рассылок по ссылке в письме"
+    ``cause``: he followed the link in it; a mail service says that he unsubscribed there, that he complained of spam,
+    or that the letter came back because there is no such address.
+    """
+
+    label = "письма клиенту больше не слать"
 
     deal_id: int
     contact_id: int
     letter_id: int
+    cause: Literal["link", "service", "complaint", "bounce"] = "link"
 
     @property
     def about_deal_id(self) -> int | None:

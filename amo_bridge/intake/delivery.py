@@ -10,8 +10,11 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from amo_bridge.channels.mail import address_key, usable
+from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.sms import report_sms
 from amo_bridge.channels.sms_services import RU_STATES, SMSC_STATES, SmsReport
+from amo_bridge.clock import Clock
 from amo_bridge.intake.contacts import phones_in
 from amo_bridge.intake.model import DeliveryState, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, digest
 from amo_bridge.intake.request import (
@@ -159,6 +162,24 @@ def settles_sms(connection: Connection, store: AccountStore, status: DeliverySta
     words = replace(report, words=status.reason)
     now = datetime.fromtimestamp(received_at, UTC)
     return report_sms(connection, store, status.source, status.vendor_id, words, now)
+
+
+def settles_letter(connection: Connection, store: AccountStore, status: DeliveryStatus, clock: Clock) -> bool:
+    """Tell the channel of letters what became of one; False if it is none of its own: both the number and the address
+    have to be."""
+    address = usable(status.address or "")
+    if status.source != "unisender_go" or address is None or not (status.outbox_id or "").isdecimal():
+        return False
+    if status.state == "queued":
+        return False
+    return MailMemory(store, clock).report(
+        connection,
+        int(status.outbox_id or 0),
+        address_key(store.account_id, address),
+        status.state,
+        vendor_id=status.vendor_id or "",
+        words=status.reason,
+    )
 
 
 # SMSC posts a state of one message, or an SMS that a client has sent us.

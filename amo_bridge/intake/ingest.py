@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError
-from amo_bridge.intake.delivery import settles_sms
+from amo_bridge.intake.delivery import settles_letter, settles_sms
 from amo_bridge.intake.enquiries import EnquiryRepository
 from amo_bridge.intake.lead_exports import is_known_lead
 from amo_bridge.intake.model import ButtonPress, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, PbxCall
@@ -45,6 +45,7 @@ class Ingest:
         self._store = store
         self._config = config
         self._environment = environment
+        self._clock = clock
         self._enquiries = EnquiryRepository(store, clock, config.calendar.country)
 
     def run(self) -> int:
@@ -120,11 +121,12 @@ class Ingest:
         self._end(connection, row.id, "read", why)
 
     def _tell_channels(self, connection: Connection, outcome: Outcome, received_at: float) -> None:
-        """What went out by a channel and has come to its end: a call of auto-dial, an SMS."""
+        """What went out by a channel and has come to its end: a call of auto-dial, an SMS, a letter."""
         if isinstance(outcome, PbxCall):
             settles_dial(connection, self._store.account_id, outcome, received_at)
         elif isinstance(outcome, DeliveryStatus):
             settles_sms(connection, self._store, outcome, received_at)
+            settles_letter(connection, self._store, outcome, self._clock)
         elif isinstance(outcome, ButtonPress):
             takes_press(connection, self._store, outcome, received_at)
 

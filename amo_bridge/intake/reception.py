@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from amo_bridge.config.channels import UNISENDER_GO_KEY
 from amo_bridge.config.intake import CommunitySection, FormSection, LeadFormsSection, SiteSection
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
@@ -277,7 +278,14 @@ VENDORS: Mapping[str, Vendor] = {
             check=delivery.check_unisender,
             methods=_ANY_METHOD,
             repeats=True,
-            secrets=(SecretName(delivery.UNISENDER_KEY, "AMO_BRIDGE_INTAKE_UNISENDER_GO_KEY", "ключ Unisender Go"),),
+            secrets=(
+                SecretName(
+                    delivery.UNISENDER_KEY,
+                    "AMO_BRIDGE_INTAKE_UNISENDER_GO_KEY",
+                    "ключ API Unisender Go, если он не тот же, что в AMO_BRIDGE_UNISENDER_GO_KEY",
+                    or_else=UNISENDER_GO_KEY,
+                ),
+            ),
         ),
         Vendor(
             name="smsru",
@@ -347,8 +355,13 @@ def settings_of(config: Config, vendor: str, environment: Mapping[str, str], nam
         group=section.group if isinstance(section, CommunitySection) else None,
         forms=section.forms if isinstance(section, LeadFormsSection) else (),
         own_domains=tuple(own_domains),
-        secrets={one.name: secret(environment, one.variable) for one in row.secrets} if row else {},
+        secrets={one.name: _secret(environment, one) for one in row.secrets} if row else {},
     )
+
+
+def _secret(environment: Mapping[str, str], name: SecretName) -> str:
+    found = secret(environment, name.variable)
+    return found or (secret(environment, name.or_else) if name.or_else else "")
 
 
 # One request, judged.

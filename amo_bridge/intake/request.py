@@ -402,11 +402,13 @@ def path_only(request: VendorRequest, settings: VendorSettings) -> Verdict:
 
 @dataclass(frozen=True)
 class SecretName:
-    """A secret of a vendor. ``variable``: the environment variable. ``what``: what it is (Russian)."""
+    """A secret of a vendor. ``variable``: the environment variable. ``what``: what it is (Russian). ``or_else``: the
+    variable of a channel that has the same secret."""
 
     name: str
     variable: str
     what: str
+    or_else: str = ""
 
 
 def md5_hex(data: bytes) -> str:

@@ -25,6 +25,7 @@ from amo_bridge.standins.s3 import S3StandIn
 from amo_bridge.standins.site import SiteStandIn
 from amo_bridge.standins.sms import SmscStandIn, SmsRuStandIn
 from amo_bridge.standins.timeline import Timeline
+from amo_bridge.standins.unisender_go import UnisenderGoStandIn
 from amo_bridge.standins.vendor import StandIn
 from amo_bridge.standins.vk import VkStandIn
 from amo_bridge.standins.yandex_disk import YandexDiskStandIn
@@ -40,7 +41,7 @@ STAND_INS: tuple[type[StandIn], ...] = (
     ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn,
     SmsRuStandIn, SmscStandIn,
     YandexDiskStandIn, GoogleDriveStandIn, S3StandIn,
-    YandexAudienceStandIn, VkAdsStandIn, RoistatStandIn,
+    YandexAudienceStandIn, VkAdsStandIn, RoistatStandIn, UnisenderGoStandIn,
 )  # fmt: skip
 """The table of vendors."""
 GROUPS: Mapping[str, tuple[str, ...]] = {

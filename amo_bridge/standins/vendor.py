@@ -20,7 +20,8 @@ MOST_KEPT = 2000
 
 @dataclass(frozen=True)
 class VendorWebhook:
-    """``event``: its name, by which faults find it. ``forged``: the headers with a wrong proof."""
+    """``event``: its name, by which faults find it. ``forged``: the headers with a wrong proof;
+    ``forged_body``: the body with one, where the proof stands there."""
 
     event: str
     url: str
@@ -28,6 +29,7 @@ class VendorWebhook:
     headers: Mapping[str, str]
     forged: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
+    forged_body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ class StandIn:
             self._held.append(webhook)
             return
         if kind == "hook_wrong_proof":
-            webhook = VendorWebhook(webhook.event, webhook.url, webhook.body, {**webhook.headers, **webhook.forged})
+            headers, body = {**webhook.headers, **webhook.forged}, webhook.forged_body or webhook.body
+            webhook = VendorWebhook(webhook.event, webhook.url, body, headers)
         times = 2 if kind == "hook_duplicate" else 1
         delay = after + (fault.seconds if fault and kind == "hook_delay" else 0)
         held, self._held = self._held, []

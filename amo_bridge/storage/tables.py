@@ -413,11 +413,15 @@ letters = Table(
     Column("message_id", String(250), nullable=False),
     Column("token", String(24)),
     Column("sent_at", Float, nullable=False),
+    Column("state", String(12), nullable=False, server_default="sent"),
+    Column("vendor_id", String(60), nullable=False, server_default=""),
+    Column("words", Text, nullable=False, server_default=""),
     UniqueConstraint("account", "outbox_id"),
     UniqueConstraint("token"),
 )
-"""Letters to clients that are out. ``thread``: those of one deal and thread answer each other. ``token``: what the
-link for unsubscribing holds; None for letters without one."""
+"""Letters to clients, kept before each is sent. ``thread``: those of one deal and thread answer each other. ``token``:
+what the link for unsubscribing holds; None for letters without one. ``state``: "sending" until it is surely out, then
+what a service tells of it (channels/mail_log.py); ``vendor_id``: the service's number; ``words``: why it failed."""
 Index("letters_contact", letters.c.account, letters.c.contact_id)
 Index("letters_thread", letters.c.account, letters.c.deal_id, letters.c.thread, letters.c.id)
 

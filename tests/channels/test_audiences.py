@@ -283,7 +283,7 @@ def test_the_link_in_a_letter_counts_too(office: AudienceOffice) -> None:
     )
     office.unsubscribe_address(address_key(ACCOUNT, "olga@romashka.example"))
     office.join("Яндекс", FIRST_DEAL + 1)
-    assert office.state("Яндекс", 1) == ("refused", "клиент отписался по ссылке в письме")
+    assert office.state("Яндекс", 1) == ("refused", "клиент отписался от рассылок")
 
 
 def test_a_deal_takes_its_client_out_only_if_no_other_holds_him(office: AudienceOffice) -> None:

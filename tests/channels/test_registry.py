@@ -27,9 +27,10 @@ from amo_bridge.channels.registry import (
     ports_of,
     ports_to_nowhere,
     unconnected,
+    vendor_of,
 )
 from amo_bridge.cli.check import warnings
-from amo_bridge.config.channels import VENDOR_SECTIONS, Channels, MailSection, TelegramSection
+from amo_bridge.config.channels import VENDOR_SECTIONS, Channels, MailSection, TelegramSection, UnisenderGoSection
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.engine.effects import CHANNEL_KINDS, OUTSIDE, OutsideKind
@@ -39,6 +40,8 @@ from amo_bridge.rules.registry import shipped
 from amo_bridge.storage.database import AccountStore, Store
 
 MAIL = MailSection.model_validate({"host": "mail.example", "from": "info@agency.example", "templates": "letters"})
+FROM = MAIL.model_copy(update={"host": ""})
+GO = UnisenderGoSection()
 TELEGRAM = TelegramSection()
 OWN = {"series", "ledger", "storage", "chats"}
 """What the bridge serves without any vendor."""
@@ -78,8 +81,9 @@ def test_every_vendor_has_its_section_and_every_section_its_vendor() -> None:
         ({"telegram": TELEGRAM}, {*OWN, "notices"}),
         ({"mail": MAIL}, {*OWN, "mail", "notices"}),
         ({"mail": MAIL, "telegram": TELEGRAM}, {*OWN, "mail", "notices"}),
+        ({"mail": FROM, "unisender_go": GO}, {*OWN, "mail", "notices"}),
     ],
-    ids=["nothing", "telegram", "mail", "both"],
+    ids=["nothing", "telegram", "mail", "both", "service"],
 )
 def test_a_port_for_every_channel_whatever_is_connected(
     store: Store, sections: dict[str, Any], expected: set[str]
@@ -159,6 +163,14 @@ def test_of_two_vendors_of_one_channel_the_first_serves_it_and_check_says_so(
     assert port.vendor == "telegram"  # type: ignore[attr-defined]
     told = "канал «SMS» подключён к нескольким: [telegram], [mail]; работает только [telegram]"
     assert told in list(warnings(of))
+
+
+def test_a_service_takes_letters_before_the_server_and_check_says_so() -> None:
+    assert vendor_of(config(mail=FROM, unisender_go=GO))["mail"] == "unisender_go"
+    both = config(mail=MAIL, unisender_go=GO)
+    assert vendor_of(both)["mail"] == "unisender_go"
+    told = "канал «почта» подключён к нескольким: [unisender_go], [mail]; работает только [unisender_go]"
+    assert told in list(warnings(both))
 
 
 def test_notices_by_two_ways_are_no_rivals() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from support.mail_server import PASSWORD, USER, Post, make_certificate, post_office, section
 
-from amo_bridge.channels.smtp import AddressRefused, MailServer
+from amo_bridge.channels.letter import AddressRefused
+from amo_bridge.channels.smtp import MailServer
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain
 
 LETTER = "Subject: раз\r\n\r\n.точка в начале\r\nконец\r\n".encode()

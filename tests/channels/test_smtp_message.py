@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from amo_bridge.channels.smtp import Letter, message_id
+from amo_bridge.channels.letter import Letter, message_id
 from amo_bridge.config.channels import LONGEST_URL, TOKEN_LENGTH, UNSUBSCRIBE_PATH, too_long_for_unsubscribing
 from amo_bridge.text.templates import Rendered
 

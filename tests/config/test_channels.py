@@ -97,6 +97,20 @@ def test_without_sections_nothing_is_connected(tmp_path: Path) -> None:
     assert (config.channels.mail, config.channels.telegram, config.letters_folder) == (None, None, None)
 
 
+GO = '[unisender_go]\napi = "https://go2.unisender.ru"\n\n[telegram]'
+
+
+def test_a_service_takes_letters_instead_of_a_server(tmp_path: Path) -> None:
+    channels = loaded(tmp_path, TEXT.replace('host = "smtp.agency.ru"\n', "").replace("[telegram]", GO)).channels
+    assert channels.unisender_go is not None
+    assert (channels.mail and channels.mail.host, channels.unisender_go.own_unsubscribing) == ("", False)
+
+
+def test_a_service_needs_to_know_from_whom(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, GOOD + "\n[unisender_go]\n")
+    assert "нужен и раздел [mail]" in problem
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "place", "words"),
     [

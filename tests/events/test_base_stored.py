@@ -351,7 +351,13 @@ EXPECTED: dict[str, Facts] = {
     "talk": Facts(None, "123430253468588432abed488fc7ede0", False, False, "hook", "TalkReported", None),
     "list element": Facts(None, "f9ee2a8283b4955e317101885c3a0900", False, False, "hook", "ListElementReported", None),
     "unsubscribed": Facts(
-        7, "unsubscribed:12", False, False, "hook", "клиент отписался от рассылок по ссылке в письме", None
+        7,
+        "unsubscribed:12",
+        False,
+        False,
+        "hook",
+        "письма клиенту больше не слать",
+        None,
     ),
     "contact date": Facts(
         7,

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pytest
 from support.builders import NOON, deal
 
 from amo_bridge.events import ClientUnsubscribed
@@ -28,3 +31,17 @@ def test_a_field_may_be_ticked_too():
 def test_what_is_so_already_is_left_alone():
     assert said(deal(tags=("отписан",))) == [STOP, NOTE]
     assert said(deal(tags=("отписан",)), note=None) == [STOP]
+
+
+@pytest.mark.parametrize(("cause", "because", "words"), [
+    ("service", "клиент отписался", "отписался от рассылок"), ("complaint", "пожаловался на спам", "как на спам"),
+    ("bounce", "адреса клиента нет", "такого адреса нет"),
+])  # fmt: skip
+def test_a_mail_service_tells_of_it_and_the_note_says_why(cause, because, words):
+    event = replace(EVENT, cause=cause)
+    stop, tag, note = unsubscribed_client_is_marked(event, deal(), UnsubscribedClientIsMarked())
+    assert because in stop.because
+    assert (tag.tags, words in note.text) == (("Отписан",), True)
+    assert unsubscribed_client_is_marked(event, deal(tags=("Отписан",)), UnsubscribedClientIsMarked(note=None)) == [
+        stop
+    ]

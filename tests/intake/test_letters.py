@@ -79,8 +79,10 @@ class Mail:
         """A letter that the bridge has sent to Zoya."""
         key = address_key(ACCOUNT, "zoya@example.com")
         sent = SentLetter(outbox_id, deal_id, ZOYA, key, "бриф", "бриф", message_id, None)
+        memory = MailMemory(self.store, FixedClock(NOON))
+        memory.begin(sent)
         with self.store.write() as connection:
-            MailMemory(self.store, FixedClock(NOON)).keep(connection, sent)
+            memory.keep(connection, sent.outbox_id)
 
     def take(self, raw: bytes, *, new_clients: bool = True, days_old: float = 0, **how: Any) -> Fate:
         fetched = FetchedLetter("info", raw, NOON - timedelta(days=days_old), **how)

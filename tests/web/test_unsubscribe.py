@@ -27,8 +27,10 @@ class Mailbox:
         self.store: Store = pages.office.store
         self.account = pages.meet_account()
         letter = SentLetter(1, 7, 55, "digest", "утепляющая/1", "", "<1@agency.example>", TOKEN)
+        memory = MailMemory(AccountStore(self.store, self.account), SystemClock())
+        memory.begin(letter)
         with self.store.write() as connection:
-            MailMemory(AccountStore(self.store, self.account), SystemClock()).keep(connection, letter)
+            memory.keep(connection, letter.outbox_id)
         self.client: FlaskClient = pages.app.test_client()
 
     def counts(self) -> tuple[int, int]:

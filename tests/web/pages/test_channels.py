@@ -15,14 +15,18 @@ from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.channels.vendor_states import VendorStates, advice_for
 from amo_bridge.config.channels import (
+    MailSection,
     MaxBotSection,
     OnlinePbxSection,
     PersonSection,
     SmsRuSection,
     StorageSection,
     TelegramSection,
+    UnisenderGoSection,
 )
 from amo_bridge.rules.option_types import UserName
+from amo_bridge.standins.server import StandIns, serving
+from amo_bridge.standins.unisender_go import UnisenderGoStandIn
 from amo_bridge.storage.tables import dial_calls
 from amo_bridge.web.auth.users import Role
 
@@ -216,6 +220,25 @@ def test_a_trial_letter(pages: Pages, admin: Visit) -> None:
         admin.post("/channels/mail/trial", {"to": "anna@agency.example"})
         assert "почтовый сервер принял письмо" in words_of(admin.get("/channels"))
         assert len(post.taken) == 1
+
+
+def test_a_trial_letter_by_a_service(pages: Pages, admin: Visit) -> None:
+    stand_ins = StandIns(["unisender_go"], live=False)
+    service = stand_ins["unisender_go"]
+    assert isinstance(service, UnisenderGoStandIn)
+    with serving(stand_ins):
+        config = pages.bridge.config
+        mail = MailSection.model_validate({"from": "info@agency.example"})
+        go = UnisenderGoSection(api=service.settings()["api"])
+        channels = replace(config.channels, mail=mail, unisender_go=go)
+        pages.bridge.config = replace(config, channels=channels)
+        pages.know_account(agency())
+        admin.post("/channels/unisender_go/trial", {"to": "anna@agency.example"})
+        assert "нет ключа API Unisender Go (AMO_BRIDGE_UNISENDER_GO_KEY)" in words_of(admin.get("/channels"))
+        pages.bridge.environment = {**pages.bridge.environment, "AMO_BRIDGE_UNISENDER_GO_KEY": service.key}
+        admin.post("/channels/unisender_go/trial", {"to": "anna@agency.example"})
+        assert "Unisender Go принял письмо" in words_of(admin.get("/channels"))
+        assert [one.address for one in service.letters] == ["anna@agency.example"]
 
 
 def test_a_dry_run_sends_no_trial_and_a_viewer_none_at_all(connected: Pages, admin: Visit, viewer: Visit) -> None:
