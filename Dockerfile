@@ -1,5 +1,5 @@
 # One image for everything: by itself the receiver and the worker of one account with the store in /data; compose.yaml has
-# the other ways to run it. PostgreSQL's driver and the writer of Excel files are always in it.
+# the other ways to run it. PostgreSQL's driver and the writers of Excel and Word files are always in it.
 #   docker build -t amo-bridge .
 #   docker run -d -p 8080:8080 -v amo-bridge:/data -v ./config.toml:/app/config.toml:ro -e AMO_BRIDGE_TOKEN=… amo-bridge
 FROM python:3.12-slim

@@ -78,7 +78,8 @@ lock:
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		pyproject.toml build-requirements.in -o requirements.lock
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		-c requirements.lock pyproject.toml build-requirements.in --extra postgres --extra reports -o requirements-image.lock
+		-c requirements.lock pyproject.toml build-requirements.in --extra postgres --extra reports --extra documents \
+		-o requirements-image.lock
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		pyproject.toml build-requirements.in --extra dev --extra postgres -o requirements-dev.lock
 	rm -rf $(VENV)-lock

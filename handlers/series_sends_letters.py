@@ -28,12 +28,14 @@ def series_sends_letters(
         return Skip("такого письма в серии больше нет")
     if because := _reason_to_end(event, deal):
         return StopSeries(deal_id=deal.id, series=event.series, because=because)
+    letter = spec.letters[event.number]
     return SendLetter(
         deal_id=deal.id,
-        template=spec.letters[event.number].template,
+        template=letter.template,
         service=False,
         thread=f"{event.series} {event.run}",
         no_address=options.no_address,
+        attach=tuple(one.for_letter(deal) for one in letter.attach),
     )
 
 

@@ -93,13 +93,14 @@ def test_the_lock_file_holds_hashes_of_everything_even_of_what_builds() -> None:
     assert set(PROJECT["build-system"]["requires"]) <= {name for name, _ in pinned}
 
 
-def test_the_image_has_what_a_user_installs_the_driver_of_postgresql_and_the_writer_of_excel_files() -> None:
+def test_the_image_has_what_a_user_installs_the_driver_of_postgresql_and_the_writers_of_office_files() -> None:
     plain, image = (
         set(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text("utf-8"), re.MULTILINE))
         for lock in (ROOT / "requirements.lock", LOCK)
     )
     assert plain < image
-    assert {name for name, _ in image - plain} == {"psycopg", "psycopg-binary", "xlsxwriter"}
+    office = {"xlsxwriter", "docxtpl", "python-docx", "lxml"}
+    assert {name for name, _ in image - plain} == {"psycopg", "psycopg-binary", *office}
 
 
 def test_code_is_copied_after_the_dependencies() -> None:

@@ -111,13 +111,13 @@ class LetterService(Protocol):
 
     ``vendor``: its section of the config; ``title``: as people read it. ``finds_lost``: it can be asked about a letter
     whose answer was lost.
-    ``largest_bytes``: of a letter with its files, as it is sent.
+    ``most_attached``: bytes of all files of a letter together.
     """
 
     vendor: ClassVar[str]
     title: ClassVar[str]
     finds_lost: ClassVar[bool] = False
-    largest_bytes: ClassVar[int]
+    most_attached: ClassVar[int]
 
     @abstractmethod
     def check(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from amo_bridge.channels.attachments import Attachments
 from amo_bridge.channels.letter import AddressRefused, AddressUnwilling, Letter, LetterService, message_id
 from amo_bridge.channels.mail_log import MailMemory, SentLetter, Suppression
 from amo_bridge.channels.port import Job, LostAnswer, NotSent, Outcome, Port, Sent, refusal
@@ -185,6 +186,7 @@ class MailPort(Port):
         section: MailSection,
         service: LetterService,
         templates: Templates,
+        attachments: Attachments,
         memory: MailMemory,
         client: CrmClient,
         rule_engine: Callable[[], RuleEngine],
@@ -196,6 +198,7 @@ class MailPort(Port):
         if service.finds_lost:
             self.lost_answer = "find"
         self._templates = templates
+        self._attachments = attachments
         self._memory = memory
         self._client = client
         self._rule_engine = rule_engine
@@ -287,8 +290,9 @@ class MailPort(Port):
             message_id=message_id(self._key, row.key, self._section.sender_address),
             token=None if row.body["service"] else secrets.token_urlsafe(TOKEN_BYTES),
         )
+        files = self._attachments.load(row, Recipient(deal, record, to.contact))
         # Before it leaves: its link must work and its number be known, even if nobody hears the answer.
-        letter = self._letter(row, deal, to, answers, self._memory.begin(kept))
+        letter = replace(self._letter(row, deal, to, answers, self._memory.begin(kept)), files=files)
         try:
             self._out[row.id] = self._service.deliver(letter)
         except AddressRefused as error:
@@ -298,7 +302,8 @@ class MailPort(Port):
             self._memory.refuse_unwilling(row.id, to.address_key, is_complaint=error.is_complaint)
             return NotSent(str(error))
         subject = letter.content.subject
-        return Sent(f"письмо «{subject}», контакт {to.contact.id}", then=self._note(subject, deal, record))
+        along = f", вложения: {', '.join(file.name for file in files)}" if files else ""
+        return Sent(f"письмо «{subject}», контакт {to.contact.id}{along}", then=self._note(subject, deal, record))
 
     def _letter(self, row: Sendable, deal: Deal, to: Addressee, answers: tuple[str, ...], kept: SentLetter) -> Letter:
         link = self._link(kept.token) if kept.token else None

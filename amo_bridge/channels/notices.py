@@ -7,26 +7,20 @@ must not ring a hundred times. So a notice that is not urgent waits until the ev
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO
+from typing import Any
 
 import structlog
 
+from amo_bridge.channels.attachments import DealFiles
 from amo_bridge.channels.letter import Letter, LetterService, message_id
 from amo_bridge.channels.mail import usable
 from amo_bridge.channels.messengers import Messenger, length
 from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
-from amo_bridge.channels.recipients import Recipient, recipients
-from amo_bridge.channels.telegram import LARGEST_DOCUMENT
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MailSection, Way
-from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.files import FileTooLarge, download_file, file_ids_of_deal, files_by_ids
-from amo_bridge.crm.values import integer
 from amo_bridge.engine.effects import Channel
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.people import Reach, ReachablePerson
@@ -38,12 +32,7 @@ from amo_bridge.errors import (
     ChannelRefused,
     ChannelUncertain,
     CrmError,
-    CrmForbidden,
-    CrmRefused,
-    CrmTemporary,
-    why_not,
 )
-from amo_bridge.text.names import is_picture, starts_with
 from amo_bridge.text.templates import Rendered
 from amo_bridge.text.typography import nested_quotes
 
@@ -102,62 +91,6 @@ def _without_name(text: str, about: str) -> str:
 
 def _with_name(text: str, about: str) -> str:
     return text if not about or _without_name(text, about) != text else f"{about}: {text}"
-
-
-@dataclass(frozen=True)
-class FoundFile:
-    """A file of the deal, downloaded to this server."""
-
-    name: str
-    file: BinaryIO
-    size: int
-
-
-class DealFiles:
-    """Files of deals that go along with notices, and clients' phones. ``client``: of the port's own thread."""
-
-    def __init__(self, client: CrmClient, rule_engine: Callable[[], RuleEngine]) -> None:
-        self._client = client
-        self._rule_engine = rule_engine
-
-    @contextmanager
-    def newest(self, deal_id: int, attach: Mapping[str, Any]) -> Iterator[FoundFile]:
-        """The newest file that fits. Raises ChannelRefused if there is none, or it can't be had; CrmStopped."""
-        drive = self._rule_engine().account.drive_url
-        try:
-            uuids = file_ids_of_deal(self._client, deal_id)
-            rows = [row for row in files_by_ids(self._client, drive, uuids).values() if _fits(row, attach)]
-            if not rows:
-                raise ChannelRefused("такого файла на сделке нет")
-            row = max(rows, key=lambda one: (integer(one.get("created_at")) or 0, uuids.index(str(one["uuid"]))))
-            with tempfile.TemporaryFile() as file:
-                size = download_file(self._client, drive, row, file, most=LARGEST_DOCUMENT)
-                file.seek(0)
-                yield FoundFile(str(row.get("name") or "файл"), file, size)
-        except FileTooLarge:
-            raise ChannelRefused(f"файл больше {LARGEST_DOCUMENT >> 20} МБ, мессенджер такой не возьмёт") from None
-        except CrmForbidden:
-            raise ChannelRefused("у токена amoCRM нет права на файлы") from None
-        except (CrmTemporary, CrmRefused) as error:
-            raise ChannelRefused(f"amoCRM не отдала файл: {error}") from error
-        except OSError as error:
-            raise ChannelRefused(f"файл не помещается на диск моста: {why_not(error)}") from error
-
-    def phones(self, rows: Sequence[Sendable]) -> dict[int, str]:
-        """Row id → the first phone of the client, as it stands on the card. Raises CrmError."""
-        found = recipients(rows, self._client, self._rule_engine()) if rows else {}
-        told = {}
-        for row_id, one in found.items():
-            contact = one.contact if isinstance(one, Recipient) else None
-            told[row_id] = next(iter(contact.phones), "") if contact else ""
-        return told
-
-
-def _fits(row: Mapping[str, Any], attach: Mapping[str, Any]) -> bool:
-    names = [str(row[key]) for key in ("name", "sanitized_name") if row.get(key)]
-    if any(starts_with(name, words) for name in names for words in attach["files"]):
-        return True
-    return bool(attach["pictures"]) and (row.get("type") == "image" or any(is_picture(name) for name in names))
 
 
 class NoticePort(Port):

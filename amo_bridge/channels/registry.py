@@ -15,10 +15,12 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel
 
 from amo_bridge.channels.approvals import ApprovalJob
+from amo_bridge.channels.attachments import Attachments, DealFiles
 from amo_bridge.channels.audience_services import AudienceFiles, AudienceVendor, VkAds, YandexAudience
 from amo_bridge.channels.audiences import AudiencePort
 from amo_bridge.channels.client_chats import ClientBots, ClientChatPort
 from amo_bridge.channels.dial import DialPort
+from amo_bridge.channels.documents import Documents
 from amo_bridge.channels.google_drive import GoogleDrive
 from amo_bridge.channels.letter import LetterService
 from amo_bridge.channels.mail import MailPort
@@ -26,7 +28,7 @@ from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
 from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.messengers import Messenger
-from amo_bridge.channels.notices import DealFiles, NoticePort
+from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
 from amo_bridge.channels.roistat import Roistat, RoistatJob
 from amo_bridge.channels.s3 import S3
@@ -207,10 +209,16 @@ def _mail(vendor: Callable[[], Vendor[Any]]) -> MakePort:
         section, folder = context.config.channels.mail, context.config.letters_folder
         assert section is not None
         assert folder is not None
+        service: LetterService = vendor().client_of(context.config, context.environment)
+        documents = Documents(
+            folder, context.store, context.client, context.rule_engine, context.clock, context.account_clock
+        )
+        most = min(section.attachments_mb << 20, service.most_attached)
         return MailPort(
             section,
-            vendor().client_of(context.config, context.environment),
+            service,
             Templates(folder),
+            Attachments(folder, DealFiles(context.client, context.rule_engine), documents.enclosed, most),
             MailMemory(context.store, context.clock),
             context.client,
             context.rule_engine,

@@ -16,6 +16,8 @@ from amo_bridge.rules.option_types import (
     ContactFieldName,
     CustomFieldName,
     DateFieldName,
+    DocumentName,
+    EnclosureName,
     FieldName,
     LossReasonName,
     OptionName,
@@ -30,8 +32,9 @@ from amo_bridge.rules.option_types import (
     UserName,
     names_in,
 )
-from amo_bridge.text.names import nearest, same_name
-from amo_bridge.text.templates import Templates
+from amo_bridge.text.documents import AGENCY, NEEDED, DocumentTemplates
+from amo_bridge.text.names import nearest, normalise, same_name
+from amo_bridge.text.templates import Templates, enclosed
 
 LOSS_REASON_FIELD = "Причина отказа"
 DATE_TYPES = ("date", "date_time", "birthday")
@@ -167,6 +170,45 @@ def _template(name: str, config: Config, account: Account) -> None:
         raise NotReady(f"шаблон письма «{name}» не дописан: {'; '.join(left)}; пока он такой, письмо не отправляется")
 
 
+def _enclosure(name: str, config: Config, account: Account) -> None:
+    """As ``_template``; told before anybody waits for a letter that can't go."""
+    folder, mail = config.letters_folder, config.channels.mail
+    if folder is None or mail is None:
+        return
+    try:
+        size = enclosed(folder, name).stat().st_size
+    except (OSError, ValueError) as error:
+        raise Misfit(f"файла для писем «{name}» нет: он должен лежать в {folder} ({error})") from error
+    if size > mail.attachments_mb << 20:
+        words = f"файл для писем «{name}» больше {mail.attachments_mb} МБ (attachments_mb в [mail])"
+        raise NotReady(f"{words}; пока он такой, письмо не отправляется")
+
+
+def _document(name: str, config: Config, account: Account) -> None:
+    """As ``_template``."""
+    if config.letters_folder is None:
+        return
+    templates = DocumentTemplates(config.letters_folder)
+    if problems := templates.problems_of(name):
+        raise (NotReady if NEEDED in problems else Misfit)("; ".join(problems))
+    asked = templates.field_names_of(name)
+    told = config.channels.mail.agency if config.channels.mail else {}
+    known = {normalise(key) for key, value in told.items() if value.strip()}
+    if unknown := [one for one in dict.fromkeys(asked.pop(AGENCY, [])) if normalise(one) not in known]:
+        words = f"документу «{name}» нужны реквизиты агентства: {', '.join(unknown)} (agency в [mail])"
+        raise NotReady(f"{words}; пока их нет, письмо не отправляется")
+    for of, fields in asked.items():
+        for field in fields:
+            if entity := {"клиент": "contacts", "компания": "companies"}.get(of):
+                account.field(field, entity)
+            elif not of:
+                _field(field, config, account)
+    if left := templates.placeholders_of(name):
+        raise NotReady(
+            f"шаблон документа «{name}» не дописан: {'; '.join(left)}; пока он такой, письмо не отправляется"
+        )
+
+
 def _series(name: str, config: Config, account: Account) -> None:
     if config.channels.series.of(name) is None:
         raise UnknownName("серии писем", name, nearest=nearest(name, config.channels.series.named))
@@ -183,6 +225,8 @@ LOOK_UPS: Mapping[type[AccountName], Callable[[Any, Config, Account], Any]] = {
     DateFieldName: _date_field,
     LossReasonName: lambda name, config, account: account.loss_reason(name),
     TemplateName: _template,
+    EnclosureName: _enclosure,
+    DocumentName: _document,
     SeriesName: _series,
     TaskTypeName: lambda name, config, account: account.task_type(name),
     TagName: lambda name, config, account: None,

@@ -16,8 +16,8 @@ from amo_bridge.config.advertising import AudiencesSection, RoistatSection, VkAd
 from amo_bridge.config.diagnostics import Problems
 from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
 from amo_bridge.dates.duration import Duration
+from amo_bridge.rules.letters import AllSeries, SeriesSpec
 from amo_bridge.rules.option_types import BaseUrl, ContactFieldName, PersonName, Strict, TagName, UserName
-from amo_bridge.rules.options import AllSeries, SeriesSpec
 
 
 def series_in(table: Mapping[str, Any], problems: Problems) -> AllSeries:
@@ -90,7 +90,9 @@ class MailSection(Strict):
 
     ``host``: empty where ``[unisender_go]`` takes them. ``tls``: "starttls" (port 587), "tls" (port 465) or "none" (a
     server on this machine). ``consent``: the contact's field without which nobody gets advertising. ``note``: a sent
-    letter leaves a note on the deal. ``ca``: a file with certificates to trust beside the system's.
+    letter leaves a note on the deal. ``attachments_mb``: files of one letter together, at most. ``ca``: a file with
+    certificates to trust beside the system's. ``agency``: what documents say of the agency itself, by the names that
+    their templates use («{{ агентство.БИК }}»).
     """
 
     host: str = ""
@@ -101,6 +103,8 @@ class MailSection(Strict):
     reply_to: MailAddress | None = None
     templates: Annotated[str, Field(min_length=1)] = "letters"
     note: bool = True
+    attachments_mb: Annotated[int, Field(ge=1, le=18)] = 7
+    agency: Mapping[str, str] = Field(default_factory=dict)
     consent: ContactFieldName | None = None
     ca: str | None = None
 

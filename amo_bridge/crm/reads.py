@@ -41,6 +41,11 @@ def contacts_by_ids(client: CrmClient, ids: Iterable[int], filter_enabled: bool)
     return _records(_by_ids(client, "contacts", ids, {"with": "leads"}, filter_enabled), ContactRecord.from_api)
 
 
+def companies_by_ids(client: CrmClient, ids: Iterable[int], filter_enabled: bool) -> dict[int, ContactRecord]:
+    """The companies that exist, as contacts: they have the same parts but first and last name. Raises CrmError."""
+    return _records(_by_ids(client, "companies", ids, {}, filter_enabled), ContactRecord.from_api)
+
+
 def contact_lines(
     client: CrmClient, ids: Iterable[int], filter_enabled: bool
 ) -> dict[int, dict[str, list[dict[str, Any]]]]:

@@ -17,7 +17,8 @@ from sqlalchemy import ColumnElement, FromClause
 from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.crm.writes import CrmKind
 from amo_bridge.rules.handler import OutsideChannel
-from amo_bridge.rules.options import AudienceSpec, EscalationSpec, FolderSpec, LetterSpec, NoticeSpec, ViolationSpec
+from amo_bridge.rules.letters import LetterSpec
+from amo_bridge.rules.options import AudienceSpec, EscalationSpec, FolderSpec, NoticeSpec, ViolationSpec
 from amo_bridge.storage.tables import outbox
 from amo_bridge.text.typography import action_words
 

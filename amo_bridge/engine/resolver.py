@@ -25,6 +25,7 @@ from amo_bridge.rules.actions import (
     AddTags,
     AnswerClient,
     AssignDeal,
+    Attachment,
     ChangeTask,
     CreateClientDeal,
     CreateDeal,
@@ -314,7 +315,14 @@ class ChannelResolver:
             if action.no_address is None
             else self._names.works_now(self._names.user_id(action.no_address, record), at),
         }
-        return [_effect("send_letter", deal, body, f"письмо клиенту «{action.template}»", at)]
+        if action.attach:
+            body["attach"] = [_attachment(one) for one in action.attach]
+        if any(one.document for one in action.attach):
+            # By then the deal may have gone on to the next stage.
+            since = int(deal.stage_since.timestamp()) if deal.stage_since else 0
+            body["entry"] = ":".join(map(str, (*deal.stage.key, since)))
+        along = f" с вложениями: {', '.join(one.words for one in action.attach)}" if action.attach else ""
+        return [_effect("send_letter", deal, body, f"письмо клиенту «{action.template}»{along}", at)]
 
     def _notify(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         """One for each person: a channel of one may fail."""
@@ -401,6 +409,13 @@ class ChannelResolver:
         if action.links:
             body["links"] = {name: list(words) for name, words in action.links.items()}
         return [_effect("store_file", deal, body, f"копия файла «{action.file_name}» в папке «{action.folder}»", at)]
+
+
+def _attachment(one: Attachment) -> dict[str, Any]:
+    """As the port of letters reads it."""
+    if one.document:
+        return {"document": one.document, "named": one.named}
+    return {"file": one.file} if one.file else {"deal_file": list(one.deal_file)}
 
 
 def _effect(kind: Kind, deal: Deal, body: Mapping[str, Any], words: str, at: datetime) -> Effect:

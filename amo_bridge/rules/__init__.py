@@ -54,6 +54,7 @@ from amo_bridge.rules.ladders import (
     on_leaving,
     step_of,
 )
+from amo_bridge.rules.letters import AllSeries, LetterSpec
 from amo_bridge.rules.option_types import (
     ContactDateFieldName,
     ContactFieldName,
@@ -62,6 +63,7 @@ from amo_bridge.rules.option_types import (
     FieldName,
     FromSection,
     LossReasonName,
+    OneOrMore,
     OptionName,
     PersonName,
     PipelineName,
@@ -77,16 +79,13 @@ from amo_bridge.rules.option_types import (
 )
 from amo_bridge.rules.options import (
     ActionsSpec,
-    AllSeries,
     AudienceSpec,
     CarryOver,
     Condition,
     Conditional,
     EscalationSpec,
     FolderSpec,
-    LetterSpec,
     NoticeSpec,
-    OneOrMore,
     SmsOption,
     TaskSpec,
     Until,

@@ -21,6 +21,7 @@ __all__ = [
     "AddTags",
     "AnswerClient",
     "AssignDeal",
+    "Attachment",
     "ChangeTask",
     "CreateClientDeal",
     "CreateDeal",
@@ -314,18 +315,36 @@ class CreateClientDeal(Action):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A file that goes along with a letter, one of these: ``file``, that lies beside the templates; the newest one of
+    the deal whose name begins with one of ``deal_file``; what is made from the template ``document``, once for a deal
+    and its coming onto the stage, under the name ``named``, and put among the deal's files."""
+
+    file: str = ""
+    deal_file: tuple[str, ...] = ()
+    document: str = ""
+    named: str = ""
+
+    @property
+    def words(self) -> str:
+        """Which it is (Russian)."""
+        return self.file or (f"документ «{self.document}»" if self.document else f"{self.deal_file[0]} …")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SendLetter(Action):
     """Send the client (the main contact's e-mail) a letter by a template of the folder ``[mail] templates``.
 
     ``service``: it is about work in hand; otherwise it is advertising, which needs the client's consent and shows how
     to unsubscribe. Letters of one deal and one ``thread`` answer each other. ``no_address``: who gets a task when
-    the client has no address; None: nobody.
+    the client has no address; None: nobody. ``attach``: all of these go along, or nothing goes out.
     """
 
     template: str
     service: bool = True
     thread: str = ""
     no_address: Person | None = "manager"
+    attach: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

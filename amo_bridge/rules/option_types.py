@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from amo_bridge.dates.due import Due
@@ -100,6 +100,18 @@ class TemplateName(AccountName):
     """A letter's template in the folder of ``[mail] templates``: «прогрев/1» is прогрев/1.txt."""
 
     kind = "шаблон письма"
+
+
+class EnclosureName(AccountName):
+    """A file to go along with letters, in the folder of ``[mail] templates``: «Бриф.docx»."""
+
+    kind = "файл для писем"
+
+
+class DocumentName(AccountName):
+    """A document's template in the folder of ``[mail] templates``: «счёт» is счёт.docx."""
+
+    kind = "шаблон документа"
 
 
 class SeriesName(AccountName):
@@ -347,3 +359,18 @@ def _base_url(text: str) -> str:
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+
+
+# One thing or several: ``to = "head"`` and ``to = ["head", "manager"]`` mean what they say.
+
+T = TypeVar("T")
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | dict) else value
+
+
+OneOrMore = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
+"""At least one. In TOML a lone text or table needs no brackets."""
+
+Named = Annotated[str, Field(min_length=1)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from amo_bridge.dates.due import Due
 from amo_bridge.rules.actions import (
@@ -21,7 +21,6 @@ from amo_bridge.rules.actions import (
     MoveDeal,
     Notify,
     RecordViolation,
-    SendLetter,
     SendSms,
     SetFields,
     Skip,
@@ -34,20 +33,21 @@ from amo_bridge.rules.actions import (
 )
 from amo_bridge.rules.deal import AttachedFile, DataNeed, Deal
 from amo_bridge.rules.handler import Options
+from amo_bridge.rules.letters import LetterSpec
 from amo_bridge.rules.option_types import (
     CustomFieldName,
     FieldName,
     LossReasonName,
+    Named,
     NoticeText,
+    OneOrMore,
     OptionName,
     PersonName,
     PipelineName,
     SeriesName,
     StageName,
-    Strict,
     TagName,
     TaskTypeName,
-    TemplateName,
     Text,
     TextWithNewDeal,
 )
@@ -242,19 +242,6 @@ class WantedFile(Options):
         return any(starts_with(name, beginning) for beginning in self.name_starts_with)
 
 
-# One thing or several: ``to = "head"`` and ``to = ["head", "manager"]`` mean what they say.
-
-T = TypeVar("T")
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str | dict) else value
-
-
-OneOrMore = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
-"""At least one. In TOML a lone text or table needs no brackets."""
-
-
 # When a task that a rule set ends by itself.
 
 
@@ -298,30 +285,6 @@ def _task_end(end: Literal["stage left", "deal closed", "never"] | FilledEnd | F
 
 
 # What goes out past amoCRM: letters, notices, advertising, and who broke the rules.
-
-Named = Annotated[str, Field(min_length=1)]
-
-
-class LetterSpec(Options):
-    """A letter to the client: ``{ template = "ждём бриф" }``.
-
-    ``service = false``: it is advertising. ``thread``: letters of one thread answer each other. ``no_address``: whose
-    task it is to find out the address; empty: nobody's.
-    """
-
-    template: TemplateName
-    service: bool = True
-    thread: str = ""
-    no_address: PersonName | None = PersonName("manager")
-
-    def for_deal(self, deal: Deal) -> SendLetter:
-        return SendLetter(
-            deal_id=deal.id,
-            template=self.template,
-            service=self.service,
-            thread=self.thread,
-            no_address=self.no_address,
-        )
 
 
 class SmsSpec(Options):
@@ -566,33 +529,3 @@ class ActionsSpec(Options):
     def _move(self, deal: Deal) -> Iterator[Action]:
         if self.move_to:
             yield MoveDeal(deal_id=deal.id, to=self.move_to, reason=self.loss_reason)
-
-
-class SeriesLetter(Strict):
-    """One letter: ``{ after = "3 d 11:00", template = "прогрев/2" }``; ``after`` counts from the series' start."""
-
-    after: Due
-    template: TemplateName
-
-    @field_validator("after")
-    @classmethod
-    def counts_from_the_start(cls, after: Due) -> Due:
-        if after.fields:
-            raise ValueError("срок письма считается от начала серии, а не от поля сделки")
-        return after
-
-
-class SeriesSpec(Strict):
-    """A series of letters, one after the other until the client answers: ``[series."прогрев"]``."""
-
-    letters: Annotated[tuple[SeriesLetter, ...], Field(min_length=1)]
-
-
-class AllSeries(BaseModel):
-    """Every series of the config, by name."""
-
-    named: Mapping[str, SeriesSpec] = Field(default_factory=dict)
-
-    def of(self, name: str) -> SeriesSpec | None:
-        """The series of this name, case, «ё» and quotes forgiven."""
-        return next((spec for known, spec in self.named.items() if normalise(known) == normalise(name)), None)

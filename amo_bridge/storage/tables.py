@@ -425,6 +425,23 @@ what a service tells of it (channels/mail_log.py); ``vendor_id``: the service's 
 Index("letters_contact", letters.c.account, letters.c.contact_id)
 Index("letters_thread", letters.c.account, letters.c.deal_id, letters.c.thread, letters.c.id)
 
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("template", String(120), nullable=False),
+    Column("entry", String(60), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("file_uuid", String(80), nullable=False),
+    Column("made_at", Float, nullable=False),
+    UniqueConstraint("account", "deal_id", "template", "entry"),
+)
+"""Documents made from templates, one for a deal and its coming onto a stage (``entry``). ``number``: of the deal's
+documents by this template. ``file_uuid``: where it lies in amoCRM."""
+
 suppressed = Table(
     "suppressed",
     metadata,

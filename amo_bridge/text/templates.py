@@ -58,6 +58,14 @@ class Rendered:
     html: str | None = None
 
 
+def enclosed(folder: Path, name: str) -> Path:
+    """A file beside the templates. Raises ValueError for a name that leads out of the folder."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ValueError("имя ведёт из папки шаблонов наружу")
+    return path
+
+
 class _Nothing(StrictUndefined):
     """A word in a template that stands for nothing."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from support.channel_fakes import ScriptedPort
+from support.channel_fakes import ScriptedPort, no_document
 from support.fakes import (
     ACCOUNT,
     BRIEF,
@@ -28,6 +28,7 @@ from support.fakes import (
 )
 from support.mail_server import Post, post_office, section
 
+from amo_bridge.channels.attachments import Attachments, DealFiles
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.sender import ChannelSender
@@ -80,6 +81,7 @@ class Desk:
             mail,
             MailServer(mail, "", timeout=5),
             Templates(self.folder),
+            Attachments(self.folder, DealFiles(self.crm, self.rule_engine), no_document, 1 << 20),  # type: ignore[arg-type]
             self.memory,
             self.crm,  # type: ignore[arg-type]
             self.rule_engine,

@@ -19,9 +19,10 @@ from support.local_crm import LocalCrm
 from support.mail_server import Post, post_office, section
 from support.telegram_server import TOKEN, Telegram, telegram_server
 
+from amo_bridge.channels.attachments import DealFiles, FoundFile
 from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.messengers import Messenger
-from amo_bridge.channels.notices import MAX_LISTED, MAX_WAIT_SECONDS, DealFiles, FoundFile, NoticePort
+from amo_bridge.channels.notices import MAX_LISTED, MAX_WAIT_SECONDS, NoticePort
 from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.channels.smtp import MailServer
 from amo_bridge.channels.storage_services import FolderStorage

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import responses
 from sqlalchemy import select
+from support.channel_fakes import no_document
 from support.fakes import ACCOUNT, ScriptedCrm, clock, errors, queue, rule_engine, states, user
 from support.vendor_requests import post as receive_post
 
+from amo_bridge.channels.attachments import Attachments, DealFiles
 from amo_bridge.channels.letter import AddressRefused, AddressUnwilling, EnclosedFile, Letter, message_id
 from amo_bridge.channels.mail import MailPort, address_key
 from amo_bridge.channels.mail_log import MailMemory, Unsubscribing
@@ -187,6 +189,7 @@ class Desk:
             MailSection.model_validate({"from": "Агентство <info@agency.example>"}),
             client_of(go),
             Templates(folder),
+            Attachments(folder, DealFiles(self.crm, rule_engine), no_document, 1 << 20),  # type: ignore[arg-type]
             self.memory,
             self.crm,  # type: ignore[arg-type]
             rule_engine,

@@ -82,6 +82,11 @@ def test_the_letters_and_scripts_that_come_along_can_be_filled(
         assert told.exit_code == 2
         assert "шаблон письма «реквизиты» не дописан: реквизиты.txt, строка 11: «Впишите сюда реквизиты" in told.stderr
         letter.write_text(whole, "utf-8")
+        without = config.read_text("utf-8").replace('agency."БИК"', 'agency."БИГ"')
+        config.write_text(without, "utf-8")
+        told = run("check", config=config)
+        assert "нужны реквизиты агентства: БИК (agency в [mail])" in told.stderr
+        config.write_text(without.replace('agency."БИГ"', 'agency."БИК"'), "utf-8")
         for name in ("letters/счёт.txt", "scripts/script-1.txt"):
             path = tmp_path / "smm" / name
             path.write_text(path.read_text("utf-8") + '{{ поле["Нет такого"] }}\n', "utf-8")
@@ -93,5 +98,5 @@ def test_the_letters_and_scripts_that_come_along_can_be_filled(
 def with_mail(text: str) -> str:
     """The section that the example shows in comments, for a mail server that is not there."""
     shown = text.partition("# [mail]\n")[2].partition("\n\n")[0].replace("smtp.yandex.ru", "127.0.0.1")
-    lines = [line.removeprefix("# ") for line in shown.splitlines()]
+    lines = [line.removeprefix("# ") for line in shown.splitlines() if "=" in line]
     return "\n".join([text, "[mail]", *lines, "port = 1", ""])

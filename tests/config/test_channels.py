@@ -186,6 +186,34 @@ def test_a_slip_in_a_template_is_told_at_the_start(account: Account, tmp_path: P
     assert words in unknown_names(loaded(tmp_path, TEXT), account)[0]
 
 
+ALONG = 'letter = { template = "прогрев/1", attach = ["бриф.docx"] }'
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (None, "файла для писем «бриф.docx» нет"),
+        (7 << 20, ""),
+        ((7 << 20) + 1, "больше 7 МБ (attachments_mb в [mail])"),
+    ],
+)
+def test_a_file_for_letters_is_looked_at_before_one_goes(
+    account: Account, tmp_path: Path, size: int | None, words: str
+) -> None:
+    letters(tmp_path)
+    if size is not None:
+        (tmp_path / "letters" / "бриф.docx").write_bytes(bytes(size))
+    told = unknown_names(loaded(tmp_path, TEXT.replace('letter = { template = "прогрев/1" }', ALONG)), account)
+    assert (words in told[0]) if words else told == []
+
+
+@pytest.mark.parametrize("attach", ["{ }", '{ file = "a", deal_file = "b" }'])
+def test_an_attachment_is_one_thing(tmp_path: Path, attach: str) -> None:
+    along = f'letter = {{ template = "прогрев/1", attach = [{attach}] }}'
+    (problem,) = problems_of(tmp_path, TEXT.replace('letter = { template = "прогрев/1" }', along))
+    assert "нужно одно: file" in problem
+
+
 @pytest.mark.parametrize(
     ("quiet", "moment", "holds"),
     [

@@ -29,8 +29,8 @@ from amo_bridge.config.loader import RuleSwitches, load
 from amo_bridge.config.model import AccountSection, BridgeSection, ProvisionSection
 from amo_bridge.config.webinar import BizonSection, WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.rules.letters import SeriesSpec
 from amo_bridge.rules.option_types import taken
-from amo_bridge.rules.options import SeriesSpec
 from amo_bridge.rules.registry import shipped
 from amo_bridge.rules.service_lines import ServicesSection
 

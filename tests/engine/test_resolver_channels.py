@@ -16,6 +16,7 @@ from amo_bridge.errors import UnknownName
 from amo_bridge.rules.actions import (
     Action,
     AnswerClient,
+    Attachment,
     JoinAudience,
     LeaveAudience,
     Notify,
@@ -92,6 +93,13 @@ def test_a_letter_knows_who_is_to_find_the_address() -> None:
     assert told.words == "письмо клиенту «ждём бриф»"
     (silent,) = resolved(SendLetter(deal_id=7, template="прогрев/1", service=False, no_address=None))
     assert (silent.body["service"], silent.body["no_address"]) == (False, None)
+
+
+def test_a_letter_says_what_goes_along() -> None:
+    along = (Attachment(file="Бриф.docx"), Attachment(deal_file=("Счёт", "Акт")))
+    (told,) = resolved(SendLetter(deal_id=7, template="ждём бриф", attach=along))
+    assert told.body["attach"] == [{"file": "Бриф.docx"}, {"deal_file": ["Счёт", "Акт"]}]
+    assert told.words == "письмо клиенту «ждём бриф» с вложениями: Бриф.docx, Счёт …"
 
 
 def test_everybody_who_is_told_is_told_once() -> None:

@@ -4,9 +4,9 @@ import pytest
 from support.builders import NOON, deal, stage
 
 from amo_bridge.events import SeriesLetterDue
-from amo_bridge.rules.actions import SendLetter, Skip, StopSeries
+from amo_bridge.rules.actions import Attachment, SendLetter, Skip, StopSeries
 from amo_bridge.rules.deal import Touch, Touches
-from amo_bridge.rules.options import AllSeries, SeriesSpec
+from amo_bridge.rules.letters import AllSeries, SeriesSpec
 from handlers.series_sends_letters import SeriesSendsLetters, series_sends_letters
 
 NEW, BRIEF = "Продажи / Новый клиент", "Продажи / Бриф получен"
@@ -33,6 +33,14 @@ def touched(kind="mail", direction="in", hours=1.0):
 def test_the_next_letter_is_sent_as_advertising_in_one_thread(number, template):
     said = series_sends_letters(due(number), deal(NEW, touches=Touches()), options())
     assert said == SendLetter(deal_id=7, template=template, service=False, thread="прогрев 3", no_address="manager")
+
+
+def test_files_of_a_letter_go_along():
+    letters = [{"after": "1 d", "template": "прогрев/1", "attach": "Бриф.docx"}]
+    series = AllSeries(named={"прогрев": SeriesSpec.model_validate({"letters": letters})})
+    given = SeriesSendsLetters.model_construct(series=series, no_address=None)
+    said = series_sends_letters(due(), deal(NEW, touches=Touches()), given)
+    assert said.attach == (Attachment(file="Бриф.docx"),)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from amo_bridge.rules.actions import (
     Action,
     AddNote,
     AddTags,
+    Attachment,
     CreateTask,
     JoinAudience,
     LeaveAudience,
@@ -61,6 +62,24 @@ def done(**deeds: Any) -> list[Action]:
             [SendLetter(deal_id=7, template="ждём бриф", thread="бриф")],
         ),
         ({"letter": {"template": "a", "service": False}}, [SendLetter(deal_id=7, template="a", service=False)]),
+        (
+            {"letter": {"template": "a", "attach": ["Бриф.docx", {"deal_file": "Счёт"}, {"deal_file": ["Акт", "КП"]}]}},
+            [
+                SendLetter(
+                    deal_id=7,
+                    template="a",
+                    attach=(
+                        Attachment(file="Бриф.docx"),
+                        Attachment(deal_file=("Счёт",)),
+                        Attachment(deal_file=("Акт", "КП")),
+                    ),
+                )
+            ],
+        ),
+        (
+            {"letter": {"template": "a", "attach": "Бриф.docx"}},
+            [SendLetter(deal_id=7, template="a", attach=(Attachment(file="Бриф.docx"),))],
+        ),
         ({"sms": "{Название}, ждём бриф"}, [SendSms(deal_id=7, text="Ромашка, ждём бриф")]),
         (
             {"audiences": {"join": ["VK"], "leave": ["Google"]}},
