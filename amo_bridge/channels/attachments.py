@@ -34,6 +34,7 @@ from amo_bridge.text.templates import enclosed
 
 MEGABYTE = 1 << 20
 NO_FILES_SCOPE = "у токена amoCRM нет права на файлы"
+ANY_TYPE = "application/octet-stream"
 # Not every server knows them by its own list.
 _OFFICE: Mapping[str, str] = {
     ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -44,8 +45,9 @@ _OFFICE: Mapping[str, str] = {
 
 def type_of(name: str) -> str:
     """The content type of a file of this name."""
-    known = _OFFICE.get(PurePath(name).suffix.casefold()) or mimetypes.guess_type(name)[0]
-    return known or "application/octet-stream"
+    known = _OFFICE.get(PurePath(name).suffix.casefold()) or mimetypes.guess_type(name)[0] or ANY_TYPE
+    # A letter or an archive of parts is a file here, and no part of ours.
+    return ANY_TYPE if known.startswith(("message/", "multipart/")) else known
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,8 @@ class Attachments:
             left -= len(file.content)
             if left < 0:
                 raise too_large("все вложения вместе: это", self._most)
-            files.append(replace(file, name=_free_name(file.name, [known.name for known in files])))
+            name = " ".join(file.name.split())
+            files.append(replace(file, name=_free_name(name, [known.name for known in files])))
         return tuple(files)
 
     def _one(self, row: Sendable, one: Mapping[str, Any], about: Recipient, left: int) -> EnclosedFile:

@@ -2,7 +2,8 @@
 
 An error comes with HTTP 4xx or 200, its code in the body. A letter whose answer was lost is looked for in the service's
 list of events, which is made to order; by the letter's key the service itself declines a copy for a minute only.
-(Reference: integrations-2, §8; the vendor's Web API reference: email/send, event-dump, system/info, domain/list.)
+(Reference: integrations-2, §8; the vendor's Web API reference: email/send, event-dump, system/info, domain/list,
+webhook/set.)
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ LATER_SECONDS = 3600.0
 # Clocks differ; the list of events is asked for from a little earlier on.
 CLOCKS_DIFFER = timedelta(minutes=10)
 MOST_EVENTS = 1000
+MOST_WEBHOOKS = 100
+WEBHOOK_EVENTS = ("sent", "delivered", "opened", "clicked", "unsubscribed", "soft_bounced", "hard_bounced", "spam")
+_HAS_HTML = re.compile(r"<html\b", re.IGNORECASE)
 _LARGEST_LIST = 5 << 20
 _ALL_FAILED, _DUPLICATE, _TOO_LARGE = 204, 1573, 199
 
@@ -69,6 +73,7 @@ class UnisenderGo(LetterService):
     def __init__(self, section: UnisenderGoSection, key: str, sender: str = "") -> None:
         self._section = section
         self._sender = sender
+        self._is_key_latin = key.isascii()
         self._http = HttpClient(TITLE, f"{section.api}/ru/transactional/api/v1", key, headers={"X-API-KEY": key})
         self._lists: dict[str, str] = {}
         """Key of a letter that is looked for → the list of events that is being made for it."""
@@ -126,6 +131,27 @@ class UnisenderGo(LetterService):
             self._ask("event-dump/delete", {"dump_id": dump})
         return next(filter(None, found), None)
 
+    def webhook_problem(self, url: str) -> str:
+        """What is wrong with the webhook that is to tell of letters at this address (Russian); empty: nothing. Raises
+        ChannelError."""
+        told = self._ask("webhook/list", {"limit": MOST_WEBHOOKS}).get("objects")
+        rows = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
+        known = next((one for one in rows if one.get("url") == url), None)
+        if known is None:
+            return "вебхука на адрес моста нет"
+        if known.get("status", "active") != "active":
+            return f"вебхук остановлен ({known.get('status')}): мост долго не отвечал по этому адресу"
+        events = known.get("events")
+        named = events.get("email_status") if isinstance(events, Mapping) else None
+        missing = [name for name in WEBHOOK_EVENTS if isinstance(named, list) and name not in named]
+        return f"не включены события {', '.join(missing)}" if missing else ""
+
+    def set_webhook(self, url: str) -> None:
+        """Have it told there what becomes of letters; as often as one likes. Raises ChannelError."""
+        events = {"email_status": list(WEBHOOK_EVENTS)}
+        body = {"url": url, "status": "active", "event_format": "json_post", "delivery_info": 1, "single_event": 0}
+        self._ask("webhook/set", {**body, "events": events})
+
     def _message(self, letter: Letter) -> dict[str, Any]:
         name, sender = parseaddr(letter.sender)
         recipient: dict[str, Any] = {"email": letter.to_address, "metadata": {LETTER_KEY: letter.key}}
@@ -138,7 +164,7 @@ class UnisenderGo(LetterService):
             "recipients": [recipient],
             "subject": letter.content.subject,
             "from_email": sender,
-            "from_name": name,
+            **({"from_name": name} if name else {}),
             "body": {"plaintext": letter.content.text},
             # What a deal holds may look like a substitution.
             "template_engine": "none",
@@ -149,7 +175,9 @@ class UnisenderGo(LetterService):
             "global_language": "ru",
         }
         if letter.content.html is not None:
-            message["body"]["html"] = letter.content.html
+            html = letter.content.html
+            # A part without the tag is refused (code 221).
+            message["body"]["html"] = html if _HAS_HTML.search(html) else f"<html><body>{html}</body></html>"
         if letter.reply_to:
             message["reply_to"] = letter.reply_to
         if headers := _headers(letter, is_allowed=own):
@@ -186,6 +214,8 @@ class UnisenderGo(LetterService):
 
     def _ask(self, method: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer that says success. Raises ChannelError."""
+        if not self._is_key_latin:
+            raise ChannelDown(f"{TITLE}: в ключе ({UNISENDER_GO_KEY}) не латинские буквы: впишите его заново")
         response = self._http.request("POST", f"/{method}.json", body)
         told = _object_of(response)
         if told.get("status") == "success" and response.ok:

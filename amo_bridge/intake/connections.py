@@ -17,9 +17,18 @@ from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.registry import vk_ads_api
 from amo_bridge.channels.telegram import BotAddress
 from amo_bridge.channels.telephony import OnlinePbx, zadarma_request
+from amo_bridge.channels.unisender_go import UnisenderGo
 from amo_bridge.channels.vk_ads import MOST_LISTED, VkAdsApi
 from amo_bridge.config.advertising import VKADS_SECRET
-from amo_bridge.config.channels import MAX_TOKEN, ONLINEPBX_KEY, TELEGRAM_TOKEN, MaxBotSection, OnlinePbxSection
+from amo_bridge.config.channels import (
+    MAX_TOKEN,
+    ONLINEPBX_KEY,
+    TELEGRAM_TOKEN,
+    UNISENDER_GO_KEY,
+    MaxBotSection,
+    OnlinePbxSection,
+    UnisenderGoSection,
+)
 from amo_bridge.config.intake import (
     INTAKE_TOKENS,
     CommunitySection,
@@ -59,6 +68,7 @@ META_FIELDS = {"meta_leadgen": "leadgen", "messenger": "messages"}
 """Vendor → what the page has to be subscribed to."""
 HISTORY_LOOK = timedelta(days=1)
 _ZADARMA_SWITCHES = ("start", "internal", "answer", "end", "out_start", "out_end", "record")
+UNISENDER_GO = "unisender_go"
 # What the API of a vendor shows nobody.
 PASTED = "сверьте его с amo-bridge intake addresses"
 SET_BY = "amo-bridge intake connect {}"
@@ -334,6 +344,24 @@ class OnlinePbxConnection(VendorConnection):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnisenderGoConnection(VendorConnection):
+    """What becomes of our letters. ``token``: the key of the API, by which webhooks are signed too."""
+
+    section: UnisenderGoSection
+
+    def check(self) -> Iterator[Finding]:
+        service = UnisenderGo(self.section, self.token)
+        if problem := service.webhook_problem(self.url):
+            yield False, f"Unisender Go: {problem}; {_set_by(UNISENDER_GO)}"
+        else:
+            yield True, "Unisender Go: вебхук на месте, о письмах мост узнаёт"
+
+    def connect(self) -> Iterator[str]:
+        UnisenderGo(self.section, self.token).set_webhook(self.url)
+        yield "Unisender Go: вебхук поставлен, события включены"
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetaConnection(VendorConnection):
     """A page of Meta. ``vendor``, ``title``: whether it is about leads or about messages."""
 
@@ -431,11 +459,12 @@ API_TOKENS: Mapping[str, str] = {
     "zadarma": "AMO_BRIDGE_INTAKE_ZADARMA_SECRET",
     VK_ADS: VKADS_SECRET,
     ONLINEPBX: ONLINEPBX_KEY,
+    UNISENDER_GO: UNISENDER_GO_KEY,
     "meta_leadgen": GRAPH_TOKEN,
     "messenger": GRAPH_TOKEN,
 }
 """Vendors whose API the bridge knows → the variable of its token."""
-CONNECTABLE = ("vk", "telegram", "max", "telegram_staff", "max_staff", "zadarma", VK_ADS)
+CONNECTABLE = ("vk", "telegram", "max", "telegram_staff", "max_staff", "zadarma", VK_ADS, UNISENDER_GO)
 """Those whose webhook the bridge sets itself."""
 
 
@@ -482,6 +511,11 @@ class IntakeConnections:
             if exchange is None:
                 return f"{title}: нет раздела [onlinepbx] с domain: без него API не спросить"
             return OnlinePbxConnection(url, secrets, token, self._wait, section=exchange)
+        if vendor == UNISENDER_GO:
+            service = self._config.channels.unisender_go
+            if service is None:
+                return f"{title}: нет раздела [unisender_go]: без него API не спросить"
+            return UnisenderGoConnection(url, secrets, token, self._wait, section=service)
         return f"{title}: впишите key, ключ API, в [intake.{vendor}]"
 
     def _url(self, vendor: str) -> str:

@@ -28,6 +28,7 @@ LARGEST_REQUEST = 10 << 20
 KEY_SECONDS = 60
 DELIVERED_AFTER_SECONDS = 2.0
 REFUSED_STATES = ("unsubscribed", "complained", "invalid", "temporary_unavailable", "permanent_unavailable", "blocked")
+ALL_STATES = ("sent", "delivered", "opened", "clicked", "unsubscribed", "soft_bounced", "hard_bounced", "spam")
 CLIENT_DOES: Mapping[str, tuple[str, str]] = {
     "opened": ("open", "Открыть письмо"),
     "spam": ("complain", "Пожаловаться на спам"),
@@ -67,7 +68,8 @@ class UnisenderGoStandIn(StandIn):
     def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
         super().__init__(timeline, faults)
         self.key = "unisender-go-test-key"
-        self.webhook_url = ""
+        self.webhook_url, self.webhook_status = "", "active"
+        self.told_of: list[str] = list(ALL_STATES)
         self.domains: list[str] = ["agency.example"]
         self.refuses: dict[str, str] = {}
         self.error: dict[str, Any] = {}
@@ -111,6 +113,7 @@ class UnisenderGoStandIn(StandIn):
     def register(self, routes: Blueprint) -> None:
         views = {
             "email/send": self._send, "system/info": self._info, "domain/list": self._domains,
+            "webhook/list": self._webhooks, "webhook/set": self._set_webhook,
             "event-dump/create": self._order, "event-dump/get": self._ordered, "event-dump/delete": self._forget,
         }  # fmt: skip
 
@@ -134,7 +137,7 @@ class UnisenderGoStandIn(StandIn):
         """Tell of it: in the lists of events at once, by a webhook where one is set."""
         with self.timeline.lock:
             letter.states.append((self.timeline.now(), state))
-        if self.webhook_url:
+        if self.webhook_url and self.webhook_status == "active" and state in self.told_of:
             self.send(self._webhook(letter, state, response))
 
     # --- what it is asked ---
@@ -185,6 +188,17 @@ class UnisenderGoStandIn(StandIn):
             for one in known
         ]
         return jsonify(status="success", domains=rows)
+
+    def _webhooks(self, _: Mapping[str, Any]) -> ResponseReturnValue:
+        row = {"url": self.webhook_url, "status": self.webhook_status, "events": {"email_status": self.told_of}}
+        return jsonify(status="success", objects=[row] if self.webhook_url else [])
+
+    def _set_webhook(self, body: Mapping[str, Any]) -> ResponseReturnValue:
+        if not body.get("url"):
+            return _error(2701, "url should not be blank", 400)
+        self.webhook_url, self.webhook_status = str(body["url"]), str(body.get("status", "active"))
+        self.told_of = list(dict(body.get("events") or {}).get("email_status", ()))
+        return jsonify(status="success", object={"url": self.webhook_url})
 
     def _order(self, body: Mapping[str, Any]) -> ResponseReturnValue:
         if not body.get("start_time"):

@@ -90,6 +90,19 @@ def test_a_letter_says_from_whom_to_whom_and_what(go: UnisenderGoStandIn) -> Non
     assert taken.files == {"Счёт-1.docx": b"PK"}
 
 
+def test_a_part_in_html_is_a_whole_page(go: UnisenderGoStandIn) -> None:
+    client_of(go).deliver(letter(content=Rendered("Тема", "текст\n", "<p>текст</p>")))
+    whole = letter(content=Rendered("Тема", "текст\n", "<!doctype html><HTML lang=ru>a</HTML>"), message_id="<2@a.b>")
+    client_of(go).deliver(whole)
+    parts = [one.message["body"]["html"] for one in go.letters]
+    assert parts == ["<html><body><p>текст</p></body></html>", "<!doctype html><HTML lang=ru>a</HTML>"]
+
+
+def test_a_key_that_nobody_can_have_is_told(go: UnisenderGoStandIn) -> None:
+    with pytest.raises(ChannelDown, match="не латинские буквы"):
+        UnisenderGo(UnisenderGoSection(api=go.settings()["api"]), "ключ").check()
+
+
 def test_our_own_unsubscribing_stands_in_the_headers_only_where_it_is_allowed(go: UnisenderGoStandIn) -> None:
     link, before = "https://bridge.example/u/token", "<1@agency.example>"
     client_of(go).deliver(letter(unsubscribe=link, answers=(before,)))

@@ -17,6 +17,7 @@ from amo_bridge.standins.audiences import VkAdsStandIn
 from amo_bridge.standins.bots import MaxStandIn, TelegramStandIn
 from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.server import StandIns, serving
+from amo_bridge.standins.unisender_go import UnisenderGoStandIn
 from amo_bridge.standins.vk import VkStandIn
 from amo_bridge.standins.zadarma import ZadarmaStandIn
 from tests.standins.conftest import Received, receiving
@@ -55,6 +56,14 @@ key = "zadarma-test-key"
 api = "{url}/onlinepbx"
 domain = "test.onpbx.ru"
 
+[intake.unisender_go]
+
+[mail]
+from = "info@agency.example"
+
+[unisender_go]
+api = "{url}/unisender_go"
+
 [intake.meta_leadgen]
 api = "{url}/meta"
 
@@ -76,6 +85,7 @@ SECRETS = {
     "AMO_BRIDGE_INTAKE_ZADARMA_SECRET": "zadarma-test-secret",
     "AMO_BRIDGE_VKADS_SECRET": "vkads-test-secret",
     "AMO_BRIDGE_ONLINEPBX_KEY": "onlinepbx-test-key",
+    "AMO_BRIDGE_UNISENDER_GO_KEY": "unisender-go-test-key",
     "AMO_BRIDGE_INTAKE_META_TOKEN": "EAAtesttoken",
     "AMO_BRIDGE_INTAKE_META_SECRET": "meta-test-app-secret",
     "AMO_BRIDGE_KEY": Fernet.generate_key().decode(),
@@ -302,6 +312,19 @@ def test_onlinepbx_tells_what_its_api_shows_and_what_it_does_not(agency: Agency)
         agency.connect("onlinepbx")
 
 
+def test_unisender_go_is_told_where_to_tell_of_letters(agency: Agency) -> None:
+    (missing,) = agency.findings("unisender_go")
+    assert "вебхука на адрес моста нет; поставить: amo-bridge intake connect unisender_go" in missing
+    assert agency.connect("unisender_go") == ["Unisender Go: вебхук поставлен, события включены"]
+    assert agency.findings("unisender_go") == []
+    service = agency.stand_ins["unisender_go"]
+    assert isinstance(service, UnisenderGoStandIn)
+    service.told_of.remove("spam")
+    assert "не включены события spam" in agency.findings("unisender_go")[0]
+    service.webhook_status = "stopped"
+    assert "вебхук остановлен (stopped)" in agency.findings("unisender_go")[0]
+
+
 @pytest.mark.parametrize(("vendor", "field"), [("meta_leadgen", "leadgen"), ("messenger", "messages")])
 def test_a_page_of_meta_is_subscribed_and_keeps_its_other_subscriptions(
     agency: Agency, vendor: str, field: str
@@ -325,6 +348,7 @@ TOKENS = {
     "max_staff": ("AMO_BRIDGE_MAX_TOKEN", "в кабинете MAX"),
     "zadarma": ("AMO_BRIDGE_INTAKE_ZADARMA_SECRET", "key в [intake.zadarma]"),
     "onlinepbx": ("AMO_BRIDGE_ONLINEPBX_KEY", "AMO_BRIDGE_ONLINEPBX_KEY"),
+    "unisender_go": ("AMO_BRIDGE_UNISENDER_GO_KEY", "AMO_BRIDGE_UNISENDER_GO_KEY"),
     "meta_leadgen": ("AMO_BRIDGE_INTAKE_META_TOKEN", "впишите его в AMO_BRIDGE_INTAKE_META_TOKEN"),
 }
 
@@ -350,7 +374,7 @@ def test_without_the_receivers_secret_nothing_is_connected(agency: Agency, vendo
 @pytest.mark.parametrize("vendor", TOKENS)
 def test_a_vendor_that_is_busy_or_silent_is_told(agency: Agency, vendor: str) -> None:
     for kind in ("limited", "broken", "refuse_before"):
-        agency.stand_ins.faults.add(kind, vendor=vendor.partition("_")[0])
+        agency.stand_ins.faults.add(kind, vendor=vendor if vendor in agency.stand_ins.all else vendor.partition("_")[0])
         with pytest.raises(ChannelError):
             agency.findings(vendor)
 
