@@ -58,6 +58,8 @@ def warnings(config: Config) -> Iterator[str]:
     yield from _sms_warnings(config)
     yield from _storage_warnings(config)
     yield from _audience_warnings(config)
+    if channels.unisender_go and channels.mail is None:
+        yield "[unisender_go] без [mail] писем не отправит: там написано, от кого они (from) и где шаблоны"
     if channels.unisender_go and (config.intake is None or config.intake.unisender_go is None):
         yield "без [intake.unisender_go] мост не узнает, кто отписался, пожаловался на спам и чьего адреса нет"
     if channels.mail and channels.series.named:

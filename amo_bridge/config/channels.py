@@ -127,10 +127,8 @@ class UnisenderGoSection(Strict):
 
 
 def check_mail(vendors: Mapping[str, Any], problems: Problems) -> None:
-    """Somebody takes letters, and knows from whom they are; ``vendors``: sections by their names, None if misspelt."""
-    mail, service = vendors.get("mail"), vendors.get("unisender_go")
-    if service and not mail and "mail" not in vendors:
-        problems.add(("unisender_go",), "нужен и раздел [mail]: от кого письма (from) и где их шаблоны")
+    """Somebody takes the letters; ``vendors``: sections by their names, None if misspelt."""
+    mail = vendors.get("mail")
     if mail and not mail.host and "unisender_go" not in vendors:
         problems.add(("mail", "host"), "обязательный ключ не задан: почтовый сервер; без него — раздел [unisender_go]")
 

@@ -10,6 +10,7 @@ from support.config_text import GOOD, loaded, problems_of
 from support.local_crm import TOKEN, served
 
 from amo_bridge.channels.registry import connected, vendor_of
+from amo_bridge.cli.check import warnings
 from amo_bridge.config.account_fit import unknown_names
 from amo_bridge.config.channels import Quiet
 from amo_bridge.crm.account import Account
@@ -107,8 +108,9 @@ def test_a_service_takes_letters_instead_of_a_server(tmp_path: Path) -> None:
 
 
 def test_a_service_needs_to_know_from_whom(tmp_path: Path) -> None:
-    (problem,) = problems_of(tmp_path, GOOD + "\n[unisender_go]\n")
-    assert "нужен и раздел [mail]" in problem
+    told = list(warnings(loaded(tmp_path, GOOD + "\n[unisender_go]\n")))
+    assert any("[unisender_go] без [mail] писем не отправит" in words for words in told)
+    assert any("без [intake.unisender_go] мост не узнает, кто отписался" in words for words in told)
 
 
 @pytest.mark.parametrize(
