@@ -333,6 +333,42 @@ def test_what_the_service_does_not_know_is_left_to_a_person(desk: Desk) -> None:
     assert "решите сами, отправлять ли его снова" in errors(desk.store)[0]
 
 
+def killed(desk: Desk, monkeypatch: pytest.MonkeyPatch, *, after: bool) -> None:
+    """The process dies while a letter leaves, ``after`` the service has taken it or before anything was kept."""
+    deliver, begin = desk.port._service.deliver, desk.memory.begin
+
+    def taken(letter: Letter) -> str:
+        deliver(letter)
+        raise KeyboardInterrupt
+
+    def nothing(letter: Any) -> Any:
+        raise KeyboardInterrupt
+
+    target, name, dies = (desk.port._service, "deliver", taken) if after else (desk.memory, "begin", nothing)
+    monkeypatch.setattr(target, name, dies)
+    desk.want()
+    with pytest.raises(KeyboardInterrupt):
+        desk.send()
+    monkeypatch.setattr(target, name, deliver if after else begin)
+    assert states(desk.store) == ["sending"]
+    assert ChannelSender(desk.own, desk.port, desk.hands, desk.hands).recover() == 1
+
+
+def test_what_was_taken_when_the_process_died_is_not_sent_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(desk, monkeypatch, after=True)
+    desk.stand_ins.timeline.advance(5)
+    for _ in range(3):
+        desk.send(30)
+    assert (states(desk.store)[0], len(desk.go.letters), desk.kept()[0]) == ("done", 1, "sent")
+
+
+def test_what_had_not_left_when_the_process_died_is_sent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(desk, monkeypatch, after=False)
+    for _ in range(3):
+        desk.send(30)
+    assert (states(desk.store)[0], len(desk.go.letters)) == ("done", 1)
+
+
 def test_a_webhook_settles_what_was_in_doubt(desk: Desk) -> None:
     desk.lose()
     desk.want()
