@@ -76,8 +76,9 @@ def addresses(config_path: Path) -> None:
 @click.argument("vendor", type=click.Choice(list(API_TOKENS)), metavar="СЕРВИС")
 @config_option
 def connect(vendor: str, config_path: Path) -> None:
-    """Поставить вебхук сервиса по его API: vk, telegram, max, telegram_staff, max_staff, zadarma, vkads.
+    """Поставить вебхук сервиса по его API.
 
+    СЕРВИС — vk, telegram, max, zadarma, vkads; telegram_staff и max_staff — боты, которые пишут своим.
     meta_leadgen и messenger — подписать страницу; onlinepbx — сказать, что вписать в кабинете.
     Мост в это время должен работать: ВКонтакте и Zadarma сразу проверяют адрес.
     """
@@ -102,7 +103,7 @@ def connect(vendor: str, config_path: Path) -> None:
 @click.option("--check", "only_look", is_flag=True, help="Только сказать, сколько в файле новых.")
 @click.option("--json", "as_json", is_flag=True, help='Для программ: {"leads", "new", "is_repeat"}.')
 def upload(file: Path, config_path: Path, only_look: bool, as_json: bool) -> None:
-    """Загрузить выгрузку лидов VK Рекламы (CSV): новые станут обращениями, известные второй раз не берутся."""
+    """Загрузить выгрузку лидов VK Рекламы (CSV): новые станут обращениями."""
     config = load_or_exit(config_path)
     if config.intake is None or config.intake.vkads is None:
         raise Stop("в настройке нет раздела [intake.vkads]: лиды VK Рекламы не принимаются")
