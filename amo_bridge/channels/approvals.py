@@ -14,9 +14,10 @@ anybody else is answered, and nothing is done.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import structlog
@@ -36,7 +37,7 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import HEAD, Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.write_results import BY_USER
-from amo_bridge.errors import ChannelError, ChannelRefused, UnknownName
+from amo_bridge.errors import BridgeError, ChannelDown, ChannelError, ChannelRefused, UnknownName
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, insert_new
@@ -51,7 +52,12 @@ PERIOD_SECONDS = 5.0
 MOST_TEXT = 1500
 # A press that waited so long is answered no more: nobody is looking, and the messengers refuse it.
 ANSWERED_WITHIN = timedelta(minutes=10)
+# An older one decides nothing: the deal may be another one by now, and the buttons are still there.
+COUNTS_WITHIN = timedelta(hours=1)
+# Whoever could not be written to may have started the bot since.
+ASKED_AGAIN_AFTER = timedelta(days=1)
 _MARK = "ap"
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,13 @@ class _Judged:
     words: str = ""
 
 
+def _is_asked_now(row: Row[Any], now: datetime) -> bool:
+    """Is a message about a task that is known already to go out?"""
+    if row.state == "refused":
+        return not row.message and row.due_at + ASKED_AGAIN_AFTER.total_seconds() <= now.timestamp()
+    return bool(row.state == "asking" and row.due_at <= now.timestamp())
+
+
 class ApprovalJob:
     """In a thread of its own: presses at once, tasks every few seconds. ``bots``: those whose presses come in."""
 
@@ -116,13 +129,15 @@ class ApprovalJob:
         self._clock = clock
         self._mirror = Mirror(store)
         self._journal = Journal(store)
-        self._failures = 0
+        # Way → how often it has failed in a row, and until when it is left alone.
+        self._failures: dict[Way, int] = {}
+        self._down_until: dict[Way, float] = {}
         self._ran_at = 0.0
 
     @property
     def is_put_off(self) -> bool:
         """After an error of a messenger, until a message went out again."""
-        return self._failures > 0
+        return bool(self._failures)
 
     def recover(self) -> None:
         """Who was just being asked is asked again: twice is better than never, and both messages work."""
@@ -131,7 +146,7 @@ class ApprovalJob:
         """A round; how much was moved on. Raises CrmError, StoreUnavailable, LeadLost."""
         if self._rule_engine().config.bridge.dry_run:
             return 0
-        moved = sum(self._take(row) for row in self._open_presses())
+        moved = sum(self._take_or_drop(row) for row in self._open_presses())
         now = self._clock.now().timestamp()
         if moved or not 0 <= now - self._ran_at < PERIOD_SECONDS:
             self._ran_at = now
@@ -165,7 +180,7 @@ class ApprovalJob:
         moved = 0
         for key, task in wanted.items():
             row, record = known.get(key), records.get(task.entity_id)
-            if record is None or (row is not None and (row.state != "asking" or row.due_at > now.timestamp())):
+            if record is None or (row is not None and not _is_asked_now(row, now)):
                 continue
             if any(same_name(tag, engine.config.bridge.opt_out_tag or "") for tag in record.tags):
                 continue
@@ -178,12 +193,32 @@ class ApprovalJob:
     def _ways(self, person: ReachablePerson) -> list[Way]:
         return [way for way in person.ways if way in self._bots]
 
+    def _is_down(self, way: Way) -> bool:
+        return self._clock.now().timestamp() < self._down_until.get(way, 0.0)
+
+    def _went_out(self, way: Way) -> None:
+        self._failures.pop(way, None)
+        self._down_until.pop(way, None)
+
+    def _fell(self, way: Way, error: ChannelError) -> None:
+        """It is left alone for a while: a messenger that hangs must not hold up the other one."""
+        self._failures[way] = self._failures.get(way, 0) + 1
+        wait = error.retry_after or delay(self._failures[way])
+        self._down_until[way] = self._clock.now().timestamp() + wait
+
     def _ask_one(self, task: Row[Any], record: DealRecord, person: ReachablePerson) -> int:
+        ways = self._ways(person)
+        if all(self._is_down(way) for way in ways):
+            return 0
         number = self._begin(task)
         yes, no = self._section.yes, self._section.no
         buttons = [Button(yes, f"{_MARK}:{number}:y"), Button(no, f"{_MARK}:{number}:n")]
         refused = []
-        for way in self._ways(person):
+        waits = ""
+        for way in ways:
+            if self._is_down(way):
+                waits = waits or f"{way} сейчас не отвечает"
+                continue
             chat_id = person.chat(way)
             assert chat_id is not None
             try:
@@ -191,15 +226,19 @@ class ApprovalJob:
             except ChannelRefused as error:
                 refused.append(str(error))
             except ChannelError as error:
-                self._failures += 1
                 log.warning("an approval waits", task=task.task_id, error=str(error))
-                due_at = self._clock.now().timestamp() + (error.retry_after or delay(self._failures + 1))
-                self._mark(number, due_at=due_at, words=str(error))
-                return 0
+                self._fell(way, error)
+                waits = str(error)
+                if not isinstance(error, ChannelDown):
+                    # It may have gone out all the same: not by another way at once.
+                    break
             else:
-                self._failures = 0
+                self._went_out(way)
                 self._mark(number, state="asked", way=way, chat_id=chat_id, message=message, words="")
                 return 1
+        if waits:
+            self._mark(number, due_at=min(self._down_until.values()), words=waits)
+            return 0
         why = f"«{task.text}» не отправлена с кнопками: {'; '.join(refused)}; задача ждёт в amoCRM"
         with self._store.write() as connection:
             self._mark_in(connection, number, state="refused", words=why, due_at=self._clock.now().timestamp())
@@ -234,7 +273,12 @@ class ApprovalJob:
     def _close(self, wanted: Mapping[tuple[int, int], Row[Any]]) -> int:
         """Messages whose task is finished, gone or somebody else's by now say so, without their buttons."""
         moved = 0
-        for row in self._rows(("asking", "asked", "pressed")):
+        for row in self._rows(("asking", "asked", "pressed", "refused")):
+            if row.state == "refused":
+                if (row.task_id, row.user_id) not in wanted:
+                    # Should he get it back, he is asked as for the first time.
+                    self._mark(row.id, state="closed")
+                continue
             if row.state == "pressed" and (error := self._failed(row)):
                 more = f"Не вышло записать «{row.words}»: {error}. Завершите задачу в amoCRM сами."
                 moved += self._end(row, more, "refused")
@@ -260,13 +304,18 @@ class ApprovalJob:
     def _end(self, row: Row[Any], more: str, state: str) -> int:
         record = self._mirror.record(row.deal_id)
         if row.message and row.way in self._bots and record is not None:
+            if self._is_down(row.way):
+                return 0
             try:
                 self._bots[row.way].edit(row.chat_id, row.message, self._text(row.way, record, self._shown(row), more))
             except ChannelRefused as error:
                 log.warning("a message keeps its old words", task=row.task_id, error=str(error))
             except ChannelError as error:
                 log.warning("a message waits for its new words", task=row.task_id, error=str(error))
+                self._fell(row.way, error)
                 return 0
+            else:
+                self._went_out(row.way)
         self._mark(row.id, state=state, due_at=self._clock.now().timestamp())
         return 1
 
@@ -290,14 +339,31 @@ class ApprovalJob:
         with self._store.read() as connection:
             return list(connection.execute(select(approval_presses).where(*is_open).order_by(approval_presses.c.id)))
 
+    def _take_or_drop(self, row: Row[Any]) -> int:
+        """A press that meets a bug of ours must not hold up the others."""
+        try:
+            return self._take(row)
+        except BridgeError:
+            raise
+        except Exception:
+            log.exception("a press is not understood", press=row.id)
+            with self._store.write() as connection:
+                done = update(approval_presses).where(approval_presses.c.id == row.id)
+                connection.execute(done.values(done_at=self._clock.now().timestamp()))
+            return 1
+
     def _take(self, row: Row[Any]) -> int:
         press = Press(**json.loads(row.body))
         asked = self._asked(press.data)
-        judged = self._judged(press, asked)
         now = self._clock.now()
+        is_late = now.timestamp() - row.received_at > COUNTS_WITHIN.total_seconds()
+        judged = _Judged("") if is_late or press.way not in self._bots else self._judged(press, asked)
         with self._store.write() as connection:
             done = update(approval_presses).where(approval_presses.c.id == row.id).values(done_at=now.timestamp())
             connection.execute(done)
+            if is_late and asked is not None:
+                words = "нажатие ждало больше часа и не засчитано: нажмите ещё раз или завершите задачу в amoCRM"
+                self._journal.note(connection, now, JOURNAL, {asked.deal_id: words})
             if judged.effect is not None and asked is not None:
                 self._mark_in(connection, asked.id, state="pressed", words=judged.words)
                 planned = Planned(None, RULE, f"{RULE}|{asked.id}|{row.id}", judged.effect)
@@ -312,7 +378,7 @@ class ApprovalJob:
         """Nothing hangs on it: what was decided is kept."""
         bot = self._bots.get(press.way)
         try:
-            if bot is not None and age < ANSWERED_WITHIN.total_seconds():
+            if bot is not None and judged.answer and age < ANSWERED_WITHIN.total_seconds():
                 bot.answer_press(press.press, judged.answer)
             if bot is not None and judged.text:
                 bot.edit(press.chat_id, press.message, judged.text)
@@ -357,7 +423,7 @@ class ApprovalJob:
     def _asked(self, data: str) -> Row[Any] | None:
         mark, _, rest = data.partition(":")
         number = rest.partition(":")[0]
-        if mark != _MARK or not number.isdecimal() or not data.endswith((":y", ":n")):
+        if mark != _MARK or not _NUMBER.fullmatch(number) or not data.endswith((":y", ":n")):
             return None
         mine = (self._store.owns(approvals), approvals.c.id == int(number))
         with self._store.read() as connection:

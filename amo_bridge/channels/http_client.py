@@ -64,6 +64,21 @@ class Multipart:
 Content = bytes | BinaryIO | Multipart
 
 
+class _Session(requests.Session):
+    """``own``: headers of every request, keys among them; another host, to which it is sent on, sees none of them."""
+
+    def __init__(self, own: Mapping[str, str]) -> None:
+        super().__init__()
+        self._own = own
+        self.headers.update(own)
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: Response) -> None:
+        super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
+        if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
+            for name in self._own:
+                prepared_request.headers.pop(name, None)
+
+
 class HttpClient:
     """``name``: the vendor's, as people read it, one that Russian does not decline. ``secret`` is shown in no error.
     ``ca``: a file with the certificates to trust instead of the system's."""
@@ -83,8 +98,7 @@ class HttpClient:
         self._url = url
         self._secret = secret
         self._timeout = timeout
-        self._session = requests.Session()
-        self._session.headers.update(headers or {})
+        self._session = _Session(headers or {})
         # Neither proxies of the environment nor a netrc: the config says how the vendor is reached.
         self._session.trust_env = False
         if ca:

@@ -300,6 +300,9 @@ class MailPort(Port):
             raise
         except AddressUnwilling as error:
             self._memory.refuse_unwilling(row.id, to.address_key, is_complaint=error.is_complaint)
+            if row.body["service"]:
+                # A person must know that an invoice did not go out.
+                raise ChannelRefused(str(error)) from error
             return NotSent(str(error))
         subject = letter.content.subject
         along = f", вложения: {', '.join(file.name for file in files)}" if files else ""

@@ -132,7 +132,8 @@ class MailMemory:
             changed = {"state": state, "vendor_id": row.vendor_id or vendor_id[:60], "words": words}
             connection.execute(update(letters).where(letters.c.id == row.id).values(**changed))
         unknown = (self._store.owns(outbox), outbox.c.id == outbox_id, outbox.c.state == "unknown")
-        told = {"state": "done", "error": None, "result": json.dumps({"told": "дошло: сказал сервис"})}
+        gone = "ушло, но не дошло" if state in ("failed", "bounced") else "ушло"
+        told = {"state": "done", "error": None, "result": json.dumps({"told": f"{gone}: сказал сервис"})}
         now = self._clock.now().timestamp()
         connection.execute(update(outbox).where(*unknown).values(**told, done_at=now))
         if state in CAUSES:

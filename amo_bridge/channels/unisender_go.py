@@ -204,7 +204,7 @@ class UnisenderGo(LetterService):
     def _job_in(self, file: Mapping[str, Any], letter_key: str) -> str | None:
         url = str(file.get("url") or "")
         # Another host is shown no key.
-        is_own = urlsplit(url).netloc == urlsplit(self._section.api).netloc
+        is_own = urlsplit(url)[:2] == urlsplit(self._section.api)[:2]
         answer = self._http.request("GET", url, headers=None if is_own else {"X-API-KEY": None})
         if not answer.ok or len(answer.content) > _LARGEST_LIST:
             raise ChannelUncertain(f"{TITLE} не отдал список событий: {answer.status_code}")

@@ -98,6 +98,7 @@ def _letter(event: dict[str, Any]) -> Outcome:
 # SMS.ru sends entries of lines, signed by SHA-256 of the account's id and all of them; it wants «100» and repeats else.
 
 SMSRU_ID = "smsru_api_id"
+_OUTBOX_ID = re.compile(r"[0-9]{1,18}")
 _ENTRY = re.compile(r"data(?:\[(\d*)\])?$")
 _SMS_DELIVERED, _SMS_READ = 103, 110
 _SMS_QUEUED, _SMS_ON_THE_WAY, _SMS_FAILED = (100,), (101, 102), (*range(104, 109), 150)
@@ -168,7 +169,7 @@ def settles_letter(connection: Connection, store: AccountStore, status: Delivery
     """Tell the channel of letters what became of one; False if it is none of its own: both the number and the address
     have to be."""
     address = usable(status.address or "")
-    if status.source != "unisender_go" or address is None or not (status.outbox_id or "").isdecimal():
+    if status.source != "unisender_go" or address is None or not _OUTBOX_ID.fullmatch(status.outbox_id or ""):
         return False
     if status.state == "queued":
         return False

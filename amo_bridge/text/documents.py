@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,10 @@ SUFFIX = ".docx"
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _SHOWN = re.compile(r"<w:t(?: [^>]*)?>([^<]*)</w:t>")
 _PARAGRAPH = re.compile(r"</w:p>")
+
+
+# What no XML may hold; people paste it from Word.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Card(Mapping[str, Any]):
@@ -96,9 +100,10 @@ def _amount(value: object) -> Decimal | None:
         amount = Decimal(text)
     except InvalidOperation:
         raise BadTemplate(f"«{value}» — не сумма") from None
-    if not 0 <= amount < 10**12:
+    if not amount.is_finite() or not 0 <= amount < 10**12 - 1:
         raise BadTemplate(f"«{value}» — не сумма, которую можно написать словами")
-    return amount
+    # Figures and words must be of the same sum.
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 _UNITS = (
@@ -148,6 +153,10 @@ def _form(number: int, one: str, few: str, many: str) -> str:
 FILTERS = {"деньги": _money, "прописью": _in_words}
 
 
+def _printable(value: object) -> object:
+    return _UNPRINTABLE.sub(" ", value) if isinstance(value, str) else value
+
+
 def _environment(lacks: list[str]) -> ImmutableSandboxedEnvironment:
     """``lacks`` takes what was asked for in vain."""
 
@@ -159,7 +168,7 @@ def _environment(lacks: list[str]) -> ImmutableSandboxedEnvironment:
             lacks.append(asked.lack(name) if isinstance(asked, Card) else f"«{name}» ничего не значит")
             return ""
 
-    environment = ImmutableSandboxedEnvironment(undefined=Lack, autoescape=True)
+    environment = ImmutableSandboxedEnvironment(undefined=Lack, autoescape=True, finalize=_printable)
     environment.filters.update(FILTERS)
     return environment
 
@@ -177,7 +186,7 @@ class DocumentTemplates:
         template, lacks = self._opened(name), list[str]()
         try:
             template.render(dict(facts), jinja_env=_environment(lacks))
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, SyntaxError) as error:
             raise BadTemplate(f"шаблон документа «{name}»: {error}") from error
         if lacks:
             told = "; ".join(dict.fromkeys(lacks))

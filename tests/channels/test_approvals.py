@@ -224,6 +224,51 @@ def test_a_messenger_that_is_down_is_tried_again_and_one_that_refuses_is_told_of
     assert any("Иван Петров: «Согласовать КП» не отправлена с кнопками: Telegram: 403" in one for one in told)
 
 
+def test_the_other_messenger_carries_what_a_dead_one_can_not(office: Office) -> None:
+    office.ways[HEAD] = {"telegram": NUMBERS[HEAD], "max": NUMBERS[HEAD], "order": ["telegram", "max"]}
+    office.has_task()
+    office.stand_ins.faults.add("unauthorised", vendor="telegram", count=None)
+    office.later()
+    assert (len(office.max.sent), office.job.is_put_off) == (1, True)
+    office.has_task(done=True, result="Согласовано")
+    office.later()
+    assert "Задача завершена в amoCRM" in office.max.sent[0]["text"], "and holds nothing up"
+
+
+def test_one_outage_is_one_failure_however_many_tasks_wait(office: Office) -> None:
+    office.has_task()
+    office.stand_ins.faults.add("unauthorised", vendor="telegram")
+    office.later()
+    for number in range(2, 20):
+        with office.store.write() as connection:
+            row = MirroredTask(
+                id=TASK + number, entity_type="deal", entity_id=DEAL, responsible_user_id=user(HEAD), task_type_id=1,
+                text=APPROVE, due=NOON, created_at=NOON, updated_at=NOON, is_completed=False, result=None,
+            )  # fmt: skip
+            TaskRows(ACCOUNT).put(connection, [row])
+    office.later(60)
+    assert len(office.telegram.sent) == 19
+
+
+def test_whoever_could_not_be_written_to_is_asked_again_the_next_day_or_when_he_gets_it_back(office: Office) -> None:
+    office.telegram.blocked.add(NUMBERS[HEAD])
+    office.has_task()
+    office.later()
+    office.telegram.blocked.clear()
+    office.later(3600)
+    assert office.telegram.sent == []
+    office.later(86_400)
+    assert len(office.telegram.sent) == 1
+    office.telegram.blocked.add(NUMBERS[MANAGER])
+    for who in (MANAGER, HEAD):
+        office.has_task(who)
+        office.later(60)
+    office.telegram.blocked.clear()
+    office.has_task(MANAGER)
+    office.later(60)
+    assert office.telegram.sent[-1]["chat_id"] == NUMBERS[MANAGER]
+
+
 # --- pressing ---------------------------------------------------------------------------------------------------------
 
 
@@ -280,6 +325,39 @@ def test_a_button_that_is_none_of_ours_does_nothing(office: Office, data: str) -
     office.later()
     office.press(HEAD, data=data or "нечто")
     assert (office.answers, office.written) == (["Эта кнопка больше не действует"], [])
+
+
+@pytest.mark.parametrize("number", ["9" * 20, "²", "1" * 18])
+def test_a_number_that_none_of_ours_has_holds_nothing_up(office: Office, number: str) -> None:
+    office.has_task()
+    office.later()
+    office.press(HEAD, data=f"ap:{number}:y", key="odd")
+    assert office.written == []
+    office.press(HEAD)
+    assert office.written[0]["body"]["result"] == {"text": "Согласовано"}
+
+
+def test_a_press_that_waited_long_decides_nothing(office: Office) -> None:
+    office.has_task()
+    office.later()
+    office.is_dry = True
+    office.press(HEAD)
+    office.is_dry = False
+    office.later(2 * 3600)
+    assert office.written == []
+    told = [row.reason for row in Journal(office.store).of_deal(DEAL)]
+    assert any("ждало больше часа и не засчитано" in one for one in told)
+    office.press(HEAD, key="again")
+    assert len(office.written) == 1
+
+
+def test_a_press_of_a_bot_that_is_gone_holds_nothing_up(office: Office) -> None:
+    office.ways[HEAD] = {"telegram": NUMBERS[HEAD], "max": NUMBERS[HEAD], "order": ["max", "telegram"]}
+    office.has_task()
+    office.later()
+    office.job._bots = {"telegram": office.job._bots["telegram"]}
+    office.press(HEAD, way="max")
+    assert (office.written, office.job._open_presses()) == ([], [])
 
 
 def test_what_was_finished_in_amocrm_meanwhile_stays_so(office: Office) -> None:

@@ -78,3 +78,12 @@ def test_no_error_shows_the_secret(answer: dict[str, Any]) -> None:
     with pytest.raises(ChannelError) as told:
         client().ask("POST", PATH, {})
     assert SECRET not in str(told.value)
+
+
+@responses.activate
+@pytest.mark.parametrize(("host", "is_shown"), [("https://api.example", True), ("https://files.example", False)])
+def test_another_host_to_which_it_is_sent_on_sees_no_key(host: str, is_shown: bool) -> None:
+    responses.get("https://api.example/a", status=302, headers={"Location": f"{host}/b"})
+    there = responses.get(f"{host}/b", json={})
+    HttpClient("Сервис", "https://api.example", "k", headers={"X-API-KEY": "k"}).ask("GET", "/a")
+    assert ("X-API-KEY" in there.calls[0].request.headers) == is_shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import responses
-from sqlalchemy import select
+from sqlalchemy import select, update
 from support.channel_fakes import no_document
 from support.fakes import ACCOUNT, ScriptedCrm, clock, errors, queue, rule_engine, states, user
 from support.vendor_requests import post as receive_post
@@ -279,7 +280,15 @@ def test_whoever_is_not_to_be_written_to_is_not(desk: Desk, state: str, reason: 
 
 
 @pytest.mark.parametrize(
-    ("address", "number"), [("other@client.example", "1"), (ADDRESS, "99"), (ADDRESS, "x"), ("", "1")]
+    ("address", "number"),
+    [
+        ("other@client.example", "1"),
+        (ADDRESS, "99"),
+        (ADDRESS, "9" * 20),
+        (ADDRESS, "²"),
+        (ADDRESS, "x"),
+        ("", "1"),
+    ],
 )
 def test_what_is_told_of_somebody_elses_letter_changes_nothing(desk: Desk, address: str, number: str) -> None:
     desk.want()
@@ -299,8 +308,21 @@ def test_an_address_that_the_service_knows_as_unsubscribed_is_marked(desk: Desk)
     desk.go.configure({"refuses": {ADDRESS: "complained"}})
     desk.want()
     desk.send()
-    assert (states(desk.store), desk.events()) == (["unsent"], 1)
+    # It was about work: a person must know that it did not go out.
+    assert (states(desk.store), desk.events()) == (["failed"], 1)
     assert desk.suppressed() == [("unsubscribed", "пожаловался на спам")]
+
+
+@pytest.mark.parametrize(("state", "words"), [("bounced", "ушло, но не дошло"), ("delivered", "ушло: сказал")])
+def test_what_nobody_knew_is_told_as_it_was(desk: Desk, state: str, words: str) -> None:
+    desk.want()
+    desk.send()
+    with desk.store.write() as connection:
+        connection.execute(update(outbox).values(state="unknown"))
+    desk.hear(state)
+    with desk.store.read() as connection:
+        told = connection.execute(select(outbox.c.result).where(outbox.c.kind == "send_letter")).scalar_one()
+    assert words in json.loads(told)["told"]
 
 
 def test_an_address_that_does_not_exist_is_left_alone(desk: Desk) -> None:

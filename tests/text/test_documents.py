@@ -165,10 +165,23 @@ def test_a_number_in_words(number: int, words: str) -> None:
         ("102,01", "Сто два рубля 01 копейка"),
         ("11.22", "Одиннадцать рублей 22 копейки"),
         ("1 111", "Одна тысяча сто одиннадцать рублей 00 копеек"),
+        ("10.999", "Одиннадцать рублей 00 копеек"),
+        (str(0.29 * 100), "Двадцать девять рублей 00 копеек"),
     ],
 )
 def test_a_sum_in_words(tmp_path: Path, amount: str, words: str) -> None:
     assert rendered(tmp_path, "{{ сделка.бюджет | прописью }}", given=facts(сделка={"бюджет": amount})) == words
+
+
+def test_figures_and_words_are_of_one_sum(tmp_path: Path) -> None:
+    text = "{{ сделка.бюджет | деньги }} {{ сделка.бюджет | прописью }}"
+    told = rendered(tmp_path, text, given=facts(сделка={"бюджет": "28.995"}))
+    assert told == "29,00 Двадцать девять рублей 00 копеек"
+
+
+def test_what_people_paste_from_word_does_not_break_a_document(tmp_path: Path) -> None:
+    given = facts(сделка={"бюджет": "1", "название": "ООО\x0bРога\x00"})
+    assert "ООО Рога" in rendered(tmp_path, "{{ сделка.название }}", header="{{ сделка.название }}", given=given)
 
 
 def test_a_sum_in_another_currency(tmp_path: Path) -> None:
