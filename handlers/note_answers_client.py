@@ -19,7 +19,7 @@ class NoteAnswersClient(Options):
     pass
 
 
-@handler(on=NoteAdded, options=NoteAnswersClient, sends={"chats"})
+@handler(on=NoteAdded, options=NoteAnswersClient, sends={"chats"}, only=lambda note: note.is_command)
 def note_answers_client(event: NoteAdded, deal: Deal, options: NoteAnswersClient) -> Skip | AnswerClient | AddNote:
     text = command_words(event, COMMAND)
     if text is None:

@@ -50,6 +50,7 @@ class Handler:
     ``tasks_until``: what ends a task of its rules that says nothing of its own end: the deal leaves the stages that the
     task was set for, or is closed, or nothing.
     ``sends``: the channels that its function uses by itself, whatever its options say.
+    ``only``: of the events those that are of interest, if not all; for the others no deal is read.
     ``section``: where its blocks stand in the config, and its file among the folders.
     """
 
@@ -65,6 +66,7 @@ class Handler:
     covers: str
     tasks_until: TasksUntil = "deal closed"
     sends: frozenset[OutsideChannel] = frozenset()
+    only: Callable[[Any], bool] | None = None
 
     @property
     def is_about_deals(self) -> bool:
@@ -131,7 +133,7 @@ class Rule:
         """Does the rule listen to this event? A step that fell due is heard by the rule that planned it alone."""
         if isinstance(event, StepDue) and event.rule != self.name:
             return False
-        return isinstance(event, self.handler.on)
+        return isinstance(event, self.handler.on) and (self.handler.only is None or self.handler.only(event))
 
 
 DrySource = Literal["bridge", "rule"]
@@ -164,8 +166,10 @@ def handler(
     needs: Iterable[DataNeed] = (),
     tasks_until: TasksUntil = "deal closed",
     sends: Iterable[OutsideChannel] = (),
+    only: Callable[[Any], bool] | None = None,
 ) -> Callable[[J], J]:
-    """Mark the function that judges: ``(event, deal, options) → action(s) | Skip``.
+    """Mark the function that judges: ``(event, deal, options) → action(s) | Skip``. ``only``: of these events, by the
+    event alone; for the others no deal is read.
 
     It must be pure: no clock, no environment, no network, no other handler. That is what makes dry run, rehearsal and
     table tests possible.
@@ -179,6 +183,7 @@ def handler(
             needs=frozenset(needs),
             tasks_until=tasks_until,
             sends=frozenset(sends),
+            only=only,
             **described_by_its_file(judge),
         )
         setattr(judge, MARK, made)
