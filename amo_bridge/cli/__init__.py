@@ -15,7 +15,8 @@ from amo_bridge.cli.click_ru import Group
 
 
 class LazyCommands(MutableMapping[str, click.Command]):
-    """Name → command. ``modules``: name → the module of ``amo_bridge/cli`` that has a function of this name."""
+    """Name → command. ``modules``: name → the module of ``amo_bridge/cli`` that has a function of this name, or
+    «module.function» where the function can't be called so."""
 
     def __init__(self, modules: Mapping[str, str]) -> None:
         self._modules = modules
@@ -24,7 +25,9 @@ class LazyCommands(MutableMapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         command = self._commands[name]
         if command is None:
-            command = self._commands[name] = getattr(import_module(f"amo_bridge.cli.{self._modules[name]}"), name)
+            module, _, function = self._modules[name].partition(".")
+            command = getattr(import_module(f"amo_bridge.cli.{module}"), function or name)
+            self._commands[name] = command
         return command
 
     def __setitem__(self, name: str, command: click.Command) -> None:

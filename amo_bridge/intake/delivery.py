@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
-from amo_bridge.channels.mail import address_key, usable
-from amo_bridge.channels.mail_log import MailMemory
-from amo_bridge.channels.sms import report_sms
-from amo_bridge.channels.sms_services import RU_STATES, SMSC_STATES, SmsReport
-from amo_bridge.clock import Clock
+from amo_bridge.channels.sms_services import RU_STATES, SMSC_STATES
 from amo_bridge.intake.contacts import phones_in
 from amo_bridge.intake.model import DeliveryState, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, digest
 from amo_bridge.intake.request import (
@@ -31,7 +23,6 @@ from amo_bridge.intake.request import (
     text_at,
     verdict,
 )
-from amo_bridge.storage.database import AccountStore
 
 # What became of letters and SMS of ours: Unisender Go and SMS.ru.
 
@@ -98,7 +89,6 @@ def _letter(event: dict[str, Any]) -> Outcome:
 # SMS.ru sends entries of lines, signed by SHA-256 of the account's id and all of them; it wants «100» and repeats else.
 
 SMSRU_ID = "smsru_api_id"
-_OUTBOX_ID = re.compile(r"[0-9]{1,18}")
 _ENTRY = re.compile(r"data(?:\[(\d*)\])?$")
 _SMS_DELIVERED, _SMS_READ = 103, 110
 _SMS_QUEUED, _SMS_ON_THE_WAY, _SMS_FAILED = (100,), (101, 102), (*range(104, 109), 150)
@@ -149,37 +139,6 @@ def _sms(entry: str) -> Outcome:
         state=state,
         vendor_id=number,
         reason=RU_STATES[code].words if code in RU_STATES else "",
-    )
-
-
-def settles_sms(connection: Connection, store: AccountStore, status: DeliveryStatus, received_at: float) -> bool:
-    """Tell the channel of SMS what became of a message; False if it is none of its own."""
-    if status.source not in ("smsru", "smsc") or not status.vendor_id:
-        return False
-    failed = status.state in ("failed", "bounced")
-    report = SmsReport(
-        "failed" if failed else "delivered" if status.state in ("delivered", "read", "clicked") else "sent"
-    )
-    words = replace(report, words=status.reason)
-    now = datetime.fromtimestamp(received_at, UTC)
-    return report_sms(connection, store, status.source, status.vendor_id, words, now)
-
-
-def settles_letter(connection: Connection, store: AccountStore, status: DeliveryStatus, clock: Clock) -> bool:
-    """Tell the channel of letters what became of one; False if it is none of its own: both the number and the address
-    have to be."""
-    address = usable(status.address or "")
-    if status.source != "unisender_go" or address is None or not _OUTBOX_ID.fullmatch(status.outbox_id or ""):
-        return False
-    if status.state == "queued":
-        return False
-    return MailMemory(store, clock).report(
-        connection,
-        int(status.outbox_id or 0),
-        address_key(store.account_id, address),
-        status.state,
-        vendor_id=status.vendor_id or "",
-        words=status.reason,
     )
 
 

@@ -14,16 +14,14 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError
-from amo_bridge.intake.delivery import settles_letter, settles_sms
+from amo_bridge.intake.channel_reports import settles_dial, settles_letter, settles_sms, takes_press
 from amo_bridge.intake.enquiries import EnquiryRepository
 from amo_bridge.intake.lead_exports import is_known_lead
 from amo_bridge.intake.model import ButtonPress, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, PbxCall
-from amo_bridge.intake.presses import takes_press
 from amo_bridge.intake.reception import POLLED, VENDORS, outcomes_of, settings_of
 from amo_bridge.intake.request import VendorRequest
 from amo_bridge.intake.sites import SITE
 from amo_bridge.intake.social import META, VK_ADS
-from amo_bridge.intake.telephony import settles_dial
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import intake_requests
 

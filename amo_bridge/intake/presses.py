@@ -5,12 +5,8 @@ The bots are those of ``[telegram]`` and ``[max]``; what else comes to them is n
 
 from __future__ import annotations
 
-from sqlalchemy.engine import Connection
-
-from amo_bridge.channels.approvals import Press, keep_press
 from amo_bridge.intake.model import ButtonPress, NoEnquiry, Outcomes
 from amo_bridge.intake.request import VendorRequest, VendorSettings, integer, json_of, object_at, text_at
-from amo_bridge.storage.database import AccountStore
 
 TELEGRAM_STAFF_SECRET = "telegram_staff_secret_token"
 MAX_STAFF_SECRET = "max_staff_secret"
@@ -64,16 +60,3 @@ def of_max_staff(request: VendorRequest, settings: VendorSettings) -> Outcomes:
             data=text_at(pressed, "payload"),
         )
     ]
-
-
-def takes_press(connection: Connection, store: AccountStore, press: ButtonPress, received_at: float) -> bool:
-    """Hand a press to whoever has asked; False if it has come before."""
-    told = Press(
-        way="telegram" if press.source == "telegram" else "max",
-        person=press.person,
-        chat_id=press.chat_id,
-        message=press.message,
-        press=press.press,
-        data=press.data,
-    )
-    return keep_press(connection, store, f"{press.source}:{press.key}", told, received_at)

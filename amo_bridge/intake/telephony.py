@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
-from amo_bridge.channels.dial_log import EndedCall, report_call
 from amo_bridge.channels.telephony import zadarma_signature
 from amo_bridge.intake.contacts import phones_in
 from amo_bridge.intake.model import Enquiry, NoEnquiry, Outcome, Outcomes, PbxCall, Recording, digest
@@ -275,22 +271,3 @@ def _novofon_call(fields: FormFields, key: str, link: str, event: str, settings:
         line=fields.get("virtual_phone_number") or None,
         external_id=fields.get("external_id") or None,
     )
-
-
-# Calls that auto-dial has asked for.
-
-
-def settles_dial(connection: Connection, account_id: int, call: PbxCall, received_at: float) -> bool:
-    """Tell auto-dial of a call that has ended; False if it is none of its own."""
-    if call.direction != "out":
-        return False
-    ended = EndedCall(
-        key=call.key,
-        ref=call.external_id or "",
-        phone=call.phone,
-        extension=call.extension,
-        talked=call.talked,
-        seconds=call.duration,
-        words=call.reason,
-    )
-    return report_call(connection, account_id, ended, datetime.fromtimestamp(received_at, UTC))

@@ -15,10 +15,10 @@ from support.exchanges import EXCHANGES, client_of
 from support.fakes import ACCOUNT
 from werkzeug.serving import make_server
 
+from amo_bridge.intake.channel_reports import settles_dial
 from amo_bridge.intake.model import PbxCall
 from amo_bridge.intake.reception import VENDORS
 from amo_bridge.intake.request import VendorRequest, VendorSettings
-from amo_bridge.intake.telephony import settles_dial
 from amo_bridge.standins.calls import CallScript, Outcome
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import Store

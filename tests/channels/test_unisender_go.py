@@ -26,7 +26,7 @@ from amo_bridge.channels.unisender_go import UnisenderGo
 from amo_bridge.config.channels import MailSection, UnisenderGoSection
 from amo_bridge.engine.effects import Effect
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
-from amo_bridge.intake.delivery import settles_letter
+from amo_bridge.intake.channel_reports import settles_letter
 from amo_bridge.intake.model import DeliveryStatus
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.standins.unisender_go import UnisenderGoStandIn

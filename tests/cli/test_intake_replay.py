@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +139,17 @@ def test_without_a_section_there_are_no_addresses(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["intake", "addresses", "--config", str(path)])
     assert done.exit_code != 0
     assert "нет раздела [intake]" in done.output
+
+
+def test_reading_one_needs_neither_the_store_nor_the_engine() -> None:
+    """Scripts read hundreds of them, each by a command."""
+    arguments = ["intake", "replay", str(SAMPLES[0]), "--json", "--config", str(ROOT / "config.example.toml")]
+    code = (
+        f"import sys; from amo_bridge.cli import main; main({arguments!r}, standalone_mode=False); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.rpartition("}\n")[2].split())
+    assert "amo_bridge.intake.reception" in loaded
+    ours = ("amo_bridge.engine", "amo_bridge.storage", "amo_bridge.runtime", "amo_bridge.channels.registry")
+    heavy = ("sqlalchemy", "cryptography", "apscheduler", "flask", *ours)
+    assert not [name for name in sorted(loaded) if name.startswith(heavy)]

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from support.vendor_requests import SECRETS, enquiry_in, post, reason_in, smsru_form, unisender_body
 
-from amo_bridge.intake.delivery import settles_sms
+from amo_bridge.intake.channel_reports import settles_sms
 from amo_bridge.intake.model import DeliveryStatus, Enquiry, NoEnquiry
 
 PIPEDRIVE = {"Authorization": "Basic YnJpZGdlOnBhc3N3b3Jk"}
@@ -110,7 +110,7 @@ def test_an_sms_whose_link_was_opened_is_a_delivered_one(
     monkeypatch: pytest.MonkeyPatch, state: Any, told: str
 ) -> None:
     reports = []
-    monkeypatch.setattr("amo_bridge.intake.delivery.report_sms", lambda *given: reports.append(given[4]))
+    monkeypatch.setattr("amo_bridge.intake.channel_reports.report_sms", lambda *given: reports.append(given[4]))
     status = DeliveryStatus(source="smsc", key="1:4", state=state, vendor_id="1")
     settles_sms(None, None, status, 0.0)  # type: ignore[arg-type]
     assert [report.state for report in reports] == [told]

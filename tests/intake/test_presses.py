@@ -10,8 +10,8 @@ from sqlalchemy import select
 from support.fakes import ACCOUNT
 from support.vendor_requests import SECRETS, post
 
+from amo_bridge.intake.channel_reports import takes_press
 from amo_bridge.intake.model import ButtonPress, NoEnquiry
-from amo_bridge.intake.presses import takes_press
 from amo_bridge.intake.reception import Reception
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import approval_presses
