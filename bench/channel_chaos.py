@@ -38,17 +38,19 @@ from amo_bridge.storage.tables import audience_members, dial_calls, dials, outbo
 from bench.account import StoreView
 from bench.chaos import FAULTS, SETTLE_SECONDS
 from bench.databases import database_of
-from bench.processes import BridgeProcess, Sandbox, bridge_environment, free_port
+from bench.processes import KilledBridge, Sandbox, bridge_environment, free_port
 
 RULES = Path(__file__).with_name("channels.toml")
 CLIENTS, KILLS = 110, 12
 """Yandex takes a hundred clients and more."""
 DIALLED = 5
 """Every so many clients are called too."""
-MIN_UPTIME_SECONDS, MAX_UPTIME_SECONDS = 1.0, 8.0
+UPTIME_SECONDS = (1.0, 8.0)
 STEP_SECONDS = 30.0
 """The clocks of amoCRM and of the vendors are moved on together, so much a turn of the loop."""
 TURN_SECONDS = 0.4
+LEAST_TURNS = 16
+"""So long the faults strike at least: what is to go out falls due in the first of them."""
 FINISH_TIMEOUT_SECONDS = 420.0
 MOST_TOLD = 0.35
 """So many of all may be told as unknown: a bridge that sends nothing and knows nothing would lose nothing either."""
@@ -138,7 +140,6 @@ class ChannelChaos:
 
     def __init__(self, folder: Path, seed: int, clients: int, kills: int, database: str, stack: ExitStack) -> None:
         self._chance = random.Random(seed)
-        self._folder, self._port, self._kills = folder, free_port(), kills
         self._vendors = StandIns(seed=seed)
         url = stack.enter_context(serving(self._vendors))
         self._post = stack.enter_context(_post_office(random.Random(seed + 1)))
@@ -156,30 +157,32 @@ class ChannelChaos:
         }
         self._office = CrmUser(self._sandbox.url)
         self._office.begin_at(MONDAY)
-        self._bridge = self._started()
-        stack.callback(lambda: self._bridge.kill())
+        self._bridge = KilledBridge(
+            folder, self._environment, self._config, most=kills, uptime=UPTIME_SECONDS, chance=self._chance
+        )
+        stack.callback(lambda: self._bridge.process.kill())
         self._store = Store.at(database, folder / "data")
         stack.callback(self._store.close)
         self._count, self._clients = clients, list[Client]()
-        self._next_kill = 0.0
         self.outcome = ChannelOutcome(clients)
         self._seed = seed
 
     def run(self) -> ChannelOutcome:
         begun = time.monotonic()
-        self._bridge.wait_ready()
+        self._bridge.process.wait_ready()
         self._connect_webhooks()
         for number, fault in enumerate(FAULTS):
             self._sandbox.control("POST", "faults", {**fault, "seed": self._seed * 100 + number})
         for fault in VENDOR_FAULTS:
             self._vendors.faults.add(fault["kind"], count=None, **{k: v for k, v in fault.items() if k != "kind"})
         self._clients_come()
-        while self.outcome.kills < self._kills:
+        turns = 0
+        while not self._bridge.is_spared or turns < LEAST_TURNS:
             self._turn()
+            turns += 1
         self._calm_down()
-        self._bridge.kill()
-        self._bridge = self._started()
-        self._bridge.wait_ready()
+        self.outcome.kills = self._bridge.kills
+        self._bridge.restart()
         self.outcome.left_open = self._finish()
         self._compare()
         self.outcome.seconds = time.monotonic() - begun
@@ -195,7 +198,7 @@ class ChannelChaos:
 
     def _clients_come(self) -> None:
         """While the bridge is killed now and then."""
-        self._plan_kill()
+        self._bridge.plan_kill()
         for number in range(self._count):
             manager, is_dialled = MANAGERS[number % 2], number % DIALLED == 0
             contact = self._office.new_contact(
@@ -204,28 +207,13 @@ class ChannelChaos:
             deal = self._office.new_deal(manager, f"Сделка {number}", CALLED if is_dialled else NEW, contact, 1000)
             self._office.attach(manager, deal, f"Договор {number}.pdf")
             self._clients.append(Client(number, deal, is_dialled))
-            self._kill_if_due()
+            self._bridge.kill_if_due()
 
     def _turn(self) -> None:
         self._office.let_pass(timedelta(seconds=STEP_SECONDS))
         self._vendors.timeline.advance(STEP_SECONDS)
         time.sleep(TURN_SECONDS)
-        self._kill_if_due()
-
-    def _kill_if_due(self) -> None:
-        if self.outcome.kills < self._kills and time.monotonic() >= self._next_kill:
-            self._bridge.kill()
-            self.outcome.kills += 1
-            self._bridge = self._started()
-            self._plan_kill()
-
-    def _plan_kill(self) -> None:
-        """Counted from when it is ready: else it would be killed before it has begun."""
-        self._bridge.wait_ready()
-        self._next_kill = time.monotonic() + self._chance.uniform(MIN_UPTIME_SECONDS, MAX_UPTIME_SECONDS)
-
-    def _started(self) -> BridgeProcess:
-        return BridgeProcess(self._port, self._folder, self._environment, self._config)
+        self._bridge.kill_if_due()
 
     def _calm_down(self) -> None:
         faults = self._sandbox.control("GET", "faults")["faults"]

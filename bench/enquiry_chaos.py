@@ -31,7 +31,7 @@ from amo_bridge.storage.tables import enquiries, intake_requests
 from bench.account import StoreView
 from bench.chaos import FAULTS, SETTLE_SECONDS
 from bench.databases import database_of
-from bench.processes import BridgeProcess, Sandbox, bridge_environment, free_port
+from bench.processes import KilledBridge, Sandbox, bridge_environment
 
 RULES = Path(__file__).with_name("enquiries.toml")
 SECRETS = {
@@ -42,7 +42,7 @@ SECRETS = {
     "AMO_BRIDGE_INTAKE_ZADARMA_SECRET": "zadarma-secret",
 }
 ENQUIRIES, PEOPLE, KILLS = 300, 60, 12
-MIN_UPTIME_SECONDS, MAX_UPTIME_SECONDS = 0.3, 6.0
+UPTIME_SECONDS = (0.3, 6.0)
 # How long all may take once the faults are over.
 FINISH_TIMEOUT_SECONDS = 300.0
 OURS, STARTED = "74950000001", "2026-11-29 11:00:00"
@@ -160,24 +160,23 @@ class EnquiryChaos:
         self._sandbox = Sandbox(folder)
         environment = bridge_environment(self._sandbox.url, folder, database, SETTLE_SECONDS)
         self._environment = {**environment, **SECRETS}
-        self._folder, self._port = folder, free_port()
-        self._bridge = self._started()
+        self._bridge = KilledBridge(
+            folder, self._environment, RULES, most=kills, uptime=UPTIME_SECONDS, chance=self._rng
+        )
         self._paths: dict[str, str] = {}
         self._store = Store.at(database, folder / "data")
         vendors = list(BUILDERS)
         self._said = [Said(number, number % people, self._rng.choice(vendors)) for number in range(enquiries)]
         self.outcome = EnquiryOutcome(enquiries, people)
-        self._kills = kills
-        self._next_kill = 0.0
 
     def close(self) -> None:
-        self._bridge.kill()
+        self._bridge.process.kill()
         self._sandbox.stop()
         self._store.close()
 
     def run(self) -> EnquiryOutcome:
         begun = time.monotonic()
-        self._bridge.wait_ready()
+        self._bridge.process.wait_ready()
         # Their secret is in the store, whose tables the bridge has made.
         addresses = IntakeAddresses(load(RULES, self._environment), self._environment)
         self._paths = {one.vendor.name: one.path for one in addresses.all()}
@@ -189,9 +188,8 @@ class EnquiryChaos:
         assert isinstance(faults, list)
         self.outcome.faults = sum(fault["struck"] for fault in faults)
         self._sandbox.control("DELETE", "faults")
-        self._bridge.kill()
-        self._bridge = self._started()
-        self._bridge.wait_ready()
+        self.outcome.kills = self._bridge.kills
+        self._bridge.restart()
         self.outcome.left_open = self._finish()
         self._compare(before)
         self.outcome.requests = self._sandbox.requests_made()
@@ -204,15 +202,15 @@ class EnquiryChaos:
         """Each twice, in any order; the bridge is killed meanwhile, at times that have nothing to do with it."""
         posts = self._said * 2
         self._rng.shuffle(posts)
-        self._plan_kill()
+        self._bridge.plan_kill()
         with requests.Session() as session:
             for said in posts:
                 while not self._post(session, said):
-                    self._kill_if_due()
+                    self._bridge.kill_if_due()
                     time.sleep(0.05)
-                self._kill_if_due()
-        while self.outcome.kills < self._kills:
-            self._kill_if_due()
+                self._bridge.kill_if_due()
+        while not self._bridge.is_spared:
+            self._bridge.kill_if_due()
             time.sleep(0.05)
 
     def _post(self, session: requests.Session, said: Said) -> bool:
@@ -224,21 +222,6 @@ class EnquiryChaos:
             return session.post(url, data=body, headers=dict(headers), timeout=10).status_code == 200
         except requests.RequestException:
             return False
-
-    def _kill_if_due(self) -> None:
-        if self.outcome.kills < self._kills and time.monotonic() >= self._next_kill:
-            self._bridge.kill()
-            self.outcome.kills += 1
-            self._bridge = self._started()
-            self._plan_kill()
-
-    def _plan_kill(self) -> None:
-        """Counted from when it is ready: else it would be killed before it has begun."""
-        self._bridge.wait_ready()
-        self._next_kill = time.monotonic() + self._rng.uniform(MIN_UPTIME_SECONDS, MAX_UPTIME_SECONDS)
-
-    def _started(self) -> BridgeProcess:
-        return BridgeProcess(self._port, self._folder, self._environment, RULES)
 
     # --- afterwards ---
 

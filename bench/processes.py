@@ -177,3 +177,59 @@ class BridgeProcess(Process):
     def hook(self, body: bytes, session: requests.Session) -> int:
         """Post a hook as amoCRM does; the status."""
         return session.post(f"{self.url}/hooks/amocrm/{SECRET}", data=body, timeout=10).status_code
+
+
+class KilledBridge:
+    """A bridge that is killed again and again, at times that have nothing to do with what it does.
+
+    ``most``: so many kills; ``uptime``: seconds that it lives at least and at most, counted from when it is ready.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        config: Path,
+        *,
+        most: int,
+        uptime: tuple[float, float],
+        chance: random.Random,
+    ) -> None:
+        self.kills = 0
+        self._folder, self._environment, self._config = folder, environment, config
+        self._most, self._uptime, self._chance = most, uptime, chance
+        self._port = free_port()
+        self._next_kill = 0.0
+        self.process = self._started()
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+    @property
+    def is_spared(self) -> bool:
+        """Has it been killed as often as it was to be?"""
+        return self.kills >= self._most
+
+    def plan_kill(self) -> None:
+        """Counted from when it is ready: else it would be killed before it has begun."""
+        self.process.wait_ready()
+        self._next_kill = time.monotonic() + self._chance.uniform(*self._uptime)
+
+    def kill_if_due(self) -> None:
+        if not self.is_spared and time.monotonic() >= self._next_kill:
+            self.kills += 1
+            self._start_again()
+            self.plan_kill()
+
+    def restart(self) -> None:
+        """Killed once more, which does not count; it is ready when this returns."""
+        self._start_again()
+        self.process.wait_ready()
+
+    def _start_again(self) -> None:
+        self.process.kill()
+        self.process = self._started()
+
+    def _started(self) -> BridgeProcess:
+        return BridgeProcess(self._port, self._folder, self._environment, self._config)
