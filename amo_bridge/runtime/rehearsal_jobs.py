@@ -25,6 +25,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import OURS
 from amo_bridge.storage.tables import rehearsals
 
 State = Literal["asked", "running", "done", "failed", "stopped"]
@@ -177,7 +178,6 @@ def _rehearsal(row: Row[Any]) -> Rehearsal:
 
 log = structlog.get_logger()
 PLAYER = "amo_bridge.rehearsal.background"
-OURS = "AMO_BRIDGE_"
 MOST_SECONDS = 20 * 60
 TOO_LONG = (
     f"не уложилась в {MOST_SECONDS // 60} минут: возьмите меньше дней или одну сделку, "

@@ -1,4 +1,4 @@
-"""An entry of the navigation: what a page's file says of itself."""
+"""What the pages share: an entry of the navigation, by which a page's file says what it is; a table as a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, Response, current_app
 from flask_login import current_user
 
 from amo_bridge.config.model import Config
@@ -34,6 +34,18 @@ class Menu:
     def subject(self) -> str:
         """The blueprint: all its pages belong to this entry."""
         return self.endpoint.partition(".")[0]
+
+
+KINDS = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+def download(content: bytes, name: str) -> Response:
+    """A table to be kept as «name.csv» or «name.xlsx», and by no proxy."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(content, headers=headers, content_type=KINDS[name.rpartition(".")[2]])
 
 
 # The pages: one file per subject, found by being here. docs/add-a-page.md tells how to add one.

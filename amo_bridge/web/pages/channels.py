@@ -20,8 +20,8 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import channel_setup
-from amo_bridge.web.services.channel_setup import ON, Outdated, Setup
-from amo_bridge.web.services.config import Unfit
+from amo_bridge.web.services.channel_setup import LONGEST_VALUE, ON, Outdated, Setup
+from amo_bridge.web.services.config import LONGEST_SECRET, Unfit
 
 routes = Blueprint("channels", __name__)
 MENU = Menu(_l("Каналы"), "channels.show", place=58)
@@ -120,7 +120,14 @@ def _not_done(vendor: str, error: ConfigError | StoreUnavailable, typed: Mapping
 
 
 def _setup_page(filled: Setup, problems: Sequence[str] = ()) -> str:
-    return render_template("channels/setup.html", setup=filled, problems=problems, ON=ON)
+    return render_template(
+        "channels/setup.html",
+        setup=filled,
+        problems=problems,
+        ON=ON,
+        longest_value=LONGEST_VALUE,
+        longest_secret=LONGEST_SECRET,
+    )
 
 
 @routes.post("/channels/<vendor>/ask")

@@ -12,7 +12,7 @@ from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.pages import Menu
+from amo_bridge.web.pages import Menu, download
 
 routes = Blueprint("documents", __name__)
 CHIPS = {
@@ -51,11 +51,7 @@ def show() -> str:
 def as_text() -> Response:
     here = current_account()
     month = month_asked_for(here)
-    headers = {
-        "Content-Disposition": f'attachment; filename="documents-{month}.csv"',
-        "Cache-Control": "no-store",
-    }
-    return Response(sheet(tables_of(here, month), here.zone), headers=headers, content_type="text/csv; charset=utf-8")
+    return download(sheet(tables_of(here, month), here.zone), f"documents-{month}.csv")
 
 
 def tables_of(here: AccountView, month: Month) -> list[MonthlyTable]:

@@ -21,8 +21,8 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import enquiries as service
+from amo_bridge.web.services.config import LONGEST_SECRET
 
-LONGEST_SECRET = 2000
 routes = Blueprint("enquiries", __name__)
 MENU = Menu(_l("Обращения"), "enquiries.show", place=25, needs=lambda config: config.intake is not None)
 A_PAGE = 50
@@ -106,6 +106,7 @@ def addresses() -> str:
         problems = list(error.problems)
     return render_template(
         "enquiries/addresses.html",
+        longest_secret=LONGEST_SECRET,
         found=found,
         problems=problems,
         is_on=here.config.intake is not None,

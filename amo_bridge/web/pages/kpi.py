@@ -20,8 +20,7 @@ from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.pages import Menu
-from amo_bridge.web.pages.reports import XLSX
+from amo_bridge.web.pages import Menu, download
 
 routes = Blueprint("kpi", __name__)
 MENU = Menu(_l("KPI"), "kpi.show", place=49)
@@ -126,14 +125,14 @@ def show() -> str:
 @open_to(Role.VIEWER)
 def as_text() -> Response:
     here = current_account()
-    return _file(as_csv(_head(), _rows(here)), "text/csv; charset=utf-8", "csv")
+    return download(as_csv(_head(), _rows(here)), "kpi.csv")
 
 
 @routes.get("/reports/kpi.xlsx")
 @open_to(Role.VIEWER)
 def as_workbook() -> Response:
     here = current_account()
-    return _file(workbook("KPI", _head(), _rows(here)), XLSX, "xlsx")
+    return download(workbook("KPI", _head(), _rows(here)), "kpi.xlsx")
 
 
 def wish_asked_for(here: AccountView) -> Wish:
@@ -211,8 +210,3 @@ def _head() -> list[str]:
 def _rows(here: AccountView) -> list[list[str | int]]:
     lines: Iterable[Line] = board_of(here, wish_asked_for(here)).lines
     return [[line.name, *(cell.value for cell in line.cells.values())] for line in lines]
-
-
-def _file(content: bytes, kind: str, ending: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="kpi.{ending}"', "Cache-Control": "no-store"}
-    return Response(content, headers=headers, content_type=kind)

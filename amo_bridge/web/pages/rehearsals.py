@@ -17,6 +17,7 @@ from amo_bridge.runtime.rehearsal_jobs import LONGEST, NotRehearsed, Rehearsal
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
+from amo_bridge.web.pages import download
 from amo_bridge.web.services import rules as rules_service
 from amo_bridge.web.services.deals import NUMBER
 from amo_bridge.web.template_filters import weeks
@@ -92,12 +93,8 @@ def stop(number: int) -> Answer:
 @open_to(Role.VIEWER)
 def as_text(number: int) -> Response:
     _known(number)
-    headers = {
-        "Content-Disposition": f'attachment; filename="rehearsal-{number}.csv"',
-        "Cache-Control": "no-store",
-    }
     body = sheet(current_account().rehearsals.actions(number))
-    return Response(body, headers=headers, content_type="text/csv; charset=utf-8")
+    return download(body, f"rehearsal-{number}.csv")
 
 
 def _known(number: int) -> Rehearsal:

@@ -16,7 +16,7 @@ from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.pages import Menu
+from amo_bridge.web.pages import Menu, download
 
 routes = Blueprint("reports", __name__)
 MENU = Menu(_l("Отчёты"), "reports.show", place=50)
@@ -24,7 +24,6 @@ SPANS = (7, 14, 31)
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - in whatever zone the account is
 # A page of more is read by nobody.
 MOST_TASKS = 500
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True)
@@ -85,14 +84,14 @@ def tasks() -> str:
 @open_to(Role.VIEWER)
 def as_text() -> Response:
     report = _report(current_account(), _wish(current_account()))
-    return _file(as_csv(_head(report), _rows(report)), "text/csv; charset=utf-8", "csv")
+    return download(as_csv(_head(report), _rows(report)), "overdue.csv")
 
 
 @routes.get("/reports/overdue.xlsx")
 @open_to(Role.VIEWER)
 def as_workbook() -> Response:
     report = _report(current_account(), _wish(current_account()))
-    return _file(workbook(_("Просроченные задачи"), _head(report), _rows(report)), XLSX, "xlsx")
+    return download(workbook(_("Просроченные задачи"), _head(report), _rows(report)), "overdue.xlsx")
 
 
 def moved(moves: Moves) -> str:
@@ -158,8 +157,3 @@ def _rows(report: Report) -> list[list[str | int]]:
         moves = report.moves[name]
         rows.append([name, *figures, report.tasks[name], moves.times, round(moves.seconds / 3600)])
     return rows
-
-
-def _file(content: bytes, kind: str, ending: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="overdue.{ending}"', "Cache-Control": "no-store"}
-    return Response(content, headers=headers, content_type=kind)

@@ -17,7 +17,7 @@ from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account, user
-from amo_bridge.web.pages import Menu
+from amo_bridge.web.pages import Menu, download
 
 routes = Blueprint("violations", __name__)
 MENU = Menu(_l("Нарушения"), "violations.show", place=55)
@@ -69,11 +69,7 @@ def as_text() -> Response:
     here = current_account()
     wish = _wish(here)
     body = sheet(violations_of(here, wish), here.config.account.url, here.zone)
-    headers = {
-        "Content-Disposition": f'attachment; filename="violations-{wish.month or ALL}.csv"',
-        "Cache-Control": "no-store",
-    }
-    return Response(body, headers=headers, content_type="text/csv; charset=utf-8")
+    return download(body, f"violations-{wish.month or ALL}.csv")
 
 
 @routes.post("/violations/<any(forgive, restore):decision>")

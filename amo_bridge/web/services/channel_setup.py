@@ -25,18 +25,32 @@ from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.context import audit
 from amo_bridge.web.services import config as config_service
-from amo_bridge.web.services.config import Unfit
+from amo_bridge.web.services.config import LONGEST_SECRET, Unfit
 from amo_bridge.web.services.enquiries import variables_of
 
 Kind = Literal["text", "number", "switch", "choice"]
 ON, OFF = "on", "off"
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
 LONGEST_VALUE = 500
-LONGEST_SECRET = 10_000
-"""A service account's key of Google is a JSON of two kilobytes."""
 _API = _l("Адрес API")
 _CONSENT = _l("Поле контакта с согласием на рекламу")
-_QUIET = _l("Тихие часы, например 21:00-09:00")
+_DIALS = _l("Автодозвон: АТС соединяет менеджера и клиента.")
+_ZADARMA: Mapping[str, Any] = {
+    "key": _l("Ключ API (не секретный)"),
+    "sip": _l("Линия, номер которой видит клиент"),
+    "zone": _l("Часовой пояс кабинета"),
+    "api": _API,
+}
+"""Novofon 1.0 speaks as Zadarma does."""
+_SMS: Mapping[str, Any] = {
+    "sender": _l("Имя отправителя, согласованное с операторами"),
+    "consent": _CONSENT,
+    "quiet": _l("Тихие часы, например 21:00-09:00"),
+    "low_balance": _l("Предупредить, когда на счёте меньше"),
+    "note": _l("Оставлять в сделке примечание об SMS"),
+    "test": _l("Проба: сервис принимает и ничего не отправляет"),
+    "api": _API,
+}
 
 
 class Outdated(ConfigError):
@@ -152,7 +166,7 @@ FORMS: Mapping[str, SetupForm] = {
     ),
     "onlinepbx": SetupForm(
         "onlinePBX",
-        _l("Автодозвон: АТС соединяет менеджера и клиента."),
+        _DIALS,
         {
             "domain": _l("Домен АТС, например agency.onpbx.ru"),
             "gate": _l("Линия, с которой звонят клиентам"),
@@ -162,7 +176,7 @@ FORMS: Mapping[str, SetupForm] = {
     ),
     "novofon2": SetupForm(
         "Novofon 2.0",
-        _l("Автодозвон: АТС соединяет менеджера и клиента."),
+        _DIALS,
         {
             "number": _l("Номер, который видит клиент"),
             "file": _l("Номер звукового файла для менеджера"),
@@ -173,53 +187,26 @@ FORMS: Mapping[str, SetupForm] = {
     ),
     "novofon": SetupForm(
         "Novofon 1.0",
-        _l("Автодозвон: АТС соединяет менеджера и клиента."),
-        {
-            "key": _l("Ключ API (не секретный)"),
-            "sip": _l("Линия, номер которой видит клиент"),
-            "zone": _l("Часовой пояс кабинета"),
-            "api": _API,
-        },
+        _DIALS,
+        _ZADARMA,
         _l("Секрет API"),
     ),
     "zadarma": SetupForm(
         "Zadarma",
-        _l("Автодозвон: АТС соединяет менеджера и клиента."),
-        {
-            "key": _l("Ключ API (не секретный)"),
-            "sip": _l("Линия, номер которой видит клиент"),
-            "zone": _l("Часовой пояс кабинета"),
-            "api": _API,
-        },
+        _DIALS,
+        _ZADARMA,
         _l("Секрет API"),
     ),
     "smsru": SetupForm(
         "SMS.ru",
         _l("SMS клиентам."),
-        {
-            "sender": _l("Имя отправителя, согласованное с операторами"),
-            "consent": _CONSENT,
-            "quiet": _QUIET,
-            "low_balance": _l("Предупредить, когда на счёте меньше"),
-            "note": _l("Оставлять в сделке примечание об SMS"),
-            "test": _l("Проба: сервис принимает и ничего не отправляет"),
-            "api": _API,
-        },
+        _SMS,
         "api_id",
     ),
     "smsc": SetupForm(
         "SMSC",
         _l("SMS клиентам."),
-        {
-            "login": _l("Логин"),
-            "sender": _l("Имя отправителя, согласованное с операторами"),
-            "consent": _CONSENT,
-            "quiet": _QUIET,
-            "low_balance": _l("Предупредить, когда на счёте меньше"),
-            "note": _l("Оставлять в сделке примечание об SMS"),
-            "test": _l("Проба: сервис принимает и ничего не отправляет"),
-            "api": _API,
-        },
+        {"login": _l("Логин"), **_SMS},
         _l("Пароль или ключ API"),
     ),
 }

@@ -19,6 +19,8 @@ from amo_bridge.web.template_filters import moment
 
 DEED = "config.save"
 CONFIG_BYTES = 2 * 1024 * 1024
+LONGEST_SECRET = 10_000
+"""A service account's key of Google is a JSON of two kilobytes."""
 SWITCHED: dict[str, Callable[[Rule, Rule], bool]] = {
     "Включено": lambda old, new: new.enabled and not old.enabled,
     "Выключено": lambda old, new: old.enabled and not new.enabled,
