@@ -231,16 +231,28 @@ def test_a_deal_is_not_postponed_for_ever(sale: Sale) -> None:
 @pytest.mark.parametrize("field", ["Договор подписан", "Оплата получена"])
 def test_a_sale_is_won_with_a_signed_contract_or_a_payment_and_the_head_decides(sale: Sale, field: str) -> None:
     sale.fill(**CLIENT, **{"Реквизиты клиента": "ИНН 1", "Реквизиты подрядчика": "ИНН 2"})
+    sale.fill(**{"Тип оплаты": "Постоплата"})
     sale.move(APPROVED)
     sale.refused(WON, field)
     sale.fill(**{field: True})
     sale.move(WON)
     assert sale.stage == WON
     other = sale.office.new_deal(MANAGER, "Лютик", APPROVED, sale.office.new_contact(MANAGER, "Олег"), 1000)
+    sale.office.fill(MANAGER, other, "Тип оплаты", "Постоплата")
     sale.settle()
     sale.office.move(HEAD, other, WON)
     sale.settle()
     assert sale.office.stage_of(other) == WON
+
+
+def test_a_sale_whose_payment_is_not_kept_in_amocrm_is_won_as_before(sale: Sale) -> None:
+    """A79 asks for nothing while «Тип оплаты» is empty; A80 follows."""
+    deal = sale.office.new_deal(MANAGER, "Лютик", APPROVED, sale.office.new_contact(MANAGER, "Олег"), 1000)
+    sale.settle()
+    sale.office.move(MANAGER, deal, WON)
+    sale.settle()
+    assert sale.office.stage_of(deal) == WON
+    assert len(sale.office.deals_on(TIMING)) == 1
 
 
 def test_the_payment_is_asked_for_whenever_it_turns_out_to_be_in_advance(sale: Sale) -> None:
