@@ -30,7 +30,7 @@ from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.messengers import Messenger
 from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
-from amo_bridge.channels.roistat import Roistat, RoistatJob
+from amo_bridge.channels.roistat import Roistat, RoistatCostsJob, RoistatJob
 from amo_bridge.channels.s3 import S3
 from amo_bridge.channels.sms import SmsPort
 from amo_bridge.channels.sms_services import Smsc, SmsRu
@@ -477,6 +477,15 @@ def roistat_job(context: ChannelContext) -> RoistatJob | None:
     """What sends deals to Roistat, to be run every minute; None where the config has no ``[roistat]``."""
     roistat = ROISTAT.open(context.config, context.environment)
     return RoistatJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
+
+
+def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
+    """What reads expenses from Roistat every morning; None where no field is to get them."""
+    section = context.config.channels.roistat
+    if section is None or section.attraction_field is None:
+        return None
+    roistat = ROISTAT.open(context.config, context.environment)
+    return RoistatCostsJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
 
 
 def approval_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ApprovalJob | None:

@@ -1,17 +1,21 @@
-"""Roistat: states and sums of deals that came from a visit go out, by pushes and at an address that Roistat asks.
+"""Roistat: states and sums of deals that came from a visit go out, what their clients cost comes back.
 
-A push is repeated as often as anybody likes: an order with the same number is changed, not added. So what was sent is
-kept as the moment up to which the mirror's deals were, and a lost answer means the same orders once more.
+Deals go by pushes and at an address that Roistat asks. A push is repeated as often as anybody likes: an order with the
+same number is changed, not added. So what was sent is kept as the moment up to which the mirror's deals were, and a
+lost answer means the same orders once more.
+
+What a client cost: the expenses of his advertising channel on the day of the deal, divided by the leads that the
+channel brought on that day. Roistat knows no expenses of a single lead (help-ru.roistat.com, API/methods/analytics).
 """
 
 from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -20,11 +24,12 @@ from sqlalchemy import Select, func, select
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.clock import Clock
 from amo_bridge.config.advertising import ROISTAT_KEY, RoistatSection
-from amo_bridge.crm.account import Account
+from amo_bridge.crm.account import Account, Field
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.alerts import Alerts
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import (
     BridgeError,
@@ -38,9 +43,17 @@ from amo_bridge.errors import (
 )
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
-from amo_bridge.storage.accounts import ROISTAT_SENT_DEAL, ROISTAT_SENT_UNTIL, ROISTAT_STATES, Cursors
-from amo_bridge.storage.database import AccountStore
-from amo_bridge.storage.tables import deals
+from amo_bridge.rules.actions import SetFields
+from amo_bridge.storage.accounts import (
+    ROISTAT_COSTS_READ,
+    ROISTAT_SENT_DEAL,
+    ROISTAT_SENT_UNTIL,
+    ROISTAT_STATES,
+    Cursors,
+)
+from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.notify import notify
+from amo_bridge.storage.tables import deals, outbox
 
 log = structlog.get_logger()
 BATCH_SIZE = 100
@@ -53,7 +66,14 @@ SETTLED_SECONDS = 10
 """A deal is sent so long after it was read: what other threads have read is in the store by then, in its order."""
 DOWN = ("authentication_failed", "authorization_failed", "access_denied")
 JOURNAL = "Roistat"
-FIELDS_ADVICE = "; проверьте visit_field и cost_field в [roistat]"
+FIELDS_ADVICE = "; проверьте visit_field, cost_field и attraction_field в [roistat]"
+ORDERS_PACE_SECONDS = 6.0
+"""Ten requests a minute for up to a hundred orders with their visits (help-ru.roistat.com, API/methods/orders)."""
+COSTS_FROM_HOUR = 6
+"""Expenses of the day before are there by the morning."""
+MOST_PAGES = 200
+COSTS_RULE = "roistat_costs"
+CHANNEL = "marker_level_1"
 
 
 class Roistat:
@@ -85,6 +105,39 @@ class Roistat:
         """New orders, or changes of those with the same number. Raises ChannelError."""
         self._ask("POST", "/project/add-orders", "", orders)
 
+    def channel_costs(self, begin: datetime, end: datetime, cost: str, leads: str) -> dict[str, ChannelCosts]:
+        """Advertising channel's marker → what it cost and brought from ``begin`` to before ``end``.
+
+        ``cost``, ``leads``: the names of the two metrics. Raises ChannelError."""
+        period = {"from": _stamp(begin), "to": _stamp(end - timedelta(seconds=1))}
+        wanted = {"dimensions": [CHANNEL], "metrics": [cost, leads], "period": period}
+        told = self._ask("POST", "/project/analytics/data", "", wanted)
+        try:
+            items = told["data"][0]["items"]
+            return {str(one["dimensions"][CHANNEL]["value"]): _costs_of(one, cost, leads) for one in items}
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ChannelRefused(f"Roistat: расходы в ответе не читаются ({error}); проверьте метрики") from error
+
+    def markers(self, begin: datetime, end: datetime) -> dict[int, str]:
+        """Order's number → the marker of the advertising that its visit came by, of orders made from ``begin`` to
+        before ``end``; empty if Roistat knows no visit. Numbers of other systems are left out. Raises ChannelError."""
+        made = [["creation_date", ">", _stamp(begin - timedelta(seconds=1))], ["creation_date", "<", _stamp(end)]]
+        found: dict[int, str] = {}
+        for page in range(MOST_PAGES):
+            if page:
+                self._next_at = max(self._next_at, self._monotonic() + ORDERS_PACE_SECONDS)
+            wanted = {"filters": {"and": made}, "extend": ["visit"], "limit": BATCH_SIZE, "offset": page * BATCH_SIZE}
+            rows = self._ask("POST", "/project/integration/order/list", "", wanted).get("data")
+            if not isinstance(rows, list):
+                raise self._http.unreadable(ValueError("в ответе нет списка заказов"))
+            for row in rows:
+                number = str(row.get("id", "")) if isinstance(row, dict) else ""
+                if number.isascii() and number.isdecimal():
+                    found[int(number)] = _marker(row)
+            if len(rows) < BATCH_SIZE:
+                return found
+        raise ChannelRefused(f"Roistat: заказов за несколько дней больше {MOST_PAGES * BATCH_SIZE}")
+
     def _ask(self, method: str, path: str, more: str, body: Any = None) -> Mapping[str, Any]:
         if (early := self._next_at - self._monotonic()) > 0:
             self._wait(early)
@@ -99,6 +152,40 @@ class Roistat:
                 raise ChannelDown(f"{words}; проверьте {ROISTAT_KEY} и project")
             raise ChannelBusy(words) if error == "request_limit_error" else ChannelRefused(words)
         return told
+
+
+class ChannelCosts(NamedTuple):
+    """Of one advertising channel on one day. ``title``: for people. ``cost``: in the project's currency."""
+
+    title: str
+    cost: float
+    leads: int
+
+    @property
+    def of_lead(self) -> float | None:
+        """None if nothing was spent, or nobody came."""
+        return round(self.cost / self.leads, 2) if self.cost > 0 and self.leads > 0 else None
+
+
+def _costs_of(item: Mapping[str, Any], cost: str, leads: str) -> ChannelCosts:
+    values = {one["metric_name"]: float(one["value"] or 0) for one in item["metrics"]}
+    return ChannelCosts(str(item["dimensions"][CHANNEL].get("title") or ""), values[cost], int(values[leads]))
+
+
+def _marker(order: Mapping[str, Any]) -> str:
+    visit = order.get("visit")
+    source = visit.get("source") if isinstance(visit, dict) else None
+    return str(source.get("system_name") or "") if isinstance(source, dict) else ""
+
+
+def channel_of(marker: str, channels: Mapping[str, ChannelCosts]) -> ChannelCosts | None:
+    """A visit's marker begins with its channel's («direct1_search_8731»); the longest that fits."""
+    fitting = [name for name in channels if marker == name or marker.startswith((f"{name}_", f"{name}:"))]
+    return channels[max(fitting, key=len)] if fitting else None
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def states_of(account: Account) -> list[dict[str, str]]:
@@ -138,7 +225,7 @@ class Orders:
         return {
             "id": str(deal.id),
             "name": deal.name,
-            "date_create": deal.created_at.astimezone(self._zone).strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "date_create": _stamp(deal.created_at.astimezone(self._zone)),
             "status": state_id(deal.pipeline_id, deal.status_id),
             "price": str(deal.price or 0),
             "cost": cost,
@@ -146,6 +233,39 @@ class Orders:
             "client_id": str(deal.main_contact_id or ""),
             "fields": {"Менеджер": users.get(deal.responsible_user_id, "")},
         }
+
+
+class _Pause:
+    """How long a job waits after errors; of those that don't pass by themselves a person is told."""
+
+    def __init__(self, store: AccountStore, rule_engine: Callable[[], RuleEngine], clock: Clock) -> None:
+        self._store = store
+        self._rule_engine = rule_engine
+        self._clock = clock
+        self._failures = 0
+        self._until = 0.0
+
+    @property
+    def has_begun(self) -> bool:
+        return self._failures > 0
+
+    @property
+    def lasts(self) -> bool:
+        return self._clock.now().timestamp() < self._until
+
+    def begin(self, error: BridgeError, words: str, subject: str) -> None:
+        """``words``: what does not happen (Russian); ``subject``: told of once a day."""
+        self._failures += 1
+        wait = max(getattr(error, "retry_after", None) or 0, delay(self._failures + 4))
+        self._until = self._clock.now().timestamp() + wait
+        log.warning("roistat waits", subject=subject, error=str(error))
+        if not isinstance(error, ChannelBusy | ChannelUncertain):
+            advice = FIELDS_ADVICE if isinstance(error, UnknownName) else ""
+            alerts = Alerts(self._store, CurrentRules(self._rule_engine()), self._clock)
+            alerts.tell(f"{words}: {error}{advice}", subject)
+
+    def end(self) -> None:
+        self._failures, self._until = 0, 0.0
 
 
 class RoistatJob:
@@ -161,14 +281,13 @@ class RoistatJob:
         self._rule_engine = rule_engine
         self._clock = clock
         self._cursors = Cursors(store)
-        self._failures = 0
-        self._not_before = 0.0
+        self._pause = _Pause(store, rule_engine, clock)
         self._ran_at = 0.0
 
     @property
     def is_put_off(self) -> bool:
         """After an error, until orders went out again."""
-        return self._failures > 0
+        return self._pause.has_begun
 
     def recover(self) -> None:
         """Nothing is in doubt: orders are sent again."""
@@ -183,8 +302,7 @@ class RoistatJob:
 
     def run(self) -> int:
         """How many orders went out; nothing is lost by an error, it is tried again."""
-        now = self._clock.now().timestamp()
-        if self._rule_engine().config.bridge.dry_run or now < self._not_before:
+        if self._rule_engine().config.bridge.dry_run or self._pause.lasts:
             return 0
         try:
             self._send_states()
@@ -193,15 +311,9 @@ class RoistatJob:
             raise
         except BridgeError as error:
             # A field that the account has not, too.
-            self._failures += 1
-            self._not_before = now + max(getattr(error, "retry_after", None) or 0, delay(self._failures + 4))
-            log.warning("roistat waits", error=str(error))
-            if not isinstance(error, ChannelBusy | ChannelUncertain):
-                advice = FIELDS_ADVICE if isinstance(error, UnknownName) else ""
-                alerts = Alerts(self._store, CurrentRules(self._rule_engine()), self._clock)
-                alerts.tell(f"сделки не уходят в Roistat: {error}{advice}", "roistat")
+            self._pause.begin(error, "сделки не уходят в Roistat", self.name)
             return 0
-        self._failures = 0
+        self._pause.end()
         return sent
 
     def _send_states(self) -> None:
@@ -262,6 +374,116 @@ class RoistatJob:
             copy = copies.get(row.deal_id)
             found.append(ChangedDeal(row.deal_id, row.read_at, orders.of(copy.record) if copy else None))
         return found
+
+
+class RoistatCostsJob:
+    """Every morning, in a thread of its own: what the clients of the last days cost, into the deals' field.
+
+    Expenses come to Roistat late and are put right later, so each day is read again for ``attraction_days``. A deal is
+    written only if the figure has changed; what a person has put into the field stays.
+    """
+
+    name = "roistat_costs"
+
+    def __init__(
+        self, roistat: Roistat, store: AccountStore, rule_engine: Callable[[], RuleEngine], clock: Clock
+    ) -> None:
+        self._roistat = roistat
+        self._store = store
+        self._rule_engine = rule_engine
+        self._clock = clock
+        self._cursors = Cursors(store)
+        self._pause = _Pause(store, rule_engine, clock)
+
+    @property
+    def is_put_off(self) -> bool:
+        return self._pause.has_begun
+
+    def recover(self) -> None:
+        """A morning that broke off is read anew; what it has written is not written again."""
+
+    def send(self) -> int:
+        """How many deals get a figure. Raises LeadLost, StoreUnavailable."""
+        rule_engine = self._rule_engine()
+        here = self._clock.now().astimezone(ZoneInfo(rule_engine.account.timezone))
+        if rule_engine.config.bridge.dry_run or self._pause.lasts or here.hour < COSTS_FROM_HOUR:
+            return 0
+        if self._cursors.read(ROISTAT_COSTS_READ) == here.date().toordinal():
+            return 0
+        try:
+            written = self._read(rule_engine, here)
+        except (LeadLost, StoreUnavailable):
+            raise
+        except BridgeError as error:
+            self._pause.begin(error, "стоимость привлечения из Roistat не записана", self.name)
+            return 0
+        self._pause.end()
+        return written
+
+    def _read(self, rule_engine: RuleEngine, here: datetime) -> int:
+        section = rule_engine.config.channels.roistat
+        assert section is not None
+        assert section.attraction_field is not None
+        field = rule_engine.account.field(section.attraction_field)
+        today = here.date()
+        days = [today - timedelta(days=back) for back in range(section.attraction_days, 0, -1)]
+        midnights = {day: datetime.combine(day, datetime.min.time(), here.tzinfo) for day in (*days, today)}
+        markers = self._roistat.markers(midnights[days[0]], midnights[today])
+        costs = {
+            day: self._roistat.channel_costs(
+                midnights[day], midnights[day + timedelta(days=1)], section.cost_metric, section.lead_metric
+            )
+            for day in days
+        }
+        figures: dict[int, float] = {}
+        unknown: set[str] = set()
+        copies = Mirror(self._store).get(number for number, marker in markers.items() if marker)
+        for number, copy in copies.items():
+            channels = costs.get(copy.record.created_at.astimezone(here.tzinfo).date(), {})
+            channel = channel_of(markers[number], channels)
+            if channel is None:
+                unknown.add(markers[number])
+            elif channel.of_lead is not None:
+                figures[number] = channel.of_lead
+        if unknown:
+            log.warning("roistat has no costs of a source", sources=sorted(unknown)[:20], count=len(unknown))
+        return self._write(rule_engine, field, figures, today)
+
+    def _write(self, rule_engine: RuleEngine, field: Field, figures: Mapping[int, float], today: date) -> int:
+        """All of the morning at once, so that it is either done with or read anew."""
+        now, rows = self._clock.now(), []
+        ours = self._written(figures)
+        reader = FieldReader(rule_engine.account)
+        for number, copy in Mirror(self._store).get(figures).items():
+            is_foreign = field.name in reader.texts(copy.record) and number not in ours
+            if copy.record.is_deleted or is_foreign:
+                continue
+            deal = rule_engine.viewer.deal(copy.record)
+            if deal.has_tag(rule_engine.config.bridge.opt_out_tag):
+                continue
+            action = SetFields(deal_id=number, values={field.name: _as_value(figures[number], field)})
+            for effect in rule_engine.resolver.effects(action, deal, copy.record, now):
+                key = f"{COSTS_RULE}|{number}|{today.isoformat()}"
+                rows.append((number, effect.words, Planned(None, COSTS_RULE, key, effect)))
+        with self._store.write() as connection:
+            insert_new(connection, outbox, [planned.row(self._store.account_id, now) for _, _, planned in rows])
+            notes = {number: f"стоимость привлечения: {words}" for number, words, _ in rows}
+            Journal(self._store).note(connection, now, JOURNAL, notes)
+            self._cursors.write(connection, ROISTAT_COSTS_READ, today.toordinal())
+            notify(connection, self._store.account_id)
+        return len(rows)
+
+    def _written(self, numbers: Iterable[int]) -> set[int]:
+        """Deals whose field the bridge has filled."""
+        mine = (self._store.owns(outbox), outbox.c.rule == COSTS_RULE, outbox.c.deal_id.in_(list(numbers)))
+        with self._store.read() as connection:
+            return set(connection.execute(select(outbox.c.deal_id).where(*mine)).scalars())
+
+
+def _as_value(figure: float, field: Field) -> int | float | str:
+    """As amoCRM shows it again: without decimals that are nothing, and as a text in a field of texts."""
+    number = int(figure) if figure.is_integer() else figure
+    return number if field.type in ("numeric", "price", "monetary") else str(number)
 
 
 @dataclass(frozen=True)

@@ -94,10 +94,22 @@ def check_audiences(vendors: Mapping[str, Any], problems: Problems, *, takes_lea
 class RoistatSection(Strict):
     """``[roistat]``: end-to-end analytics. ``project``: its number. ``visit_field``: the deal's field with the number
     of the visit; a deal without one goes nowhere. ``cost_field``: the deal's field with what it cost the agency.
+    ``attraction_field``: the deal's field that gets what its client cost; ``attraction_days``: how many days back are
+    read each morning; ``cost_metric``, ``lead_metric``: Roistat's names of expenses and leads.
     ``login``: of the address that Roistat asks itself; without it nobody is answered there."""
 
     api: BaseUrl = "https://cloud.roistat.com/api/v1"
     project: Annotated[int, Field(ge=1)]
     visit_field: CustomFieldName = CustomFieldName("roistat")
     cost_field: CustomFieldName | None = None
+    attraction_field: CustomFieldName | None = None
+    attraction_days: Annotated[int, Field(ge=1, le=30)] = 3
+    cost_metric: Annotated[str, Field(min_length=1)] = "marketing_cost"
+    lead_metric: Annotated[str, Field(min_length=1)] = "leadCount"
     login: str = ""
+
+    @model_validator(mode="after")
+    def two_fields(self) -> Self:
+        if self.attraction_field is not None and self.attraction_field == self.cost_field:
+            raise ValueError("attraction_field и cost_field — одно поле: записанное из Roistat ушло бы обратно")
+        return self

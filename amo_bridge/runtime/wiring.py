@@ -12,6 +12,7 @@ from amo_bridge.channels.registry import (
     approval_job,
     connected_vendors,
     ports_of,
+    roistat_costs_job,
     roistat_job,
     series_job,
 )
@@ -233,7 +234,8 @@ class CompositionRoot:
         context = self._context
         tell = Alerts(self._store, self.rules, context.clock).tell
         leads = lead_poll(context.fit.config, context.environment, self._store, context.clock, tell, came)
-        jobs = (roistat_job(self._channel_context), approval_job(self._channel_context, came), leads)
+        channels = self._channel_context
+        jobs = (roistat_job(channels), roistat_costs_job(channels), approval_job(channels, came), leads)
         return [job for job in jobs if job is not None]
 
     def _refresh(self) -> None:

@@ -1,11 +1,13 @@
-"""Roistat: one project's states and orders; errors come with HTTP 200.
+"""Roistat: one project's states, orders and expenses by advertising channel; errors come with HTTP 200.
 
-From clients that public repositories hold. Assumed: how an order without a known state is refused.
+From help-ru.roistat.com (API/methods/orders, analytics) and clients that public repositories hold. Assumed: how an
+order without a known state is refused, and that a visit's marker begins with its channel's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, jsonify, request
@@ -28,13 +30,20 @@ class RoistatStandIn(StandIn):
         self.project, self.key = 12345, "roistat-test-key"
         self.states: dict[str, str] = {}
         self.orders: dict[str, dict[str, Any]] = {}
+        self.sources: dict[str, str] = {}
+        """Visit's number → the marker that it came by."""
+        self.costs: dict[str, dict[str, float]] = {}
+        """Day → channel → what was spent."""
 
     def settings(self) -> dict[str, Any]:
         api = f"{self.url}/{self.name}/api/v1"
-        return {"api": api, "project": self.project, "key": self.key, "orders": list(self.orders.values())}
+        return {
+            "api": api, "project": self.project, "key": self.key, "orders": list(self.orders.values()),
+            "sources": self.sources, "costs": self.costs,
+        }  # fmt: skip
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        known_settings(settings, ("project", "key"))
+        known_settings(settings, ("project", "key", "sources", "costs"))
         for name, value in settings.items():
             setattr(self, name, value)
 
@@ -69,6 +78,60 @@ class RoistatStandIn(StandIn):
                 return _error("incorrect_request", "Unknown status")
             self.orders |= {one["id"]: one for one in told}
             return jsonify(status="success", uploaded=len(told), skipped_by_waiting_visit_info=0)
+
+        @routes.post("/api/v1/project/integration/order/list")
+        def order_list() -> ResponseReturnValue:
+            told = request.get_json()
+            conditions = told["filters"]["and"]
+            if len(conditions) < 2:
+                # An "and" of one condition answers so.
+                return jsonify(status="error", error="internal_error"), 500
+            found = [one for one in self.orders.values() if all(_fits(one["date_create"], by) for by in conditions)]
+            page = found[told["offset"] : told["offset"] + told["limit"]]
+            is_extended = "visit" in told.get("extend", [])
+            return jsonify(status="success", total=len(found), data=[self._order(one, is_extended) for one in page])
+
+        @routes.post("/api/v1/project/analytics/data")
+        def analytics() -> ResponseReturnValue:
+            told = request.get_json()
+            if told["dimensions"] != ["marker_level_1"]:
+                return _error("incorrect_request", "Unknown dimension")
+            begin, end = told["period"]["from"], told["period"]["to"]
+            spent = self.costs.get(begin[:10], {})
+            items = [self._item(channel, spent[channel], begin, end, told["metrics"]) for channel in spent]
+            return jsonify(status="success", data=[{"items": items, "dateFrom": begin, "dateTo": end}])
+
+    def _order(self, order: Mapping[str, Any], is_extended: bool) -> dict[str, Any]:
+        marker = self.sources.get(order["roistat"])
+        visit = {"id": order["roistat"], "source": {"system_name": marker}} if marker and is_extended else None
+        return {
+            "id": order["id"], "creation_date": order["date_create"], "cost": order["cost"],
+            "visit_id": order["roistat"], "visit": visit,
+        }  # fmt: skip
+
+    def _item(self, channel: str, spent: float, begin: str, end: str, metrics: list[str]) -> dict[str, Any]:
+        """Metrics that it does not know are left out."""
+        came = [
+            one
+            for one in self.orders.values()
+            if self.sources.get(one["roistat"], "").startswith(channel) and begin <= one["date_create"] <= end
+        ]
+        known = {"marketing_cost": spent, "leadCount": len(came)}
+        return {
+            "dimensions": {"marker_level_1": {"value": channel, "title": channel.title()}},
+            "metrics": [
+                {"metric_name": name, "attribution_model_id": "default", "value": known[name]}
+                for name in metrics
+                if name in known
+            ],
+        }
+
+
+def _fits(moment: str, condition: list[str]) -> bool:
+    """Is one ``creation_date`` condition met?"""
+    _, sign, border = condition
+    made, limit = datetime.fromisoformat(moment), datetime.fromisoformat(border)
+    return made > limit if sign == ">" else made < limit
 
 
 def _error(code: str, description: str) -> ResponseReturnValue:

@@ -67,6 +67,7 @@ DIAL_STOPPED = "dial_stopped"
 ROISTAT_SENT_UNTIL = "roistat_sent_until"
 ROISTAT_SENT_DEAL = "roistat_sent_deal"
 ROISTAT_STATES = "roistat_states"
+ROISTAT_COSTS_READ = "roistat_costs_read"
 
 
 class Cursors:

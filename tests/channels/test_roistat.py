@@ -7,21 +7,34 @@ import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 from support.fakes import ACCOUNT, BRIEF, LOST, NOON, agency, clock, record, rule_engine
 
-from amo_bridge.channels.roistat import MOST_CALLS, Roistat, RoistatJob, changed_deals, export, states_of
+from amo_bridge.channels.roistat import (
+    MOST_CALLS,
+    ChannelCosts,
+    Orders,
+    Roistat,
+    RoistatCostsJob,
+    RoistatJob,
+    changed_deals,
+    channel_of,
+    export,
+    states_of,
+)
 from amo_bridge.channels.sender import ChannelWorkers
 from amo_bridge.config.account_fit import fit
 from amo_bridge.config.advertising import RoistatSection
+from amo_bridge.crm.account import Field
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelDown, LeadLost, StoreUnavailable
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.rules.option_types import CustomFieldName
 from amo_bridge.standins.roistat import RoistatStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import AccountStore, Store
@@ -280,3 +293,171 @@ def test_what_has_changed_is_found_by_its_index(office: Office) -> None:
     assert "deals_read" in plan
     assert "Sort" not in plan
     assert "TEMP B-TREE" not in plan
+
+
+# --- what a client cost -----------------------------------------------------------------------------------------------
+
+COST = Field(id=4711, name="Стоимость привлечения", code=None, type="numeric", enums=(), entity="leads")
+MORNING = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+"""Eight o'clock in Moscow."""
+YESTERDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+class Costs:
+    """The office on the morning after, with a field for what a client cost."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.tag: tuple[str, ...] = ()
+        office.section = office.section.model_copy(update={"attraction_field": CustomFieldName(COST.name)})
+        self.account = replace(agency(), all_fields=(*agency().all_fields, COST))
+        roistat = Roistat(
+            office.section, office.roistat.key, monotonic=lambda: office.hands.now().timestamp(), wait=office.wait
+        )
+        self.job = RoistatCostsJob(roistat, office.store, self.rule_engine, office.hands)
+        office.hands.advance(MORNING - office.hands.now())
+
+    def rule_engine(self) -> RuleEngine:
+        return RuleEngine.of(self.office.rule_engine().config, self.account, self.office.hands)
+
+    def deal(self, deal_id: int, visit: str, marker: str, *, made: datetime = YESTERDAY, cost: str = "") -> None:
+        """A deal that Roistat knows as an order of a visit."""
+        values = {agency().field("roistat").id: (visit,)} | ({COST.id: (cost,)} if cost else {})
+        known = replace(record(BRIEF, deal_id), created_at=made, fields=values, tags=self.tag)
+        with self.office.store.write() as connection:
+            Mirror(self.office.store).put(connection, [MirroredDeal(known, known.updated_at)], self.office.hands.now())
+        order = Orders(self.account, self.office.section).of(known)
+        assert order is not None
+        self.office.roistat.orders[str(deal_id)] = order
+        if marker:
+            self.office.roistat.sources[visit] = marker
+
+    def spent(self, day: str = "2026-11-23", **channels: float) -> None:
+        self.office.roistat.costs[day] = channels
+
+    def written(self) -> dict[int, Any]:
+        """Deal → what was last put into its field."""
+        with self.office.store.read() as connection:
+            rows = connection.execute(select(outbox.c.deal_id, outbox.c.payload).order_by(outbox.c.id)).all()
+        bodies = {deal: json.loads(payload)["body"].get("custom_fields_values") for deal, payload in rows}
+        return {deal: values[0]["values"][0]["value"] for deal, values in bodies.items() if values}
+
+    def mornings(self, days: int = 1) -> int:
+        self.office.hands.advance(timedelta(days=days))
+        return self.job.send()
+
+
+@pytest.fixture
+def costs(office: Office) -> Costs:
+    return Costs(office)
+
+
+def test_a_clients_cost_is_the_channels_expense_divided_by_its_leads(costs: Costs) -> None:
+    costs.spent(direct1=1000, vk2=50)
+    for number in (7, 8, 9):
+        costs.deal(number, f"10{number}", "direct1_search_8731")
+    costs.deal(10, "110", "vk2")
+    costs.deal(11, "111", "seo")
+    costs.deal(12, "112", "")
+    assert costs.job.send() == 4
+    assert costs.written() == {7: 333.33, 8: 333.33, 9: 333.33, 10: 50}
+    assert "стоимость привлечения" in Journal(costs.office.store).of_deal(7)[0].reason
+    assert costs.job.send() == 0, "once a morning"
+
+
+@pytest.mark.parametrize(
+    ("marker", "channels", "wanted"),
+    [
+        ("direct1_a_b", ("direct1", "direct"), "direct1"),
+        ("direct10_a", ("direct1",), None),
+        ("direct1", ("direct1",), "direct1"),
+        ("", ("direct1",), None),
+        ("direct1:brand", ("direct1",), "direct1"),
+    ],
+)
+def test_a_channel_is_told_by_the_beginning_of_the_marker(marker: str, channels: Any, wanted: str | None) -> None:
+    known = {name: ChannelCosts(name, 1, 1) for name in channels}
+    found = channel_of(marker, known)
+    assert (found and found.title) == wanted
+
+
+def test_late_expenses_put_the_figure_right_and_the_same_ones_change_nothing(costs: Costs) -> None:
+    costs.spent(direct1=100)
+    costs.deal(7, "107", "direct1")
+    assert costs.job.send() == 1
+    costs.deal(7, "107", "direct1", cost="100")
+    assert costs.mornings() == 0
+    costs.spent(direct1=250)
+    assert costs.mornings() == 1
+    assert costs.written() == {7: 250}
+    costs.spent(direct1=900)
+    assert costs.mornings() == 0, "the day is over three days ago"
+
+
+def test_what_a_person_has_written_stays_and_an_opted_out_deal_is_left_alone(costs: Costs) -> None:
+    costs.spent(direct1=100)
+    costs.deal(7, "107", "direct1", cost="5")
+    costs.tag = ("без робота",)
+    costs.deal(8, "108", "direct1")
+    assert (costs.job.send(), costs.written()) == (0, {})
+
+
+@pytest.mark.parametrize("spent", [0, -5])
+def test_a_channel_that_cost_nothing_gives_no_figure(costs: Costs, spent: float) -> None:
+    costs.spent(direct1=spent)
+    costs.deal(7, "107", "direct1")
+    assert (costs.job.send(), costs.written()) == (0, {})
+
+
+def test_before_six_and_in_a_dry_run_nothing_is_asked(costs: Costs) -> None:
+    costs.office.hands.advance(timedelta(hours=-4))
+    assert costs.job.send() == 0
+    costs.office.hands.advance(timedelta(hours=5))
+    costs.office.dry_run = True
+    assert costs.job.send() == 0
+    assert costs.office.roistat.requests == []
+
+
+def test_hundreds_of_orders_are_read_at_roistats_pace(costs: Costs) -> None:
+    costs.spent(direct1=230)
+    for number in range(230):
+        costs.deal(100 + number, str(5000 + number), "direct1")
+    assert costs.job.send() == 230
+    assert set(costs.written().values()) == {1}
+    assert costs.office.pushes("order/list") == 3
+    assert [seconds for seconds in costs.office.waits if seconds > 1] == [pytest.approx(6.0)] * 2
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "refuse_before", "broken", "limited", "unauthorised"])
+@pytest.mark.parametrize("path", ["*order/list", "*analytics/data"])
+def test_an_error_is_tried_again_and_writes_each_once(costs: Costs, kind: str, path: str) -> None:
+    costs.office.faults.add(kind, vendor="roistat", path=path)
+    costs.spent(direct1=10)
+    costs.deal(7, "107", "direct1")
+    assert costs.job.send() == 0
+    assert costs.job.is_put_off
+    costs.office.hands.advance(timedelta(minutes=10))
+    assert costs.job.send() == 1
+    with costs.office.store.read() as connection:
+        rows = connection.execute(select(outbox.c.rule)).scalars().all()
+    assert rows.count("roistat_costs") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"cost_metric": "нет такой"}, "расходы в ответе не читаются"), ({"attraction_field": "Нет"}, "attraction_field")],
+)
+def test_what_cannot_be_read_is_told_to_a_person(costs: Costs, change: dict[str, Any], words: str) -> None:
+    costs.office.section = costs.office.section.model_copy(update=change)
+    costs.spent(direct1=10)
+    costs.deal(7, "107", "direct1")
+    for _ in range(2):
+        assert costs.job.send() == 0
+        costs.office.hands.advance(timedelta(minutes=1))
+    (told,) = costs.office.told()
+    assert words in told
+
+
+def test_the_field_that_goes_out_cannot_be_the_one_that_comes_back() -> None:
+    with pytest.raises(ValueError, match="одно поле"):
+        RoistatSection(project=1, cost_field=CustomFieldName("Расход"), attraction_field=CustomFieldName("Расход"))

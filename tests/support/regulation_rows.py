@@ -80,7 +80,6 @@ LACKS: Final[Mapping[str, str]] = {
     "A20": BY_FILE,
     "A66": BY_FILE,
     "A110": BY_FILE,
-    "A121": "costs are not read back from Roistat: it does not document where its answers hold them",
     "A124": "no notices by Viber, which only takes bots on a paid contract; MAX stands in its place",
     "M9": "advertising statistics against the norms: no export is read, no API is connected",
     "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",

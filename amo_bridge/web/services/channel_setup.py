@@ -130,6 +130,7 @@ FORMS: Mapping[str, SetupForm] = {
             "project": _l("Номер проекта"),
             "visit_field": _l("Поле сделки с номером визита"),
             "cost_field": _l("Поле сделки с себестоимостью"),
+            "attraction_field": _l("Поле сделки, куда писать стоимость привлечения"),
             "api": _API,
         },
         _l("Ключ API Roistat"),
