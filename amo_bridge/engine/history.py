@@ -7,14 +7,15 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Row, Select, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, select
 from sqlalchemy.engine import Connection
 
+from amo_bridge.engine.effects import Channel, in_channel
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
 from amo_bridge.storage.database import AccountStore
-from amo_bridge.storage.tables import GAVE_UP, OPEN_STATES, deals, journal, outbox
+from amo_bridge.storage.tables import GAVE_UP, OPEN_STATES, deals, in_open_state, is_loud, journal, outbox
 from amo_bridge.text.typography import action_words, nested_quotes
 
 SETTLED = {"done": "acts", "failed": "refused", "unknown": "unknown", "unsent": "unsent", "dropped": "dropped"}
@@ -98,8 +99,6 @@ GROUPS = {
     "skipped": "skipped",
     "failed": "failed", "held": "failed",
 }  # fmt: skip
-LOUD = ("acts", "would_act", "retried", "failed", "held")
-"""What is more than silence."""
 STEPS_BACK = 64
 
 
@@ -145,6 +144,41 @@ class Line:
     actions: tuple[str, ...]
 
 
+Ending = Literal["done", "would_act", "at_work", "trouble", "unsent"]
+"""How a decision ended, as people ask for it: ``trouble`` wants a person, ``unsent`` went nowhere."""
+VERDICTS_OF: Mapping[Ending, Sequence[str]] = {
+    "done": ("acts", "retried"),
+    "would_act": ("would_act",),
+    "at_work": ("acts",),
+    "trouble": ("acts", "failed", "held"),
+    "unsent": ("acts",),
+}
+
+
+@dataclass(frozen=True)
+class DecisionFilter:
+    """Which decisions are asked for; what is None does not limit. ``since``, ``until``: Unix seconds. ``deal_ids``: of
+    these deals alone. ``person``: whose the deal is now. ``before``: a decision's number, to go on from."""
+
+    since: float
+    until: float
+    rule: str | None = None
+    person: int | None = None
+    ending: Ending | None = None
+    channel: Channel | None = None
+    deal_ids: Sequence[int] | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True)
+class Decision(Line):
+    """A line with its number, the event that it was about, and what was to be done: (words, state, error)."""
+
+    id: int
+    event_id: int | None
+    effects: tuple[tuple[str, str, str], ...]
+
+
 class History:
     def __init__(self, store: AccountStore) -> None:
         self._store = store
@@ -175,16 +209,87 @@ class History:
             query = (
                 select(journal)
                 .where(self._mine(), journal.c.id >= self._first_since(connection, moment), journal.c.at >= moment)
-                .where(journal.c.verdict.in_(LOUD))
+                .where(is_loud(journal))
                 .order_by(journal.c.id.desc())
                 .limit(most)
             )
             return self._lines(connection, query)
 
+    def find(self, wanted: DecisionFilter, most: int) -> list[Decision]:
+        """Decisions that came to something, newest first."""
+        with self._store.read() as connection:
+            query = self._matching(connection, wanted).order_by(journal.c.id.desc()).limit(most)
+            rows = connection.execute(query).all()
+            effects = self._effects(connection, rows)
+        return [_decision(row, effects.get((row.event_id, row.deal_id, row.rule), [])) for row in rows]
+
+    def count(self, wanted: DecisionFilter, most: int) -> int:
+        """How many there are, counted up to ``most``."""
+        with self._store.read() as connection:
+            found = self._matching(connection, wanted, journal.c.id).limit(most).subquery()
+            return connection.execute(select(func.count()).select_from(found)).scalar_one()
+
+    def _matching(self, connection: Connection, wanted: DecisionFilter, *columns: Any) -> Select[Any]:
+        first = self._first_since(connection, wanted.since)
+        query = select(*(columns or (journal,))).where(self._mine(), is_loud(journal), journal.c.id >= first)
+        query = query.where(journal.c.at >= wanted.since, journal.c.at < wanted.until)
+        if wanted.before is not None:
+            query = query.where(journal.c.id < wanted.before)
+        if wanted.rule is not None:
+            query = query.where(journal.c.rule == wanted.rule)
+        if wanted.deal_ids is not None:
+            query = query.where(journal.c.deal_id.in_(wanted.deal_ids))
+        if wanted.person is not None:
+            whose = (self._store.owns(deals), deals.c.responsible_user_id == wanted.person)
+            query = query.where(journal.c.deal_id.in_(select(deals.c.deal_id).where(*whose)))
+        if wanted.channel is not None:
+            query = query.where(self._has_effect(in_channel(wanted.channel)))
+        return self._ended(query, wanted.ending)
+
+    def _ended(self, query: Select[Any], ending: Ending | None) -> Select[Any]:
+        if ending is None:
+            return query
+        query = query.where(journal.c.verdict.in_(VERDICTS_OF[ending]))
+        if ending == "at_work":
+            return query.where(self._has_effect(in_open_state(outbox)))
+        if ending == "unsent":
+            return query.where(self._has_effect(outbox.c.state.in_(("unsent", "dropped"))))
+        lost = self._has_effect(outbox.c.state.in_(GAVE_UP))
+        if ending == "trouble":
+            return query.where((journal.c.verdict != "acts") | lost)
+        if ending == "done":
+            not_done = self._has_effect(in_open_state(outbox) | outbox.c.state.in_((*GAVE_UP, "unsent", "dropped")))
+            return query.where(~not_done)
+        return query
+
+    def _has_effect(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Is there an effect of the journal's decision of which this is true?"""
+        same = (outbox.c[name] == journal.c[name] for name in ("account", "deal_id", "event_id", "rule"))
+        return exists().where(*same, condition).correlate(journal)
+
+    def _effects(
+        self, connection: Connection, rows: Sequence[Row[Any]]
+    ) -> dict[tuple[int | None, int | None, str], list[tuple[str, str, str]]]:
+        """(event, deal, rule) → what was to be done, of decisions to act."""
+        acted = [row for row in rows if row.verdict in ("acts", "held") and row.event_id is not None]
+        found: dict[tuple[int | None, int | None, str], list[tuple[str, str, str]]] = {}
+        if not acted:
+            return found
+        columns = (outbox.c.event_id, outbox.c.deal_id, outbox.c.rule, outbox.c.payload, outbox.c.state, outbox.c.error)
+        query = select(*columns).where(
+            self._store.owns(outbox),
+            outbox.c.deal_id.in_({row.deal_id for row in acted}),
+            outbox.c.event_id.in_({row.event_id for row in acted}),
+        )
+        for one in connection.execute(query.order_by(outbox.c.id)):
+            words = action_words(json.loads(one.payload)["words"])
+            found.setdefault((one.event_id, one.deal_id, one.rule), []).append((words, one.state, one.error or ""))
+        return found
+
     def of_rule(self, rule: str, most: int, *, loud: bool = False) -> list[Line]:
         """The last decisions of one rule, newest first. ``loud``: only those that came to something."""
         query = select(journal).where(self._mine(), journal.c.rule == rule).order_by(journal.c.id.desc()).limit(most)
-        query = query.where(journal.c.verdict.in_(LOUD)) if loud else query
+        query = query.where(is_loud(journal)) if loud else query
         with self._store.read() as connection:
             return self._lines(connection, query)
 
@@ -253,6 +358,11 @@ def _line(row: Row[Any], states: Sequence[str]) -> Line:
         reason=nested_quotes(row.reason),
         actions=tuple(map(action_words, json.loads(row.actions))),
     )
+
+
+def _decision(row: Row[Any], effects: Sequence[tuple[str, str, str]]) -> Decision:
+    line = _line(row, [state for _, state, _ in effects])
+    return Decision(**vars(line), id=row.id, event_id=row.event_id, effects=tuple(effects))
 
 
 # What rules in dry run would have done: summed up from the journal, per rule and per deal.

@@ -18,6 +18,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import DealReported, DealUpdated
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import deals
+from amo_bridge.text.names import normalise
 
 # As far back as a regulation may count.
 MOST_STAYS = 20
@@ -145,6 +146,14 @@ class Mirror:
         columns = (deals.c.deal_id, deals.c.record, deals.c.stage_since, deals.c.came_by)
         return select(*columns).where(self._store.owns(deals))
 
+    def named(self, words: str, most: int) -> list[int]:
+        """Numbers of deals whose names hold all these words, in any spelling of them; the newest deals first."""
+        parts = normalise(words).split()
+        holds = [deals.c.plain_name.contains(part, autoescape=True) for part in parts]
+        query = select(deals.c.deal_id).where(self._store.owns(deals), *holds)
+        with self._store.read() as connection:
+            return list(connection.execute(query.order_by(deals.c.deal_id.desc()).limit(most)).scalars())
+
     def count(self) -> int:
         with self._store.read() as connection:
             return connection.execute(
@@ -163,6 +172,8 @@ class Mirror:
                 "updated_at": copy.record.updated_at.timestamp() if copy.record.updated_at else 0.0,
                 "read_at": read_at.timestamp(),
                 "record": json.dumps(copy.record.to_json(), ensure_ascii=False),
+                "plain_name": normalise(copy.record.name),
+                "responsible_user_id": copy.record.responsible_user_id,
             }
             for copy in copies
         ]
@@ -189,6 +200,8 @@ class Mirror:
                 "new_came_by": _stays_json(after.came_by),
                 "new_updated": after.record.updated_at.timestamp(),
                 "new_record": json.dumps(after.record.to_json(), ensure_ascii=False),
+                "new_name": normalise(after.record.name),
+                "new_person": after.record.responsible_user_id,
             }
             for deal_id, after in known.items()
         ]
@@ -203,6 +216,8 @@ class Mirror:
                     came_by=bindparam("new_came_by"),
                     updated_at=bindparam("new_updated"),
                     record=bindparam("new_record"),
+                    plain_name=bindparam("new_name"),
+                    responsible_user_id=bindparam("new_person"),
                 ),
                 rows,
             )

@@ -111,6 +111,17 @@ journal = Table(
 )
 Index("journal_deal", journal.c.account, journal.c.deal_id, journal.c.id)
 Index("journal_rule", journal.c.account, journal.c.rule, journal.c.id)
+LOUD = ("acts", "would_act", "retried", "failed", "held")
+"""Verdicts that are more than silence."""
+_loud = journal.c.verdict.in_(LOUD)
+Index("journal_loud", journal.c.account, journal.c.id, sqlite_where=_loud, postgresql_where=_loud)
+
+
+def is_loud(rows: FromClause) -> ColumnElement[bool]:
+    """More than silence, of ``journal`` (or an alias of it); see ``in_open_state``."""
+    verdicts: BindParameter[str] = bindparam("loud", LOUD, expanding=True, literal_execute=True, unique=True)
+    return rows.c.verdict.in_(verdicts)
+
 
 outbox = Table(
     "outbox",
@@ -194,10 +205,15 @@ deals = Table(
     Column("record", Text, nullable=False),
     # The stages before this one, the latest first: [[pipeline, status, since], …].
     Column("came_by", Text, nullable=False, server_default="[]"),
+    # Of the record, to be found by: its name (text/names.normalise) and whose it is.
+    Column("plain_name", Text, nullable=False, server_default=""),
+    Column("responsible_user_id", BigInteger, nullable=False, server_default="0"),
 )
 Index("deals_stage", deals.c.account, deals.c.pipeline_id, deals.c.status_id)
 Index("deals_read", deals.c.account, deals.c.read_at, deals.c.deal_id)
 Index("deals_changed", deals.c.account, deals.c.status_id, deals.c.updated_at)
+Index("deals_person", deals.c.account, deals.c.responsible_user_id, deals.c.deal_id)
+Index("deals_named", deals.c.account, deals.c.deal_id, deals.c.plain_name)
 
 cursors = Table(
     "cursors",

@@ -141,6 +141,12 @@ class AccountView:
         return known_account(self.config, self.bridge.environment)
 
     @property
+    def user_names(self) -> dict[int, str]:
+        """Id → name of the account's people, as known last."""
+        known = self.crm_account
+        return {person.id: person.name for person in known.users} if known else {}
+
+    @property
     def file(self) -> ConfigFile:
         """The config's file, to be read and written."""
         return ConfigFile(self.config.path, self.config.data_folder, self.bridge.environment)

@@ -11,14 +11,16 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, MetaData, Table, insert, inspect, select
+from sqlalchemy import Column, Connection, MetaData, Table, func, insert, inspect, select
 from sqlalchemy import types as kinds
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.intake.enquiries import EnquiryRepository
 from amo_bridge.intake.model import Enquiry
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage import migrate
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.tables import deals
 
 ROWS = 3
 
@@ -138,3 +140,25 @@ def test_enquiries_of_an_earlier_version_are_still_known_by_their_keys(bare: Sto
         again = [Enquiry(source=vendor, key=f"{name}:{key}" if name else key) for vendor, name, key in came]
         assert [repository.add(connection, one, request_id=9, received_at=2.0) for one in again] == [False] * 4
     assert repository.earlier_deals(["telegram_id:77"]) == {"telegram_id:77": (8, 70)}
+
+
+def test_deals_of_an_earlier_version_are_found_by_their_names(bare: Store) -> None:
+    row = {"account": 1, "pipeline_id": 1, "status_id": 2, "stage_since": 1.0, "updated_at": 1.0, "read_at": 1.0}
+    records = {
+        number: json.dumps({"id": number, "name": f"Сделка «Ёлка» {number}", "responsible_user_id": 5})
+        for number in range(1, 1203)
+    }
+    with bare.engine.begin() as connection:
+        command.upgrade(migrate._config(connection), "0034")
+    with bare.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        told = [{**row, "deal_id": number, "record": record} for number, record in records.items()]
+        connection.execute(insert(tables.tables["deals"]), [*told, {**row, "deal_id": 9000, "record": "не JSON"}])
+    bare.prepare()
+    mirror = Mirror(AccountStore(bare, 1))
+    assert len(mirror.named("елка", 5000)) == 1202
+    assert mirror.named("«елка» 1202", 5) == [1202]
+    with bare.read() as connection:
+        people = select(deals.c.responsible_user_id, func.count()).group_by(deals.c.responsible_user_id)
+        assert dict(list(map(tuple, connection.execute(people)))) == {5: 1202, 0: 1}

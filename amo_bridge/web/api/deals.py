@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Literal
 
-from flask import abort
+from flask import abort, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
@@ -24,6 +24,8 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.services import deals as deals_service
 from amo_bridge.web.services.deals import ScriptService
+
+MOST_FOUND = 100
 
 
 class Effect(Shape):
@@ -77,6 +79,23 @@ class Deal(Shape):
     steps: list[DealStep]
 
 
+class FoundDeal(Shape):
+    """What is not known of it is empty. ``client``: the contact by whom it was found."""
+
+    deal_id: int
+    name: str
+    stage: str
+    person: str
+    client: str
+
+
+class FoundDeals(Shape):
+    """The newest first, at most 100. ``is_cut``: there are more."""
+
+    deals: list[FoundDeal]
+    is_cut: bool
+
+
 class DealVerdict(Shape):
     """What a rule says now. ``outcome``: acts (it can be carried out), would_act (the rule is dry), skipped, failed or
     held. ``actions``: in words. ``done_at``: when the rule acted on this event; null if it did not."""
@@ -108,6 +127,24 @@ class CarryOut(Shape):
     rule: str
     once_more: bool = False
     mark: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+@api.endpoint(
+    Endpoint(
+        "deals_find",
+        "/deals",
+        "GET",
+        Role.VIEWER,
+        _l("Сделки по номеру, названию, фамилии, телефону или почте клиента"),
+        FoundDeals,
+        query={"text": _l("что искать")},
+    )
+)
+def find() -> FoundDeals:
+    here, words = current_account(), request.args.get("text", "").strip()[: deals_service.LONGEST_WORDS]
+    found = deals_service.find_deals(here, words, MOST_FOUND + 1)
+    listed = deals_service.listed(here, found[:MOST_FOUND], words)
+    return FoundDeals(deals=[FoundDeal(**vars(one)) for one in listed], is_cut=len(found) > MOST_FOUND)
 
 
 @api.endpoint(

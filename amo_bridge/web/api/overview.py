@@ -10,17 +10,21 @@ from flask import request
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.registry import unconnected
+from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.web.api import ROOT, api
-from amo_bridge.web.api.endpoint import Endpoint, Shape, whole
+from amo_bridge.web.api.deals import Effect
+from amo_bridge.web.api.endpoint import Endpoint, Shape, day, one_of, whole
 from amo_bridge.web.api.rules import RuleDecision, decision_of
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import accounts as installed_accounts
 from amo_bridge.web.context import current_account, visible
 from amo_bridge.web.middleware import WHERE
+from amo_bridge.web.services.decisions import ENDINGS, DecisionView, decisions_of, wish_asked_for
 from amo_bridge.web.services.overview import days_of, health_issues, imports_of_today, today_of
 
 # A program reads more than a page shows.
 MOST_LINES = 500
+USUAL_LINES = 100
 
 
 class WebinarToday(Shape):
@@ -73,6 +77,77 @@ def today() -> Today:
 @api.endpoint(Endpoint("overview_days", "/overview/days", "GET", Role.VIEWER, _l("Последние 14 дней в числах"), Days))
 def days() -> Days:
     return Days(days=[Day(date=day.date, **vars(day.count)) for day in days_of(current_account())])
+
+
+class DecisionWithDeal(RuleDecision):
+    """``id``: grows with time. ``deal_name``, ``person``: of the deal as it is known now; empty if it is not.
+    ``effects``: what was to be done, and what became of each."""
+
+    id: int
+    deal_name: str
+    person: str
+    effects: list[Effect]
+
+
+class Decisions(Shape):
+    """Newest first. ``total``: counted up to 10,000. ``next_before``: what to ask for as ``before`` to go on; null at
+    the end. ``is_vague``: more deals fit the words than are looked at."""
+
+    total: int
+    next_before: int | None
+    is_vague: bool
+    decisions: list[DecisionWithDeal]
+
+
+@api.endpoint(
+    Endpoint(
+        "overview_decisions",
+        "/overview/decisions",
+        "GET",
+        Role.VIEWER,
+        _l("Что сделал мост: решения по дню, правилу, человеку, каналу, исходу"),
+        Decisions,
+        query={
+            "from": _l("с какого дня; сегодня"),
+            "to": _l("по какой день; сегодня"),
+            "rule": _l("имя правила"),
+            "person": _l("номер сотрудника, который ведёт сделку"),
+            "ending": _l("исход: done, would_act, at_work, trouble, unsent"),
+            "channel": _l("канал: crm, mail, sms …"),
+            "text": _l("номер, название или клиент сделки"),
+            "before": _l("номер решения, до которого"),
+            "most": _l("сколько, до 500; 100"),
+        },
+        checks={
+            "from": day,
+            "to": day,
+            "person": whole(1),
+            "ending": one_of(ENDINGS),
+            "channel": one_of(["crm", *CHANNEL_KINDS]),
+            "before": whole(1),
+            "most": whole(1, MOST_LINES),
+        },
+    )
+)
+def decisions() -> Decisions:
+    here = current_account()
+    found = decisions_of(here, wish_asked_for(here, request.args), request.args.get("most", USUAL_LINES, type=int))
+    return Decisions(
+        total=found.total,
+        next_before=found.next_before,
+        is_vague=found.is_vague,
+        decisions=[_with_deal(one) for one in found.rows],
+    )
+
+
+def _with_deal(one: DecisionView) -> DecisionWithDeal:
+    return DecisionWithDeal(
+        **decision_of(one.line).model_dump(),
+        id=one.line.id,
+        deal_name=one.deal_name,
+        person=one.person,
+        effects=[Effect(words=words, state=state, error=error) for words, state, error in one.line.effects],
+    )
 
 
 # How the bridge and its accounts are.

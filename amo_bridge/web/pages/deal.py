@@ -1,4 +1,6 @@
-"""The journal of one deal: what came, what each rule decided, and why nothing was done; a step taken once more."""
+"""Deals found by words; the journal of one: what came, what each rule decided, and why nothing was done.
+
+A step can be taken once more."""
 
 from __future__ import annotations
 
@@ -14,20 +16,28 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.error_pages import error_response
 from amo_bridge.web.services import deals as deals_service
-from amo_bridge.web.services.deals import NUMBER, KnownDeal, deal_of
+from amo_bridge.web.services.deals import LONGEST_WORDS, NUMBER, KnownDeal, deal_of, find_deals, listed
 
 routes = Blueprint("deal", __name__)
+MOST_FOUND = 100
 
 
 @routes.get("/deals/")
 @open_to(Role.VIEWER)
-def find() -> Response:
-    """From the search field: a deal's number, or its address in amoCRM."""
-    read = NUMBER.fullmatch(request.args.get("deal", "").strip())
-    if read is None:
-        flash(_("Это не номер сделки и не её адрес в amoCRM."))
-        return redirect(url_for("overview.show"))
-    return redirect(url_for("deal.show", deal_id=int(read[1])))
+def find() -> str | Response:
+    """From the search field: a deal's number or address in amoCRM leads to it; words to a list of what fits."""
+    here, words = current_account(), request.args.get("deal", "").strip()[:LONGEST_WORDS]
+    found = find_deals(here, words, MOST_FOUND + 1) if here.is_known else []
+    read = NUMBER.fullmatch(words)
+    if read and found in ([], [int(read[1])]):
+        return redirect(url_for("deal.show", deal_id=int(read[1])))
+    return render_template(
+        "deal/list.html",
+        words=words,
+        found=listed(here, found[:MOST_FOUND], words) if found else [],
+        is_cut=len(found) > MOST_FOUND,
+        most=MOST_FOUND,
+    )
 
 
 @routes.get("/deals/<int:deal_id>")

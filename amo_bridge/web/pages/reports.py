@@ -66,7 +66,7 @@ def tasks() -> str:
     wish, person = _wish(here), request.args.get("person", "")
     spans = _spans(here, wish)
     day = next((span for span in spans if span.date.isoformat() == request.args.get("day")), None)
-    found = late_tasks(here.account_store, [day] if day else spans, _names(here), wish.way, person)
+    found = late_tasks(here.account_store, [day] if day else spans, here.user_names, wish.way, person)
     return render_template(
         "reports/tasks.html",
         found=found[:MOST_TASKS],
@@ -115,12 +115,7 @@ def report_asked_for(here: AccountView) -> tuple[Report, Way]:
 
 
 def _report(here: AccountView, wish: Wish) -> Report:
-    return overdue(here.account_store, _spans(here, wish), _names(here), wish.way)
-
-
-def _names(here: AccountView) -> dict[int, str]:
-    known = here.crm_account
-    return {person.id: person.name for person in known.users} if known else {}
+    return overdue(here.account_store, _spans(here, wish), here.user_names, wish.way)
 
 
 def _wish(here: AccountView) -> Wish:

@@ -20,7 +20,7 @@ from amo_bridge.engine.journal import Entry
 from amo_bridge.engine.replay import ManualRepeat, NotRepeatable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
-from amo_bridge.mirror.contacts import ContactIndex
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import Deal
 from amo_bridge.runtime.connection import account_client
@@ -35,6 +35,11 @@ NUMBER = re.compile(
     r"(?:.*/leads/detail/|(?:сделка|deal)?\s*(?:№|no\.)?\s*)?(\d{1,18})/?(?:[?#].*)?", re.DOTALL | re.IGNORECASE
 )
 SILENT = ("skipped",)
+LONGEST_WORDS = 100
+FEWEST_DIGITS = 7
+"""Of what may be a phone."""
+FEWEST_LETTERS = 3
+"""Of a surname's beginning, as the index of contacts knows it."""
 
 
 @dataclass
@@ -100,6 +105,52 @@ def steps_of(entries: Iterable[Entry]) -> list[Step]:
         else:
             step.said.append(entry)
     return list(reversed(steps.values()))
+
+
+@dataclass(frozen=True)
+class FoundDeal:
+    """A deal of a list. ``person``: who is responsible for it; ``client``: the contact by whom it was found."""
+
+    deal_id: int
+    name: str
+    stage: str
+    person: str
+    client: str
+
+
+def find_deals(here: AccountView, words: str, most: int) -> list[int]:
+    """Numbers of deals by their number, name, or a client's phone, mail or surname; the newest first. Raises NotMet."""
+    if not words:
+        return []
+    mirror, read = Mirror(here.account_store), NUMBER.fullmatch(words)
+    # A number may be a phone too, or stand in a name.
+    own = [int(read[1])] if read and (mirror.record(int(read[1])) or here.journal.of_deal(int(read[1]))) else []
+    named = mirror.named(words, most)
+    clients = {deal for one in _clients(here, words) for deal in one.deal_ids}
+    return sorted(dict.fromkeys([*own, *named, *clients]), reverse=True)[:most]
+
+
+def listed(here: AccountView, deal_ids: Iterable[int], words: str = "") -> list[FoundDeal]:
+    """As a list shows them, in this order; what is not known of one is empty. Raises NotMet."""
+    names = here.user_names
+    numbers = list(deal_ids)
+    known = Mirror(here.account_store).get(numbers)
+    client_of = {deal: one.name for one in _clients(here, words) for deal in one.deal_ids} if words else {}
+    found = []
+    for number in numbers:
+        record = known[number].record if number in known else None
+        stage, person = (_stage(here, record), names.get(record.responsible_user_id, "")) if record else ("", "")
+        found.append(FoundDeal(number, record.name if record else "", stage, person, client_of.get(number, "")))
+    return found
+
+
+def _clients(here: AccountView, words: str) -> list[MirroredContact]:
+    index = ContactIndex(here.account_store)
+    if "@" in words:
+        return [one for found in index.by_mails([words]).values() for one in found]
+    if len(re.sub(r"\D", "", words)) >= FEWEST_DIGITS:
+        return [one for found in index.by_phones([words]).values() for one in found]
+    return index.by_surname(words) if len(words) >= FEWEST_LETTERS else []
 
 
 class JudgedStep(NamedTuple):

@@ -26,6 +26,8 @@ function drawCharts(root) {
     const datasets = by_people
       ? rows.map((row, n) => bar(name_of(row), heads.map((_, column) => figure_of(row, column)), colour(`--person-${n % 6 + 1}`)))
       : heads.map((head, column) => bar(head.textContent.trim(), rows.map((row) => figure_of(row, column)), colour(head.dataset.colour), "hidden" in head.dataset));
+    // A bar leads where its row's heading leads.
+    const link_of = (found) => (found.length && !by_people ? rows[found[0].index].cells[0].querySelector("a") : null);
     const text = colour("--pico-muted-color");
     const grid = colour("--pico-muted-border-color");
     new window.Chart(canvas, {
@@ -35,6 +37,8 @@ function drawCharts(root) {
         animation: false,
         maintainAspectRatio: false,
         interaction: { mode: "index", intersect: false },
+        onClick: (_, found) => { const link = link_of(found); if (link) window.location.assign(link.href); },
+        onHover: (event, found) => { event.native.target.style.cursor = link_of(found) ? "pointer" : ""; },
         plugins: { legend: { position: "bottom", labels: { color: text, boxWidth: 12, boxHeight: 12 } } },
         scales: {
           x: { stacked: true, ticks: { color: text }, grid: { display: false } },
