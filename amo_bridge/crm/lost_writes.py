@@ -170,6 +170,13 @@ def find_links(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
     return LostSearch({number: Written(link[0]) for number, link in wanted.items() if link in links})
 
 
+def find_unlinked(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
+    """As ``find_links``: links that are there no more were unlinked, by us or by people."""
+    linked = find_links(client, lost, taken).found
+    gone = {number: one for number, one in lost.items() if number not in linked}
+    return LostSearch({number: Written(int(one.body["entity_id"])) for number, one in gone.items()})
+
+
 def _links(client: CrmClient, deal_ids: list[int]) -> Iterator[tuple[int, int]]:
     """(deal, contact) of all contacts linked to these deals."""
     for ids in batches(deal_ids, IDS_PER_REQUEST):

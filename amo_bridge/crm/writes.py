@@ -30,6 +30,7 @@ from amo_bridge.crm.lost_writes import (
     find_notes_of,
     find_patched,
     find_tasks,
+    find_unlinked,
     find_unsorted,
     moment_of,
     written_unsorted,
@@ -39,7 +40,7 @@ from amo_bridge.errors import Complaint, CrmError, CrmForbidden, CrmRefused, Crm
 
 CrmKind = Literal[
     "create_task", "change_task", "patch_deal", "add_note", "create_deal", "create_contact", "patch_contact",
-    "link_contact", "attach_files", "create_client_deal", "create_unsorted", "add_call",
+    "link_contact", "unlink_contact", "attach_files", "create_client_deal", "create_unsorted", "add_call",
 ]  # fmt: skip
 """Names of the kinds. They stand in the outbox: never rename one."""
 
@@ -307,6 +308,10 @@ WRITE_KINDS: Mapping[str, WriteKind] = {
         WriteKind(
             name="link_contact", method="POST", path="/api/v4/leads/link", collection=None,
             find_lost=find_links, wire_body=_rows_of_links, appends=True,
+        ),
+        WriteKind(
+            name="unlink_contact", method="POST", path="/api/v4/leads/unlink", collection=None,
+            find_lost=find_unlinked, wire_body=_rows_of_links, appends=True,
         ),
         WriteKind(
             name="attach_files", method="PUT", path="/api/v4/leads/{entity_id}/files", collection=None,

@@ -147,7 +147,7 @@ class Line:
 Ending = Literal["done", "would_act", "at_work", "trouble", "unsent"]
 """How a decision ended, as people ask for it: ``trouble`` wants a person, ``unsent`` went nowhere."""
 VERDICTS_OF: Mapping[Ending, Sequence[str]] = {
-    "done": ("acts", "retried"),
+    "done": ("acts", "retried", "undone"),
     "would_act": ("would_act",),
     "at_work": ("acts",),
     "trouble": ("acts", "failed", "held"),

@@ -37,6 +37,8 @@ from amo_bridge.storage.tables import made
 
 BY_USER = "by_user"
 """The payload key that says who has finished the task by means of the bridge: it is that person's work."""
+UNDONE = "undone"
+"""The payload key that says: a person takes back what a rule did, and nothing follows from it."""
 TASK_FIELDS = ("text", "task_type_id", "responsible_user_id")
 """Fields that amoCRM and the mirror name alike."""
 
@@ -108,17 +110,24 @@ class WriteResults:
             return
         if row.kind == "link_contact":
             self._mirror.amend(connection, row.deal_id, lambda record: _linked(record, int(row.body["to_entity_id"])))
+        elif row.kind == "unlink_contact":
+            self._mirror.amend(connection, row.deal_id, lambda record: _unlinked(record, int(row.body["to_entity_id"])))
         elif row.kind == "change_task":
-            self._apply_to_task(connection, row.body, at, row.payload.get(BY_USER, 0))
+            self._apply_to_task(connection, row, at)
 
-    def _apply_to_task(self, connection: Connection, body: Mapping[str, Any], at: datetime, user_id: int) -> None:
-        """A finished task is queued as an event; other changes go into the mirror. ``user_id``: who has done it, 0 if
-        it was a rule."""
+    def _apply_to_task(self, connection: Connection, row: Sendable, at: datetime) -> None:
+        """A finished task is queued as an event, but for one that is taken back; other changes go into the mirror."""
+        body = row.body
         known = self._tasks.known(connection, [body["id"]]).get(body["id"])
         if known is None:
             return
-        if body.get("is_completed") and not known.is_completed:
-            result, at = (body.get("result") or {}).get("text"), max(at, known.updated_at)
+        result = (body.get("result") or {}).get("text")
+        if row.payload.get(UNDONE) and "is_completed" in body:
+            ended = {"is_completed": body["is_completed"], "result": result}
+            ended["completed_at"] = at if body["is_completed"] else None
+            self._tasks.put(connection, [replace(known, **ended)], {known.id: known}, at)
+        elif body.get("is_completed") and not known.is_completed:
+            user_id, at = row.payload.get(BY_USER, 0), max(at, known.updated_at)
             self._queue(connection, [TaskCompleted(at=at, task_id=known.id, user_id=user_id, result=result)])
         else:
             # ``updated_at`` stays, as a deal's does: see _patched.
@@ -187,6 +196,13 @@ def _linked(record: DealRecord, contact_id: int) -> DealRecord:
         return record
     main = record.main_contact_id or contact_id
     return replace(record, contact_ids=(*record.contact_ids, contact_id), main_contact_id=main)
+
+
+def _unlinked(record: DealRecord, contact_id: int) -> DealRecord:
+    """The record without the contact; amoCRM makes the next one the main one."""
+    left = tuple(one for one in record.contact_ids if one != contact_id)
+    main = record.main_contact_id if record.main_contact_id != contact_id else next(iter(left), None)
+    return replace(record, contact_ids=left, main_contact_id=main)
 
 
 def _patched(record: DealRecord, row: Sendable) -> DealRecord:

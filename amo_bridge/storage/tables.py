@@ -111,7 +111,7 @@ journal = Table(
 )
 Index("journal_deal", journal.c.account, journal.c.deal_id, journal.c.id)
 Index("journal_rule", journal.c.account, journal.c.rule, journal.c.id)
-LOUD = ("acts", "would_act", "retried", "failed", "held")
+LOUD = ("acts", "would_act", "retried", "undone", "failed", "held")
 """Verdicts that are more than silence."""
 _loud = journal.c.verdict.in_(LOUD)
 Index("journal_loud", journal.c.account, journal.c.id, sqlite_where=_loud, postgresql_where=_loud)

@@ -65,6 +65,7 @@ VERDICTS = {
     "held": ("bad", _l("остановлено")),
     "retried": ("warning", _l("возвращено")),
     "dropped": ("quiet", _l("снято")),
+    "undone": ("quiet", _l("отменено")),
     "at_work": ("warning", _l("в работе")),
     "refused": ("bad", _l("отказ")),
     "unsent": ("bad", _l("не отправлено")),

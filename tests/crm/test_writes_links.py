@@ -41,6 +41,17 @@ def test_contacts_are_linked_in_one_request_and_found_afterwards(sandbox: LocalC
     assert [one["is_main"] for one in linked].count(True) == 1
 
 
+def test_contacts_are_unlinked_in_one_request_and_found_gone(sandbox: LocalCrm, office: CrmUser, deal: int) -> None:
+    bodies = {number: link(deal, office.new_contact(IVAN, f"Блогер {number}")) for number in range(2)}
+    write(client_of(sandbox.url), "link_contact", bodies)
+    assert found(sandbox, "unlink_contact", bodies) == {}
+    sandbox.forget_requests()
+    assert write(client_of(sandbox.url), "unlink_contact", bodies) == dict.fromkeys(bodies, Written(deal))
+    assert sandbox.requests() == {"POST /api/v4/leads/unlink": 1}
+    assert set(found(sandbox, "unlink_contact", bodies)) == set(bodies)
+    assert len(office.deal(deal)["_embedded"]["contacts"]) == 1
+
+
 def test_files_are_attached_and_found_afterwards(sandbox: LocalCrm, office: CrmUser, deal: int) -> None:
     office.attach(IVAN, deal, "Договор.pdf")
     notes = sandbox.control("GET", "state?kind=notes")["tables"]["notes"].values()

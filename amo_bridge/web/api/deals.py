@@ -15,6 +15,7 @@ from pydantic import Field
 
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
+from amo_bridge.engine.undo import Undoing
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.text.templates import BadTemplate
 from amo_bridge.web.accounts import NotMet
@@ -129,6 +130,26 @@ class CarryOut(Shape):
     mark: Annotated[str, Field(min_length=1, max_length=100)]
 
 
+class UndoRule(Shape):
+    """Whose doing is taken back."""
+
+    rule: str
+
+
+class UndoneThing(Shape):
+    """``done``: what the rule did; ``will_be``: what becomes of it, or why it stays (Russian)."""
+
+    done: str
+    will_be: str
+    is_possible: bool
+
+
+class UndoneThings(Shape):
+    """In the order in which they were done."""
+
+    things: list[UndoneThing]
+
+
 @api.endpoint(
     Endpoint(
         "deals_find",
@@ -207,6 +228,45 @@ def carry_out(deal_id: int, event_id: int, told: CarryOut) -> DealVerdict:
             current_account(), deal_id, event_id, told.rule, told.mark, once_more=told.once_more
         )
     return _verdict(done)
+
+
+@api.endpoint(
+    Endpoint(
+        "deals_undoing",
+        "/deals/<int:deal_id>/steps/<int:event_id>/undo",
+        "GET",
+        Role.ADMIN,
+        _l("Что из сделанного правилом можно вернуть; ничего не меняется"),
+        UndoneThings,
+        query={"rule": _l("имя правила")},
+    )
+)
+def undoing(deal_id: int, event_id: int) -> UndoneThings:
+    rule = request.args.get("rule", "")
+    with _refused():
+        return _undone(deals_service.undoing(current_account(), deal_id, event_id, rule))
+
+
+@api.endpoint(
+    Endpoint(
+        "deals_undo",
+        "/deals/<int:deal_id>/steps/<int:event_id>/undo",
+        "POST",
+        Role.ADMIN,
+        _l("Вернуть в amoCRM то, что сделало правило"),
+        UndoneThings,
+        takes=UndoRule,
+    )
+)
+def undo(deal_id: int, event_id: int, told: UndoRule) -> UndoneThings:
+    with _refused():
+        return _undone(deals_service.undo(current_account(), deal_id, event_id, told.rule))
+
+
+def _undone(found: list[Undoing]) -> UndoneThings:
+    return UndoneThings(
+        things=[UndoneThing(done=one.done, will_be=one.words, is_possible=one.is_possible) for one in found]
+    )
 
 
 @contextmanager

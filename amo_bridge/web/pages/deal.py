@@ -83,6 +83,31 @@ def carry_out(deal_id: int, event_id: int) -> Response | tuple[str, int]:
     return redirect(url_for("deal.show", deal_id=deal_id))
 
 
+@routes.get("/deals/<int:deal_id>/steps/<int:event_id>/undo")
+@open_to(Role.ADMIN)
+def ask_undo(deal_id: int, event_id: int) -> str | tuple[str, int]:
+    """What of a rule's doing could be taken back, and what could not. Nothing is changed."""
+    here, rule = current_account(), request.args.get("rule", "")
+    try:
+        found = deals_service.undoing(here, deal_id, event_id, rule)
+    except (BridgeError, ConfigError) as error:
+        return _page(deal_of(here, deal_id), why_not=str(error)), 409
+    name = next((one.name for one in listed(here, [deal_id])), "")
+    return render_template("deal/undo.html", deal_id=deal_id, event_id=event_id, rule=rule, found=found, name=name)
+
+
+@routes.post("/deals/<int:deal_id>/steps/<int:event_id>/undo")
+@open_to(Role.ADMIN)
+def undo(deal_id: int, event_id: int) -> Response | tuple[str, int]:
+    here = current_account()
+    try:
+        deals_service.undo(here, deal_id, event_id, request.form.get("rule", ""))
+    except (BridgeError, ConfigError) as error:
+        return _page(deal_of(here, deal_id), why_not=str(error)), 409
+    flash(_("Возвращается: что получилось, будет видно в журнале сделки."))
+    return redirect(url_for("deal.show", deal_id=deal_id))
+
+
 def _page(deal: KnownDeal, why_not: str = "") -> str:
     return render_template(
         "deal/show.html",

@@ -13,12 +13,14 @@ from flask import abort
 from amo_bridge.channels.mail import facts
 from amo_bridge.channels.storage import listed_files
 from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
 from amo_bridge.engine.replay import ManualRepeat, NotRepeatable
 from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.undo import Undo, Undoing
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
@@ -179,6 +181,25 @@ def carry_out(
     return done
 
 
+def undoing(here: AccountView, deal_id: int, event_id: int, rule: str) -> list[Undoing]:
+    """What of a decision could be taken back now; nothing is changed. Raises BridgeError, ConfigError."""
+    return _undo(here).preview(deal_id, event_id, rule)
+
+
+def undo(here: AccountView, deal_id: int, event_id: int, rule: str) -> list[Undoing]:
+    """Take back what a rule did, as far as it goes. Raises BridgeError, ConfigError."""
+    done = _undo(here).carry_out(deal_id, event_id, rule, who())
+    audit("deal.undo", f"Сделка {deal_id}: отменено сделанное правилом {rule}")
+    here.bridge.wake()
+    return done
+
+
+def _undo(here: AccountView) -> Undo:
+    """Raises NotMet, NotRepeatable, ConfigError."""
+    rule_engine, client = _at_work(here)
+    return Undo(here.account_store, rule_engine, client, here.clock)
+
+
 def _stage(here: AccountView, record: DealRecord) -> str:
     known, key = here.crm_account, (record.pipeline_id, record.status_id)
     return known.stage_of(*key).title if known and known.has_stage(*key) else ""
@@ -186,13 +207,19 @@ def _stage(here: AccountView, record: DealRecord) -> str:
 
 def _repeating(here: AccountView) -> ManualRepeat:
     """Raises NotMet, NotRepeatable, ConfigError."""
+    rule_engine, client = _at_work(here)
+    return ManualRepeat(here.account_store, rule_engine, client, here.clock)
+
+
+def _at_work(here: AccountView) -> tuple[RuleEngine, CrmClient]:
+    """What judges and what asks amoCRM. Raises NotMet, NotRepeatable, ConfigError."""
     known = here.crm_account
     if known is None:
         raise NotMet("мост ещё не знакомился с аккаунтом")
     if here.bridge.role == "web":
         raise NotRepeatable("этот процесс только принимает хуки: повторить может тот, что работает с amoCRM")
     client = account_client(here.config, here.bridge.environment)
-    return ManualRepeat(here.account_store, RuleEngine.of(here.fit.config, known, here.clock), client, here.clock)
+    return RuleEngine.of(here.fit.config, known, here.clock), client
 
 
 # A deal's call scripts with its data filled in: from the store, without asking amoCRM.

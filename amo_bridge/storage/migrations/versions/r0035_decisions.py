@@ -14,7 +14,7 @@ from amo_bridge.text.names import normalise
 revision = "0035"
 down_revision = "0034"
 BATCH = 1000
-LOUD = ("acts", "would_act", "retried", "failed", "held")
+LOUD = ("acts", "would_act", "retried", "undone", "failed", "held")
 
 _deals = sa.table(
     "deals", *(sa.column(name) for name in ("account", "deal_id", "record", "plain_name", "responsible_user_id"))
