@@ -107,7 +107,7 @@ def dials() -> Dials:
         "dials_switch",
         "/dials/switch",
         "PUT",
-        Role.ADMIN,
+        Role.HEAD,
         _l("Остановить весь дозвон или продолжить"),
         Dials,
         takes=DialSwitch,
@@ -119,7 +119,7 @@ def switch(told: DialSwitch) -> Dials:
 
 
 @api.endpoint(
-    Endpoint("dials_stop", "/dials/<int:dial_id>/stop", "POST", Role.ADMIN, _l("Остановить дозвон по сделке"), Dials)
+    Endpoint("dials_stop", "/dials/<int:dial_id>/stop", "POST", Role.HEAD, _l("Остановить дозвон по сделке"), Dials)
 )
 def stop(dial_id: int) -> Dials:
     try:
@@ -131,7 +131,7 @@ def stop(dial_id: int) -> Dials:
 
 @api.endpoint(
     Endpoint(
-        "dials_decide", "/dials/calls/<int:call_id>", "POST", Role.ADMIN, _l("Сказать, чем кончился звонок"), Dials,
+        "dials_decide", "/dials/calls/<int:call_id>", "POST", Role.HEAD, _l("Сказать, чем кончился звонок"), Dials,
         takes=CallDecision,
     )
 )  # fmt: skip

@@ -132,7 +132,7 @@ def enquiries() -> Enquiries:
         "enquiries_retry",
         "/enquiries/retry",
         "POST",
-        Role.ADMIN,
+        Role.HEAD,
         _l("Разобрать обращения ещё раз"),
         RetriedEnquiries,
         takes=EnquiryNumbers,

@@ -61,16 +61,14 @@ def failures() -> Failures:
 
 @api.endpoint(
     Endpoint(
-        "failures_retry", "/failures/retry", "POST", Role.ADMIN, _l("Вернуть отказы в работу"), Failures, takes=Names
+        "failures_retry", "/failures/retry", "POST", Role.HEAD, _l("Вернуть отказы в работу"), Failures, takes=Names
     )
 )
 def retry(told: Names) -> Failures:
     return _decided("retry", told)
 
 
-@api.endpoint(
-    Endpoint("failures_drop", "/failures/drop", "POST", Role.ADMIN, _l("Снять отказы"), Failures, takes=Names)
-)
+@api.endpoint(Endpoint("failures_drop", "/failures/drop", "POST", Role.HEAD, _l("Снять отказы"), Failures, takes=Names))
 def drop(told: Names) -> Failures:
     return _decided("drop", told)
 

@@ -59,10 +59,12 @@ def is_weak(password: str, login: str) -> bool:
 
 
 class Role(StrEnum):
-    """``viewer`` looks; ``webinar`` works with webinars and deals as well; ``admin`` may do everything."""
+    """``viewer`` looks; ``webinar`` works with webinars and deals as well; ``head`` decides about what the bridge did
+    (forgives, repeats, takes back, stops a dial); ``admin`` may do everything."""
 
     VIEWER = "viewer"
     WEBINAR = "webinar"
+    HEAD = "head"
     ADMIN = "admin"
 
     def covers(self, needed: Role) -> bool:

@@ -51,7 +51,7 @@ def show(deal_id: int) -> str | Response:
 
 
 @routes.post("/deals/<int:deal_id>/steps/<int:event_id>/judge")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def judge(deal_id: int, event_id: int) -> str | tuple[str, int]:
     """What the rules would do about this event now. Nothing is changed."""
     here = current_account()
@@ -70,7 +70,7 @@ def judge(deal_id: int, event_id: int) -> str | tuple[str, int]:
 
 
 @routes.post("/deals/<int:deal_id>/steps/<int:event_id>/carry-out")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def carry_out(deal_id: int, event_id: int) -> Response | tuple[str, int]:
     """For good: the rule named in the form does what it would do."""
     here = current_account()
@@ -84,7 +84,7 @@ def carry_out(deal_id: int, event_id: int) -> Response | tuple[str, int]:
 
 
 @routes.get("/deals/<int:deal_id>/steps/<int:event_id>/undo")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def ask_undo(deal_id: int, event_id: int) -> str | tuple[str, int]:
     """What of a rule's doing could be taken back, and what could not. Nothing is changed."""
     here, rule = current_account(), request.args.get("rule", "")
@@ -97,7 +97,7 @@ def ask_undo(deal_id: int, event_id: int) -> str | tuple[str, int]:
 
 
 @routes.post("/deals/<int:deal_id>/steps/<int:event_id>/undo")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def undo(deal_id: int, event_id: int) -> Response | tuple[str, int]:
     here = current_account()
     try:

@@ -90,7 +90,7 @@ def show() -> str:
 
 
 @routes.post("/dial/<any(stop, resume):switch>-all")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def switch_all(switch: str) -> Response:
     service.switch_all(current_account(), is_stopped=switch == "stop")
     flash(_("Дозвон остановлен: новых звонков не будет.") if switch == "stop" else _("Дозвон продолжается."))
@@ -98,7 +98,7 @@ def switch_all(switch: str) -> Response:
 
 
 @routes.post("/dial/<int:dial_id>/stop")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def stop(dial_id: int) -> Response:
     try:
         is_new = service.stop(current_account(), dial_id)
@@ -109,7 +109,7 @@ def stop(dial_id: int) -> Response:
 
 
 @routes.post("/dial/calls/<int:call_id>/<decision>")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def decide(call_id: int, decision: str) -> Response:
     try:
         is_new = service.decide(current_account(), call_id, decision)

@@ -81,7 +81,7 @@ def show() -> str:
 
 
 @routes.post("/enquiries/retry")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def retry() -> Response:
     """Have those whose button was pressed judged once more; back to where it was asked from."""
     numbers = [number for number in request.form.getlist("number", type=int) if abs(number) <= context.MOST]

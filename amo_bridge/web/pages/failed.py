@@ -28,7 +28,7 @@ def show() -> str:
 
 
 @routes.post("/failed/<decision>")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def decide(decision: str) -> Response:
     """Retry or drop those that were ticked, or all of one reason."""
     here, names = current_account(), request.form.getlist("name")

@@ -73,7 +73,7 @@ def as_text() -> Response:
 
 
 @routes.post("/violations/<any(forgive, restore):decision>")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def decide(decision: str) -> Answer:
     """Those that were ticked, with the reason; back to where it was asked from."""
     here = current_account()

@@ -42,7 +42,9 @@ def test_a_page_that_says_nothing_is_the_admins(pages: Pages, viewer: Visit, adm
     assert admin.get("/deals/7").text == "seen"
 
 
-@pytest.mark.parametrize(("role", "code"), [(Role.VIEWER, 403), (Role.WEBINAR, 200), (Role.ADMIN, 200)])
+@pytest.mark.parametrize(
+    ("role", "code"), [(Role.VIEWER, 403), (Role.WEBINAR, 200), (Role.HEAD, 200), (Role.ADMIN, 200)]
+)
 def test_a_role_may_do_what_those_before_it_may(pages: Pages, role: Role, code: int) -> None:
     view = pages.app.view_functions["deal.show"]
 
@@ -107,3 +109,21 @@ def test_browsers_are_told_to_be_strict(admin: Visit) -> None:
 )
 def test_no_path_leads_out(admin: Visit, path: str) -> None:
     assert admin.get(path, follow_redirects=True).status_code == 404
+
+
+DECISIONS = [
+    "/failed/retry", "/failed/drop", "/violations/forgive", "/violations/restore", "/enquiries/retry",
+    "/deals/7/steps/1/judge", "/deals/7/steps/1/carry-out", "/deals/7/steps/1/undo", "/dial/stop-all", "/dial/1/stop",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", DECISIONS)
+def test_the_head_decides_about_what_was_done(pages: Pages, path: str) -> None:
+    assert pages.visit(Role.HEAD).post(path, page="/failed").status_code != 403
+    assert pages.visit(Role.WEBINAR).post(path, page="/failed").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/config", "/users", "/api", "/audit", "/enquiries/addresses"])
+def test_settings_and_people_are_not_the_heads(pages: Pages, path: str) -> None:
+    assert pages.visit(Role.ADMIN).get(path).status_code != 403
+    assert pages.visit(Role.HEAD).get(path).status_code == 403
