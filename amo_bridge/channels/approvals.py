@@ -13,18 +13,17 @@ anybody else is answered, and nothing is done.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.messengers import Button, Messenger, cut
+from amo_bridge.channels.messengers import Button, cut
+from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, StaffBots, user_of
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import ApprovalsSection, Way
 from amo_bridge.crm.client import CrmClient
@@ -37,64 +36,20 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import HEAD, Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.write_results import BY_USER
-from amo_bridge.errors import BridgeError, ChannelDown, ChannelError, ChannelRefused, UnknownName
+from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused, UnknownName
 from amo_bridge.mirror.deals import Mirror
-from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
-from amo_bridge.storage.tables import GAVE_UP, approval_presses, approvals, outbox, tasks
+from amo_bridge.storage.tables import GAVE_UP, approvals, outbox, tasks
 from amo_bridge.text.names import same_name, starts_with
 
 log = structlog.get_logger()
 JOURNAL = "согласование кнопкой"
 RULE = "approvals"
-PERIOD_SECONDS = 5.0
 MOST_TEXT = 1500
-# A press that waited so long is answered no more: nobody is looking, and the messengers refuse it.
-ANSWERED_WITHIN = timedelta(minutes=10)
-# An older one decides nothing: the deal may be another one by now, and the buttons are still there.
-COUNTS_WITHIN = timedelta(hours=1)
 # Whoever could not be written to may have started the bot since.
 ASKED_AGAIN_AFTER = timedelta(days=1)
-_MARK = "ap"
 _NUMBER = re.compile(r"[0-9]{1,18}")
-
-
-@dataclass(frozen=True)
-class Press:
-    """A button was pressed. ``person``: the number at the messenger ``way``; ``message``: under which message of the
-    chat; ``press``: the messenger's name of it; ``data``: the button's."""
-
-    way: Literal["telegram", "max"]
-    person: int
-    chat_id: int
-    message: str
-    press: str
-    data: str
-
-
-def keep_press(connection: Connection, store: AccountStore, key: str, press: Press, received_at: float) -> bool:
-    """Have a press judged; False if it is there already. ``key``: of the vendor's request."""
-    row = {
-        "account": store.account_id,
-        "key": key[:160],
-        "body": json.dumps(asdict(press), ensure_ascii=False),
-        "received_at": received_at,
-    }
-    is_new = bool(insert_new(connection, approval_presses, [row]))
-    notify(connection, store.account_id)
-    return is_new
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """What is to be done about a press. ``answer``: what whoever pressed is told; ``text``: what the message says from
-    now on, if it changes; ``effect``: the write into amoCRM."""
-
-    answer: str
-    text: str = ""
-    effect: Effect | None = None
-    words: str = ""
 
 
 def _is_asked_now(row: Row[Any], now: datetime) -> bool:
@@ -104,23 +59,20 @@ def _is_asked_now(row: Row[Any], now: datetime) -> bool:
     return bool(row.state == "asking" and row.due_at <= now.timestamp())
 
 
-class ApprovalJob:
-    """In a thread of its own: presses at once, tasks every few seconds. ``bots``: those whose presses come in."""
+class Approvals(ButtonSubject):
+    """Tasks that are decided by a button. ``bots``: those whose presses come in."""
 
-    name = "approvals"
+    mark = "ap"
 
     def __init__(
         self,
         section: ApprovalsSection,
-        bots: Mapping[Way, Messenger],
+        bots: StaffBots,
         store: AccountStore,
         client: CrmClient,
         rule_engine: Callable[[], RuleEngine],
         clock: Clock,
-        settled: Callable[[], None] = lambda: None,
     ) -> None:
-        """``settled`` hears that there is new work in amoCRM's own queue."""
-        self._settled = settled
         self._section = section
         self._bots = bots
         self._store = store
@@ -129,30 +81,10 @@ class ApprovalJob:
         self._clock = clock
         self._mirror = Mirror(store)
         self._journal = Journal(store)
-        # Way → how often it has failed in a row, and until when it is left alone.
-        self._failures: dict[Way, int] = {}
-        self._down_until: dict[Way, float] = {}
-        self._ran_at = 0.0
 
-    @property
-    def is_put_off(self) -> bool:
-        """After an error of a messenger, until a message went out again."""
-        return bool(self._failures)
-
-    def recover(self) -> None:
-        """Who was just being asked is asked again: twice is better than never, and both messages work."""
-
-    def send(self) -> int:
-        """A round; how much was moved on. Raises CrmError, StoreUnavailable, LeadLost."""
-        if self._rule_engine().config.bridge.dry_run:
-            return 0
-        moved = sum(self._take_or_drop(row) for row in self._open_presses())
-        now = self._clock.now().timestamp()
-        if moved or not 0 <= now - self._ran_at < PERIOD_SECONDS:
-            self._ran_at = now
-            wanted = self._wanted()
-            moved += self._close(wanted) + self._ask(wanted)
-        return moved
+    def run(self) -> int:
+        wanted = self._wanted()
+        return self._close(wanted) + self._ask(wanted)
 
     # --- asking ---
 
@@ -185,38 +117,22 @@ class ApprovalJob:
             if any(same_name(tag, engine.config.bridge.opt_out_tag or "") for tag in record.tags):
                 continue
             person = reach.person(task.responsible_user_id)
-            if person is None or not self._ways(person) or reach.quiet_until(person, now):
+            if person is None or not self._bots.ways(person) or reach.quiet_until(person, now):
                 continue
             moved += self._ask_one(task, record, person)
         return moved
 
-    def _ways(self, person: ReachablePerson) -> list[Way]:
-        return [way for way in person.ways if way in self._bots]
-
-    def _is_down(self, way: Way) -> bool:
-        return self._clock.now().timestamp() < self._down_until.get(way, 0.0)
-
-    def _went_out(self, way: Way) -> None:
-        self._failures.pop(way, None)
-        self._down_until.pop(way, None)
-
-    def _fell(self, way: Way, error: ChannelError) -> None:
-        """It is left alone for a while: a messenger that hangs must not hold up the other one."""
-        self._failures[way] = self._failures.get(way, 0) + 1
-        wait = error.retry_after or delay(self._failures[way])
-        self._down_until[way] = self._clock.now().timestamp() + wait
-
     def _ask_one(self, task: Row[Any], record: DealRecord, person: ReachablePerson) -> int:
-        ways = self._ways(person)
-        if all(self._is_down(way) for way in ways):
+        ways = self._bots.ways(person)
+        if all(self._bots.is_down(way) for way in ways):
             return 0
         number = self._begin(task)
         yes, no = self._section.yes, self._section.no
-        buttons = [Button(yes, f"{_MARK}:{number}:y"), Button(no, f"{_MARK}:{number}:n")]
+        buttons = [Button(yes, f"{self.mark}:{number}:y"), Button(no, f"{self.mark}:{number}:n")]
         refused = []
         waits = ""
         for way in ways:
-            if self._is_down(way):
+            if self._bots.is_down(way):
                 waits = waits or f"{way} сейчас не отвечает"
                 continue
             chat_id = person.chat(way)
@@ -227,17 +143,17 @@ class ApprovalJob:
                 refused.append(str(error))
             except ChannelError as error:
                 log.warning("an approval waits", task=task.task_id, error=str(error))
-                self._fell(way, error)
+                self._bots.fell(way, error)
                 waits = str(error)
                 if not isinstance(error, ChannelDown):
                     # It may have gone out all the same: not by another way at once.
                     break
             else:
-                self._went_out(way)
+                self._bots.went_out(way)
                 self._mark(number, state="asked", way=way, chat_id=chat_id, message=message, words="")
                 return 1
         if waits:
-            self._mark(number, due_at=min(self._down_until.values()), words=waits)
+            self._mark(number, due_at=self._bots.up_again_at, words=waits)
             return 0
         why = f"«{task.text}» не отправлена с кнопками: {'; '.join(refused)}; задача ждёт в amoCRM"
         with self._store.write() as connection:
@@ -304,7 +220,7 @@ class ApprovalJob:
     def _end(self, row: Row[Any], more: str, state: str) -> int:
         record = self._mirror.record(row.deal_id)
         if row.message and row.way in self._bots and record is not None:
-            if self._is_down(row.way):
+            if self._bots.is_down(row.way):
                 return 0
             try:
                 self._bots[row.way].edit(row.chat_id, row.message, self._text(row.way, record, self._shown(row), more))
@@ -312,10 +228,10 @@ class ApprovalJob:
                 log.warning("a message keeps its old words", task=row.task_id, error=str(error))
             except ChannelError as error:
                 log.warning("a message waits for its new words", task=row.task_id, error=str(error))
-                self._fell(row.way, error)
+                self._bots.fell(row.way, error)
                 return 0
             else:
-                self._went_out(row.way)
+                self._bots.went_out(row.way)
         self._mark(row.id, state=state, due_at=self._clock.now().timestamp())
         return 1
 
@@ -334,81 +250,36 @@ class ApprovalJob:
 
     # --- presses ---
 
-    def _open_presses(self) -> list[Row[Any]]:
-        is_open = (self._store.owns(approval_presses), approval_presses.c.done_at.is_(None))
-        with self._store.read() as connection:
-            return list(connection.execute(select(approval_presses).where(*is_open).order_by(approval_presses.c.id)))
+    def expire(self, connection: Connection, press: Press) -> None:
+        if (asked := self._asked(press.data)) is not None:
+            words = "нажатие ждало больше часа и не засчитано: нажмите ещё раз или завершите задачу в amoCRM"
+            self._journal.note(connection, self._clock.now(), JOURNAL, {asked.deal_id: words})
 
-    def _take_or_drop(self, row: Row[Any]) -> int:
-        """A press that meets a bug of ours must not hold up the others."""
-        try:
-            return self._take(row)
-        except BridgeError:
-            raise
-        except Exception:
-            log.exception("a press is not understood", press=row.id)
-            with self._store.write() as connection:
-                done = update(approval_presses).where(approval_presses.c.id == row.id)
-                connection.execute(done.values(done_at=self._clock.now().timestamp()))
-            return 1
-
-    def _take(self, row: Row[Any]) -> int:
-        press = Press(**json.loads(row.body))
+    def judge(self, press: Press) -> Judged:
         asked = self._asked(press.data)
-        now = self._clock.now()
-        is_late = now.timestamp() - row.received_at > COUNTS_WITHIN.total_seconds()
-        judged = _Judged("") if is_late or press.way not in self._bots else self._judged(press, asked)
-        with self._store.write() as connection:
-            done = update(approval_presses).where(approval_presses.c.id == row.id).values(done_at=now.timestamp())
-            connection.execute(done)
-            if is_late and asked is not None:
-                words = "нажатие ждало больше часа и не засчитано: нажмите ещё раз или завершите задачу в amoCRM"
-                self._journal.note(connection, now, JOURNAL, {asked.deal_id: words})
-            if judged.effect is not None and asked is not None:
-                self._mark_in(connection, asked.id, state="pressed", words=judged.words)
-                planned = Planned(None, RULE, f"{RULE}|{asked.id}|{row.id}", judged.effect)
-                insert_new(connection, outbox, [planned.row(self._store.account_id, now)])
-                self._journal.note(connection, now, JOURNAL, {asked.deal_id: judged.words})
-                notify(connection, self._store.account_id)
-        self._settled()
-        self._tell(press, judged, now.timestamp() - row.received_at)
-        return 1
-
-    def _tell(self, press: Press, judged: _Judged, age: float) -> None:
-        """Nothing hangs on it: what was decided is kept."""
-        bot = self._bots.get(press.way)
-        try:
-            if bot is not None and judged.answer and age < ANSWERED_WITHIN.total_seconds():
-                bot.answer_press(press.press, judged.answer)
-            if bot is not None and judged.text:
-                bot.edit(press.chat_id, press.message, judged.text)
-        except ChannelError as error:
-            log.warning("a press is not answered", error=str(error))
-
-    def _judged(self, press: Press, asked: Row[Any] | None) -> _Judged:
         if asked is None:
-            return _Judged("Эта кнопка больше не действует")
-        user_id = self._user_of(press)
+            return Judged(NO_BUTTON)
+        user_id = user_of(press, self._rule_engine())
         if user_id is None:
-            return _Judged(f"Мост вас не знает: ваш номер {press.person} не вписан в [people]")
+            return Judged(NOBODY.format(press.person))
         task = tasks_by_ids(self._client, [asked.task_id]).get(asked.task_id)
         record = self._mirror.record(asked.deal_id) or DealRecord(id=asked.deal_id)
         if task is None:
-            return _Judged("Задачи больше нет", self._text(press.way, record, self._shown(asked), "Задачи больше нет."))
+            return Judged("Задачи больше нет", self._text(press.way, record, self._shown(asked), "Задачи больше нет."))
         if asked.state == "pressed" and not task.is_completed:
-            return _Judged(f"Уже решено: {asked.words}")
+            return Judged(f"Уже решено: {asked.words}")
         if task.is_completed:
             more = f"Задача завершена в amoCRM: {task.result or 'без результата'}."
-            return _Judged("Задача уже завершена, ничего не изменено", self._text(press.way, record, task.text, more))
+            return Judged("Задача уже завершена, ничего не изменено", self._text(press.way, record, task.text, more))
         if user_id != task.responsible_user_id and not self._is_head(user_id, record):
             name = self._name(task.responsible_user_id)
             if user_id != asked.user_id:
-                return _Judged(f"Эту задачу решает {name}: ничего не изменено")
+                return Judged(f"Эту задачу решает {name}: ничего не изменено")
             more = f"Задача передана: {name}."
-            return _Judged(f"Задача передана: {name}", self._text(press.way, record, task.text, more))
+            return Judged(f"Задача передана: {name}", self._text(press.way, record, task.text, more))
         return self._decided(press, asked, task, record, user_id)
 
-    def _decided(self, press: Press, asked: Row[Any], task: TaskRecord, record: DealRecord, user_id: int) -> _Judged:
+    def _decided(self, press: Press, asked: Row[Any], task: TaskRecord, record: DealRecord, user_id: int) -> Judged:
         result = self._section.yes if press.data.endswith(":y") else self._section.no
         words = f"{result} — {self._name(user_id)}"
         body = {"id": task.id, "is_completed": True, "result": {"text": result}}
@@ -418,23 +289,26 @@ class ApprovalJob:
             not_before=now, extra={BY_USER: user_id},
         )  # fmt: skip
         text = self._text(press.way, record, task.text, f"{words}. Записывается в amoCRM…")
-        return _Judged(f"{result}: записывается в amoCRM", text, effect, words)
+        number, deal_id = asked.id, asked.deal_id
+
+        def keep(connection: Connection, press_id: int) -> None:
+            at = self._clock.now()
+            self._mark_in(connection, number, state="pressed", words=words)
+            planned = Planned(None, RULE, f"{RULE}|{number}|{press_id}", effect)
+            insert_new(connection, outbox, [planned.row(self._store.account_id, at)])
+            self._journal.note(connection, at, JOURNAL, {deal_id: words})
+            notify(connection, self._store.account_id)
+
+        return Judged(f"{result}: записывается в amoCRM", text, keep)
 
     def _asked(self, data: str) -> Row[Any] | None:
         mark, _, rest = data.partition(":")
         number = rest.partition(":")[0]
-        if mark != _MARK or not _NUMBER.fullmatch(number) or not data.endswith((":y", ":n")):
+        if mark != self.mark or not _NUMBER.fullmatch(number) or not data.endswith((":y", ":n")):
             return None
         mine = (self._store.owns(approvals), approvals.c.id == int(number))
         with self._store.read() as connection:
             return connection.execute(select(approvals).where(*mine)).first()
-
-    def _user_of(self, press: Press) -> int | None:
-        """Who has pressed, as amoCRM knows them."""
-        engine = self._rule_engine()
-        reach = Reach(engine.config.channels, engine.account)
-        people = (reach.person(user.id) for user in engine.account.users if user.is_active)
-        return next((one.user.id for one in people if one and one.chat(press.way) == press.person), None)
 
     def _is_head(self, user_id: int, record: DealRecord) -> bool:
         try:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from amo_bridge.channels.approvals import ApprovalJob
+from amo_bridge.channels.approvals import Approvals
 from amo_bridge.channels.attachments import Attachments, DealFiles
 from amo_bridge.channels.audience_services import AudienceFiles, AudienceVendor, VkAds, YandexAudience
 from amo_bridge.channels.audiences import AudiencePort
@@ -30,6 +30,7 @@ from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.messengers import Messenger
 from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
+from amo_bridge.channels.presses import ButtonJob, StaffBots
 from amo_bridge.channels.roistat import Roistat, RoistatCostsJob, RoistatJob
 from amo_bridge.channels.s3 import S3
 from amo_bridge.channels.sms import SmsPort
@@ -488,14 +489,16 @@ def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
     return RoistatCostsJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
 
 
-def approval_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ApprovalJob | None:
-    """What asks people for approvals by buttons; None where the config has no ``[approvals]``."""
+def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ButtonJob | None:
+    """What asks people by buttons and hears their presses; None where the config asks nobody."""
     section = context.config.channels.approvals
     if section is None:
         return None
-    asking = context.config.intake.staff_bots if context.config.intake else ()
-    bots = {way: bot for way, bot in messengers_of(context.config, context.environment).items() if way in asking}
-    return ApprovalJob(section, bots, context.store, context.client, context.rule_engine, context.clock, settled)
+    pressed = context.config.intake.staff_bots if context.config.intake else ()
+    messengers = messengers_of(context.config, context.environment)
+    bots = StaffBots({way: bot for way, bot in messengers.items() if way in pressed}, context.clock)
+    subjects = [Approvals(section, bots, context.store, context.client, context.rule_engine, context.clock)]
+    return ButtonJob(subjects, bots, context.store, context.rule_engine, context.clock, settled)
 
 
 # --- what the config connects, and what rules want --------------------------------------------------------------------

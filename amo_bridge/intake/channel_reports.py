@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.approvals import Press, keep_press
 from amo_bridge.channels.dial_log import EndedCall, report_call
 from amo_bridge.channels.mail import address_key, usable
 from amo_bridge.channels.mail_log import MailMemory
+from amo_bridge.channels.presses import Press, keep_press
 from amo_bridge.channels.sms import report_sms
 from amo_bridge.channels.sms_services import SmsReport
 from amo_bridge.clock import Clock

@@ -9,7 +9,7 @@ import structlog
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import (
     ChannelContext,
-    approval_job,
+    button_job,
     connected_vendors,
     ports_of,
     roistat_costs_job,
@@ -235,7 +235,7 @@ class CompositionRoot:
         tell = Alerts(self._store, self.rules, context.clock).tell
         leads = lead_poll(context.fit.config, context.environment, self._store, context.clock, tell, came)
         channels = self._channel_context
-        jobs = (roistat_job(channels), roistat_costs_job(channels), approval_job(channels, came), leads)
+        jobs = (roistat_job(channels), roistat_costs_job(channels), button_job(channels, came), leads)
         return [job for job in jobs if job is not None]
 
     def _refresh(self) -> None:

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import select, update
 from support.fakes import ACCOUNT, BRIEF, NOON, ScriptedCrm, clock, record, rule_engine, user
 
-from amo_bridge.channels.approvals import ApprovalJob, Press, keep_press
+from amo_bridge.channels.approvals import Approvals
 from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.messengers import Messenger
+from amo_bridge.channels.presses import ButtonJob, Press, StaffBots, keep_press
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.config.channels import (
     ApprovalsSection,
@@ -65,7 +66,9 @@ class Office:
             "max": MaxBot(self.sections["max"], self.max.token),  # type: ignore[arg-type]
         }
         section = ApprovalsSection(tasks=(APPROVE,))
-        self.job = ApprovalJob(section, bots, self.store, self.crm, self.rule_engine, self.hands)
+        staff_bots = StaffBots(bots, self.hands)
+        subject = Approvals(section, staff_bots, self.store, self.crm, self.rule_engine, self.hands)
+        self.job = ButtonJob([subject], staff_bots, self.store, self.rule_engine, self.hands)
         self.has_deal()
 
     @property
@@ -355,7 +358,7 @@ def test_a_press_of_a_bot_that_is_gone_holds_nothing_up(office: Office) -> None:
     office.ways[HEAD] = {"telegram": NUMBERS[HEAD], "max": NUMBERS[HEAD], "order": ["max", "telegram"]}
     office.has_task()
     office.later()
-    office.job._bots = {"telegram": office.job._bots["telegram"]}
+    office.job._bots = StaffBots({"telegram": office.job._bots["telegram"]}, office.hands)
     office.press(HEAD, way="max")
     assert (office.written, office.job._open_presses()) == ([], [])
 
