@@ -91,8 +91,8 @@ class MaxBot(Messenger):
         attachment = {"type": kind, "payload": {"token": self._upload(kind, name, file)}}
         self._send(chat_id, {"text": caption or None, "attachments": [attachment]})
 
-    def edit(self, chat_id: int, message: str, text: str) -> None:
-        body = {"text": text, "attachments": []}
+    def edit(self, chat_id: int, message: str, text: str, buttons: Sequence[Button] = ()) -> None:
+        body = {"text": text, "attachments": [], **_keyboard(buttons)}
         self._succeed(self._ask("PUT", f"/messages?message_id={quote(message, safe='')}", body))
 
     def answer_press(self, press: str, words: str) -> None:

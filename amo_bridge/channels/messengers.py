@@ -45,8 +45,8 @@ class Messenger(Protocol):
     def chats(self) -> list[Chat]:
         """Who has written to the bot lately; nobody as long as a webhook is set."""
 
-    def edit(self, chat_id: int, message: str, text: str) -> None:
-        """Put another text in the place of a message; its buttons go."""
+    def edit(self, chat_id: int, message: str, text: str, buttons: Sequence[Button] = ()) -> None:
+        """Put another text in the place of a message, and these buttons in the place of its own."""
 
     def answer_press(self, press: str, words: str) -> None:
         """Tell whoever has pressed a button; ``press``: the messenger's name of that press."""

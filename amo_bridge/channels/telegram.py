@@ -81,21 +81,18 @@ class Bot(Messenger):
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": True},
         }
-        if buttons:
-            row = [{"text": button.label, "callback_data": button.data} for button in buttons]
-            message["reply_markup"] = {"inline_keyboard": [row]}
-        sent = self._ask("sendMessage", message)
+        sent = self._ask("sendMessage", message | _keyboard(buttons))
         return str(sent.get("message_id", "")) if isinstance(sent, Mapping) else ""
 
-    def edit(self, chat_id: int, message: str, text: str) -> None:
-        body = {
+    def edit(self, chat_id: int, message: str, text: str, buttons: Sequence[Button] = ()) -> None:
+        body: dict[str, Any] = {
             "chat_id": chat_id,
             "message_id": int(message),
             "text": text,
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": True},
         }
-        self._ask_unless(NOT_MODIFIED, "editMessageText", body)
+        self._ask_unless(NOT_MODIFIED, "editMessageText", body | _keyboard(buttons))
 
     def answer_press(self, press: str, words: str) -> None:
         self._ask_unless(TOO_LATE, "answerCallbackQuery", {"callback_query_id": press, "text": words})
@@ -165,6 +162,13 @@ class Bot(Messenger):
         return ChannelRefused(words)
 
 
+def _keyboard(buttons: Sequence[Button]) -> dict[str, Any]:
+    if not buttons:
+        return {}
+    row = [{"text": button.label, "callback_data": button.data} for button in buttons]
+    return {"reply_markup": {"inline_keyboard": [row]}}
+
+
 def _chat_in(update: Any) -> Chat | None:
     told = update.get("message") or update.get("my_chat_member") or {} if isinstance(update, Mapping) else {}
     chat = told.get("chat") or {}
@@ -182,13 +186,15 @@ def _chat_in(update: Any) -> Chat | None:
 MOST = 4096
 # Room for the deal's name in bold and the link, which stand around a text.
 FOR_TEXT = 3500
+DEAL_PATH = "/leads/detail/"
 
 
 def messages(about: str, text: str, url: str) -> list[str]:
     """The messages that tell it, in Telegram's HTML: what it is about in bold at the top, the link at the end."""
     parts = cut(text, FOR_TEXT)
     head = f"<b>{escape(cut(about, 250)[0])}</b>\n" if about else ""
-    tail = f'\n<a href="{escape(url)}">Открыть сделку</a>' if url else ""
+    label = "Открыть сделку" if DEAL_PATH in url else "Открыть"
+    tail = f'\n<a href="{escape(url)}">{label}</a>' if url else ""
     told = [escape(part, quote=False) for part in parts]
     told[0] = head + told[0]
     told[-1] += tail

@@ -247,8 +247,7 @@ class TelegramStandIn(BotStandIn):
         chat, text = int(given.get("chat_id") or 0), str(given.get("text", ""))
         if (refusal := self._refused(chat) or _telegram_bad_text(text)) is not None:
             return refusal
-        rows = (given.get("reply_markup") or {}).get("inline_keyboard") or []
-        buttons = {one["text"]: one["callback_data"] for row in rows for one in row}
+        buttons = _telegram_buttons(given)
         if any(len(data.encode()) > LONGEST_CALLBACK_DATA for data in buttons.values()):
             return _telegram_no(400, "Bad Request: BUTTON_DATA_INVALID")
         number = next(self._ids)
@@ -274,10 +273,11 @@ class TelegramStandIn(BotStandIn):
             return _telegram_no(400, "Bad Request: message to edit not found")
         if (refusal := _telegram_bad_text(text)) is not None:
             return refusal
-        if (message["text"], message["buttons"]) == (text, {}):
+        buttons = _telegram_buttons(given)
+        if (message["text"], message["buttons"]) == (text, buttons):
             same = "specified new message content and reply markup are exactly the same"
             return _telegram_no(400, f"Bad Request: message is not modified: {same}")
-        message |= {"text": text, "buttons": {}}
+        message |= {"text": text, "buttons": buttons}
         return _telegram_ok({"message_id": number, "text": text})
 
     def _answer_press(self, given: Mapping[str, Any]) -> ResponseReturnValue:
@@ -573,6 +573,12 @@ def _max_buttons(attachments: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _telegram_ok(result: Any, description: str = "") -> ResponseReturnValue:
     return jsonify({"ok": True, "result": result, **({"description": description} if description else {})})
+
+
+def _telegram_buttons(given: Mapping[str, Any]) -> dict[str, str]:
+    """Label → what the button brings."""
+    rows = (given.get("reply_markup") or {}).get("inline_keyboard") or []
+    return {one["text"]: one["callback_data"] for row in rows for one in row}
 
 
 def _telegram_no(code: int, description: str, **parameters: Any) -> ResponseReturnValue:

@@ -133,11 +133,17 @@ def test_a_page_instead_of_an_answer_leaves_a_doubt() -> None:
 # --- texts -------------------------------------------------------------------------------------------------------
 
 
+def test_a_link_says_where_it_leads() -> None:
+    assert messages("", "Отчёт", "https://bridge.ru/reports/daily/7") == [
+        'Отчёт\n<a href="https://bridge.ru/reports/daily/7">Открыть</a>'
+    ]
+
+
 def test_what_comes_from_the_deal_is_escaped() -> None:
-    (told,) = messages("<Ромашка & Co>", "1 < 2 & 3 > 2", 'https://a.ru/?x="1"&y=2')
+    (told,) = messages("<Ромашка & Co>", "1 < 2 & 3 > 2", 'https://a.ru/leads/detail/7?x="1"&y=2')
     assert told == (
         "<b>&lt;Ромашка &amp; Co&gt;</b>\n1 &lt; 2 &amp; 3 &gt; 2\n"
-        '<a href="https://a.ru/?x=&quot;1&quot;&amp;y=2">Открыть сделку</a>'
+        '<a href="https://a.ru/leads/detail/7?x=&quot;1&quot;&amp;y=2">Открыть сделку</a>'
     )
 
 
