@@ -137,7 +137,7 @@ def _show(found: Sequence[Violation], zone: ZoneInfo) -> None:
         last = one.decisions[-1] if one.decisions else None
         decision = f"{STATES[one.state]}, {last.who}: {last.why}" if last else STATES[one.state]
         when = f"{one.at.astimezone(zone):%d.%m.%Y %H:%M}"
-        deal = f"{one.deal_id} {one.deal_name}"
+        deal = f"{one.deal_id} {one.deal_name}" if one.deal_id else "—"
         table.add_row(str(one.number), when, one.person, one.clause, deal, one.why, penalty, decision)
     screen.print(table)
     for total in sums(found):

@@ -88,8 +88,8 @@ def sheet(found: Iterable[Violation], account_url: str, zone: ZoneInfo) -> bytes
 
 def _cells(one: Violation, account_url: str, zone: ZoneInfo) -> list[object]:
     return [
-        one.number, f"{one.at.astimezone(zone):%d.%m.%Y %H:%M}", one.person, one.clause, one.deal_id, one.deal_name,
-        deal_url(account_url, one.deal_id), one.rule, one.why, one.penalty,
-        one.currency if one.penalty is not None else "", STATES[one.state],
+        one.number, f"{one.at.astimezone(zone):%d.%m.%Y %H:%M}", one.person, one.clause,
+        one.deal_id or "", one.deal_name, deal_url(account_url, one.deal_id) if one.deal_id else "",
+        one.rule, one.why, one.penalty, one.currency if one.penalty is not None else "", STATES[one.state],
         "; ".join(f"{STATES[decided.state]}, {decided.who}: {decided.why}" for decided in one.decisions),
     ]  # fmt: skip
