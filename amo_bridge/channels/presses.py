@@ -21,7 +21,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.channels import Way
 from amo_bridge.engine.people import Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.errors import BridgeError, ChannelError
+from amo_bridge.errors import BridgeError, ChannelError, CrmError
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
@@ -74,11 +74,11 @@ def user_of(press: Press, engine: RuleEngine) -> int | None:
 class Judged:
     """What is to be done about a press. ``answer``: what whoever pressed is told; ``text``: what the message says from
     now on, if it changes; ``keep``: writes down what was decided, in the transaction that settles the press, whose
-    number it gets."""
+    number it gets; it returns what is to be told instead if somebody else was faster."""
 
     answer: str
     text: str = ""
-    keep: Callable[[Connection, int], None] | None = None
+    keep: Callable[[Connection, int], Judged | None] | None = None
 
 
 class ButtonSubject(Protocol):
@@ -175,12 +175,25 @@ class ButtonJob:
         """A round; how much was moved on. Raises CrmError, StoreUnavailable, LeadLost."""
         if self._rule_engine().config.bridge.dry_run:
             return 0
-        moved = sum(self._take_or_drop(row) for row in self._open_presses())
+        moved, outage = self._take_all()
         now = self._clock.now().timestamp()
         if moved or not 0 <= now - self._ran_at < PERIOD_SECONDS:
             self._ran_at = now
             moved += sum(subject.run() for subject in self._subjects.values())
+        if outage is not None:
+            raise outage
         return moved
+
+    def _take_all(self) -> tuple[int, CrmError | None]:
+        """How many presses were settled, and why the others have to wait: amoCRM has to be asked for them."""
+        moved = 0
+        outage: CrmError | None = None
+        for row in self._open_presses():
+            try:
+                moved += self._take_or_drop(row)
+            except CrmError as error:
+                outage = error
+        return moved, outage
 
     def _open_presses(self) -> list[Row[Any]]:
         is_open = (self._store.owns(approval_presses), approval_presses.c.done_at.is_(None))
@@ -215,7 +228,7 @@ class ButtonJob:
             if is_late and subject is not None:
                 subject.expire(connection, press)
             if judged.keep is not None:
-                judged.keep(connection, row.id)
+                judged = judged.keep(connection, row.id) or judged
         self._settled()
         self._tell(press, judged, now - row.received_at)
         return 1
