@@ -19,6 +19,7 @@ from amo_bridge.channels.attachments import Attachments, DealFiles
 from amo_bridge.channels.audience_services import AudienceFiles, AudienceVendor, VkAds, YandexAudience
 from amo_bridge.channels.audiences import AudiencePort
 from amo_bridge.channels.client_chats import ClientBots, ClientChatPort
+from amo_bridge.channels.daily_reports import DailyReportButtons
 from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.documents import Documents
 from amo_bridge.channels.google_drive import GoogleDrive
@@ -30,7 +31,7 @@ from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.messengers import Messenger
 from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
-from amo_bridge.channels.presses import ButtonJob, StaffBots
+from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
 from amo_bridge.channels.roistat import Roistat, RoistatCostsJob, RoistatJob
 from amo_bridge.channels.s3 import S3
 from amo_bridge.channels.sms import SmsPort
@@ -491,14 +492,20 @@ def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
 
 def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ButtonJob | None:
     """What asks people by buttons and hears their presses; None where the config asks nobody."""
-    section = context.config.channels.approvals
-    if section is None:
+    config = context.config
+    approvals, daily_report = config.channels.approvals, config.daily_report
+    if approvals is None and daily_report is None:
         return None
-    pressed = context.config.intake.staff_bots if context.config.intake else ()
-    messengers = messengers_of(context.config, context.environment)
+    pressed = config.intake.staff_bots if config.intake else ()
+    messengers = messengers_of(config, context.environment)
     bots = StaffBots({way: bot for way, bot in messengers.items() if way in pressed}, context.clock)
-    subjects = [Approvals(section, bots, context.store, context.client, context.rule_engine, context.clock)]
-    return ButtonJob(subjects, bots, context.store, context.rule_engine, context.clock, settled)
+    rules, clock = context.rule_engine, context.clock
+    subjects: list[ButtonSubject] = []
+    if approvals is not None:
+        subjects.append(Approvals(approvals, bots, context.store, context.client, rules, clock))
+    if daily_report is not None:
+        subjects.append(DailyReportButtons(bots, context.store, rules, clock, context.account_clock))
+    return ButtonJob(subjects, bots, context.store, rules, clock, settled)
 
 
 # --- what the config connects, and what rules want --------------------------------------------------------------------

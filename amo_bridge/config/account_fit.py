@@ -294,6 +294,7 @@ class _Fitting:
         yield "dial", config.channels.dial, is_on
         yield "people", config.channels.people, is_on
         yield "kpi", config.kpi, True
+        yield "daily_report", config.daily_report, True
 
     def _needed_roles(self, enabled: Iterable[Rule]) -> Iterator[tuple[str, Any]]:
         config = self.config
@@ -440,6 +441,12 @@ class _Fitting:
         kpi = config.kpi.model_copy(
             update={"people": tuple(one for one in with_names(config.kpi.people, self._rename) if self._knows(one))}
         )
+        daily = config.daily_report
+        if daily is not None:
+            named = with_names(daily, self._rename)
+            left = tuple(one for one in named.people if self._knows(one))
+            # Those who are left; with nobody left nobody is to be asked, instead of everybody.
+            daily = named.model_copy(update={"people": left}) if left or not named.people else None
         channels = replace(
             config.channels,
             mail=with_names(config.channels.mail, self._rename),
@@ -462,6 +469,7 @@ class _Fitting:
             channels=channels,
             evening_list=evening,
             kpi=kpi,
+            daily_report=daily,
         )
 
     def _fitted_rule(self, rule: Rule, reasons: list[str]) -> Rule:

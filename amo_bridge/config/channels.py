@@ -379,7 +379,8 @@ class PersonSection(Strict):
     """``[people."Иван Петров"]``: how a person is told. ``telegram``: the chat's id (``amo-bridge telegram who``).
     ``max``: the person's id, or below 0 that of a group (``amo-bridge max who``).
     ``order``: which way is tried first; the next one when it fails. Without ``mail`` the address known to amoCRM.
-    ``extension``: the number that auto-dial rings; ``pbx_employee``: Novofon's own number of the person."""
+    ``extension``: the number that auto-dial rings; ``pbx_employee``: Novofon's own number of the person. ``login``: by
+    which name he logs in to the bridge's pages, so that they know whose report he confirms."""
 
     telegram: int | None = None
     max: int | None = None
@@ -388,6 +389,12 @@ class PersonSection(Strict):
     order: Annotated[tuple[Way, ...], Field(min_length=1)] = ("telegram", "max", "mail")
     extension: Annotated[str, BeforeValidator(_extension)] | None = None
     pbx_employee: Annotated[int, Field(ge=1)] | None = None
+    login: Annotated[str, Field(min_length=1, max_length=80)] | None = None
+
+
+def folded_login(login: str) -> str:
+    """By what a log-in name is found: case and spaces make no difference."""
+    return " ".join(login.split()).casefold()
 
 
 def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, PersonSection]:
@@ -402,6 +409,10 @@ def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, Pe
             people[UserName(name.strip())] = PersonSection.model_validate(told)
         except ValidationError as errors:
             problems.invalid(errors, path, PersonSection, block=2)
+    owners: dict[str, str] = {}
+    for name, person in people.items():
+        if person.login and (owner := owners.setdefault(folded_login(person.login), name)) != name:
+            problems.add(("people", name, "login"), f"с этим именем входит уже «{owner}»: у каждого должно быть своё")
     return people
 
 

@@ -33,6 +33,7 @@ from amo_bridge.config.model import (
     AccountSection,
     BridgeSection,
     Config,
+    DailyReportSection,
     EveningListSection,
     KpiSection,
     ProvisionSection,
@@ -213,7 +214,8 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
-    *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", *RULES),
+    *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", "daily_report"),
+    *RULES,
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -347,6 +349,7 @@ class _Loader:
         evening = self._section("evening_list", EveningListSection) if "evening_list" in self.tree else None
         intake = self._section("intake", IntakeSection) if "intake" in self.tree else None
         kpi = (self._section("kpi", KpiSection) if "kpi" in self.tree else None) or KpiSection()
+        daily = self._section("daily_report", DailyReportSection) if "daily_report" in self.tree else None
         check_approvals(channels, intake, self.problems)
         shared = {"services": services, "series": channels.series}
         there = {name for name in SECTIONS if name in self.tree or self.source.has_broken(name)}
@@ -358,6 +361,7 @@ class _Loader:
             ("services",): services,
             ("webinar",): webinar,
             ("dial",): channels.dial,
+            ("daily_report",): daily,
         }
         self._known_people(sections, rules, declared)
         check_secrets(bridge.secret_fields if bridge else (), rules, self.problems)
@@ -366,7 +370,7 @@ class _Loader:
         if account is None or bridge is None:
             return None
         calendar = calendar or CalendarOptions()
-        more = (absences, services, provision, webinar, channels, evening, intake, kpi)
+        more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily)
         return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:

@@ -144,6 +144,45 @@ class KpiSection(Strict):
     event_days: Mapping[Day, time] = Field(default_factory=dict)
 
 
+class PersonViolation(Strict):
+    """What is entered in the ledger for a person, about no deal: ``"S2"``, or ``{ clause = "S2", penalty = 500 }``."""
+
+    clause: SomeText
+    penalty: Annotated[int, Field(ge=0)] | None = None
+
+
+def _as_clause(told: Any) -> Any:
+    return {"clause": told} if isinstance(told, str) else told
+
+
+class DailyReportSection(Strict):
+    """``[daily_report]``: at the end of a working day each person confirms a report of his own figures.
+
+    ``at``: o'clock, by the account's clocks; ``event_at``: on the days of ``[kpi] event_days``. ``people``: who
+    reports; without it those of ``[kpi] people``, else everybody who did something that day. ``plan``: what stands as
+    the plan for tomorrow until the person has written his own. ``remind_after``, ``escalate_after``: counted from that
+    hour. ``escalate_to``: who hears of a report that was not confirmed. ``tell``: who is shown the confirmed ones.
+    """
+
+    at: time = time(18)
+    event_at: time | None = None
+    people: tuple[UserName, ...] = ()
+    plan: Annotated[str, Field(max_length=1000)] = ""
+    remind_after: Duration = timedelta(hours=1)
+    escalate_after: Duration = timedelta(hours=2)
+    escalate_to: PersonName = PersonName("head")
+    violation: Annotated[PersonViolation, BeforeValidator(_as_clause)] | None = None
+    tell: tuple[PersonName, ...] = ()
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        if not timedelta() < self.remind_after < self.escalate_after <= timedelta(hours=24):
+            raise ValueError(
+                "сначала напомнить, потом сказать руководителю: нужно remind_after < escalate_after ≤ 24 h"
+            )
+        return self
+
+
 # The shape of the config file, apart from the rules' own options (those stand in the handlers' files).
 
 _ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
@@ -251,6 +290,7 @@ class Config:
     evening_list: EveningListSection | None = None
     intake: IntakeSection | None = None
     kpi: KpiSection = field(default_factory=KpiSection)
+    daily_report: DailyReportSection | None = None
 
     @property
     def letters_folder(self) -> Path | None:

@@ -119,7 +119,7 @@ class Viewer:
     ) -> None:
         self._card_name = card_name
         self._account = account
-        self._pages_url = pages_url
+        self.pages_url = pages_url
         self._url = account_url
         self._reader = FieldReader(account, secret=secret)
         self._contact_reader = FieldReader(account, "contacts")
@@ -139,7 +139,7 @@ class Viewer:
             id=record.id,
             name=record.name,
             url=deal_url(self._url, record.id),
-            page=f"{self._pages_url}/deals/{record.id}",
+            page=f"{self.pages_url}/deals/{record.id}",
             stage=self._account.stage_of(record.pipeline_id, record.status_id),
             price=record.price,
             responsible=self._users.get(record.responsible_user_id),

@@ -38,6 +38,7 @@ from amo_bridge.storage.tables import (
     journal,
     outbox,
     sms,
+    staff_messages,
     task_history,
     tasks,
     timers,
@@ -158,6 +159,8 @@ class Retention:
         yield from self._chunks(approval_presses, approval_presses.c.received_at, told, answered)
         decided = and_(approvals.c.state.in_(("closed", "refused")), approvals.c.due_at < told)
         yield from self._unordered(approvals, approvals.c.id, decided)
+        closed = and_(staff_messages.c.state.in_(("closed", "refused")), staff_messages.c.due_at < told)
+        yield from self._unordered(staff_messages, staff_messages.c.id, closed)
         yield from self._chunks(sms, sms.c.sent_at, told, sms.c.state != "sent")
         taken = audience_uploads.c.ended_at < told
         yield from self._unordered(audience_uploads, audience_uploads.c.id, taken)

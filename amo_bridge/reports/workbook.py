@@ -15,9 +15,9 @@ def is_available() -> bool:
     return find_spec("xlsxwriter") is not None
 
 
-def workbook(title: str, head: Sequence[str], rows: Sequence[Sequence[str | int]]) -> bytes:
-    """``rows``: a name and its figures. Nothing in it is ever taken for a formula. Raises ConfigError (Russian) when
-    the package is missing."""
+def workbook(title: str, head: Sequence[str], rows: Sequence[Sequence[str | int]], *, has_chart: bool = True) -> bytes:
+    """``rows``: a name and its figures; with texts among them there is nothing to draw (``has_chart``). Nothing in it
+    is ever taken for a formula. Raises ConfigError (Russian) when the package is missing."""
     if not is_available():
         raise ConfigError([NEEDED])
     from xlsxwriter import Workbook
@@ -33,7 +33,7 @@ def workbook(title: str, head: Sequence[str], rows: Sequence[Sequence[str | int]
         sheet.freeze_panes(1, 1)
         chart = book.add_chart({"type": "column", "subtype": "stacked"})
         last = len(head) - 1
-        for number in range(1, len(rows) + 1):
+        for number in range(1, len(rows) + 1 if has_chart else 1):
             chart.add_series(
                 {
                     "name": [title[:31], number, 0],
@@ -41,6 +41,6 @@ def workbook(title: str, head: Sequence[str], rows: Sequence[Sequence[str | int]
                     "values": [title[:31], number, 1, number, last],
                 }
             )
-        if rows:
+        if rows and has_chart:
             sheet.insert_chart(len(rows) + 3, 0, chart, {"x_scale": 1.8, "y_scale": 1.2})
     return out.getvalue()

@@ -40,10 +40,12 @@ from amo_bridge.intake.reception import settings_of
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import reader_of
+from amo_bridge.reports.daily import DailyReportJob
 from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
 from amo_bridge.runtime.worker import (
     BIZON,
     CALLS,
+    DAILY_REPORTS,
     EVENING,
     FIRST_READING,
     IMPORTS,
@@ -152,6 +154,8 @@ class CompositionRoot:
         context.account_clock.jumped = lambda: worker.request_job(TIMERS)
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))
         worker.register_job(EVENING, EveningDigest(store, self.rules, context.account_clock, context.clock).run)
+        daily = DailyReportJob(store, self.rules, context.account_clock, context.clock)
+        worker.register_job(DAILY_REPORTS, daily.run)
         worker.register_job(SERIES, series_job(self._channel_context).run)
         worker.register_job(NAMES, self._refresh)
         retention = Retention(store, context.clock, context.config.bridge, self.rules.timetable)

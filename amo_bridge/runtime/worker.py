@@ -31,6 +31,7 @@ SERIES = "series"
 IMPORTS = "imports"
 REHEARSALS = "rehearsals"
 EVENING = "evening"
+DAILY_REPORTS = "daily_reports"
 BIZON = "bizon"
 CALLS = "calls"
 NAMES = "names"
@@ -41,8 +42,8 @@ FIRST_READING = "first_reading"
 # Retention looks by itself whether a day has passed. Imports and rehearsals are begun by a page or a command, maybe in
 # another process: the worker looks into the store for them. Timers cost one look too; so late a step is at most.
 EVERY_SECONDS = {
-    RECONCILE: 300, SERIES: 60, TIMERS: 10, EVENING: 60, RETENTION: 3600, TOKEN_WATCH: 3600, IMPORTS: 3,
-    REHEARSALS: 3, BIZON: 10, NAMES: 3600, CALLS: 300,
+    RECONCILE: 300, SERIES: 60, TIMERS: 10, EVENING: 60, DAILY_REPORTS: 60, RETENTION: 3600, TOKEN_WATCH: 3600,
+    IMPORTS: 3, REHEARSALS: 3, BIZON: 10, NAMES: 3600, CALLS: 300,
 }  # fmt: skip
 
 

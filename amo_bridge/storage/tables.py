@@ -1001,6 +1001,71 @@ approval_presses = Table(
     UniqueConstraint("account", "key"),
 )
 
+staff_messages = Table(
+    "staff_messages",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("subject", String(8), nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("number", "version", "user_id", "chat_id")),
+    Column("way", String(8), nullable=False),
+    Column("message", String(120), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("due_at", Float, nullable=False),
+    UniqueConstraint("account", "subject", "number"),
+)
+"""Messages to colleagues with a button. ``subject``: the mark of what they are about, ``number``: which of it;
+``version``: the one that the message shows; ``text``: what it says. ``state``: asking, asked, closed, refused."""
+_message_open = text("state IN ('asking', 'asked')")
+Index(
+    "staff_messages_open",
+    staff_messages.c.account,
+    staff_messages.c.subject,
+    sqlite_where=_message_open,
+    postgresql_where=_message_open,
+)
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+daily_reports = Table(
+    "daily_reports",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("person", String(255), nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("amount", "sales", "talks")),
+    Column("plan", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("confirmed_at", Float),
+    Column("confirmed_by", String(160), nullable=False),
+    Column("shown_version", Integer, nullable=False),
+    Column("reminded_at", Float),
+    Column("escalated_at", Float),
+    UniqueConstraint("account", "day", "user_id"),
+)
+"""One row for each person and day («2026-11-24»), as it stands now. ``due_at``: the end of that shift. ``version``
+grows with every change; ``shown_version``: the last one that those who see confirmed reports were sent, 0 for none."""
+Index("daily_reports_open", daily_reports.c.account, daily_reports.c.confirmed_at, daily_reports.c.due_at)
+
+daily_report_versions = Table(
+    "daily_report_versions",
+    metadata,
+    Column("report_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("account", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("who", String(160), nullable=False),
+    Column("what", String(16), nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("amount", "sales", "talks")),
+    Column("plan", Text, nullable=False),
+)
+"""What a report said after each change. ``what``: made, figures, plan, confirmed. ``who``: empty for the bridge."""
+
 # --- rehearsals -------------------------------------------------------------------------------------------------------
 
 _REHEARSAL_OPEN = text("state IN ('asked', 'running')")

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 
 from amo_bridge.clock import Clock, FixedClock
 from amo_bridge.config.account_fit import Fit
+from amo_bridge.config.channels import folded_login
 from amo_bridge.config.files import ConfigFile
 from amo_bridge.config.model import Config
-from amo_bridge.crm.account import Account
+from amo_bridge.crm.account import Account, User
 from amo_bridge.engine.dead_letters import DeadLetters
 from amo_bridge.engine.forecast import ExistingDeal, ExistingDeals, Upcoming, choices_of
 from amo_bridge.engine.history import History
@@ -26,7 +27,7 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.metrics import HealthReader, HealthSnapshot
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Violations
-from amo_bridge.errors import BridgeError, StoreUnavailable
+from amo_bridge.errors import BridgeError, StoreUnavailable, UnknownName
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import known_account, known_timezone
@@ -150,6 +151,17 @@ class AccountView:
     def file(self) -> ConfigFile:
         """The config's file, to be read and written."""
         return ConfigFile(self.config.path, self.config.data_folder, self.bridge.environment)
+
+    def person_of(self, login: str) -> User | None:
+        """Who logs in by this name, as ``[people]`` of the config says; None if it does not."""
+        known = self.crm_account
+        for name, person in self.config.channels.people.items():
+            if known is not None and person.login and folded_login(person.login) == folded_login(login):
+                try:
+                    return known.user(name)
+                except UnknownName:
+                    return None
+        return None
 
     def health_snapshot(self) -> HealthSnapshot:
         """How it is doing, as the store tells; whether the bridge is at work or not."""

@@ -21,6 +21,7 @@ from amo_bridge.storage.tables import (
     journal,
     made,
     outbox,
+    staff_messages,
     task_history,
     tasks,
     touches,
@@ -195,8 +196,11 @@ def test_presses_of_buttons_and_what_they_decided_go_with_the_journal(store: Sto
     facts = {"task_id": 1, "deal_id": 7, "way": "telegram", "chat_id": 1, "message": "1", "words": ""}
     for number, (state, days) in enumerate((("closed", 91), ("refused", 91), ("closed", 89), ("asked", 400)), 1):
         add(store, approvals, user_id=number, state=state, due_at=ago(days), **facts)
+    asked = {"subject": "dr", "version": 1, "user_id": 1, "way": "max", "chat_id": 1, "message": "", "text": ""}
+    for number, (state, days) in enumerate((("closed", 91), ("refused", 91), ("closed", 89), ("asked", 400)), 1):
+        add(store, staff_messages, number=number, state=state, due_at=ago(days), words="", **asked)
     for key, days, done in (("old", 91, 1.0), ("young", 89, 1.0), ("open", 400, None)):
         add(store, approval_presses, key=key, body="{}", received_at=ago(days), done_at=done)
-    assert tidy(store) == {"approvals": 2, "approval_presses": 1}
+    assert tidy(store) == {"approvals": 2, "approval_presses": 1, "staff_messages": 2}
     assert left(store, approvals.c.state) == ["asked", "closed"]
     assert left(store, approval_presses.c.key) == ["open", "young"]

@@ -1,0 +1,145 @@
+"""Daily reports by Telegram and MAX: each person is sent his own, and confirms it by a button.
+
+The message follows the report: other figures and another plan are put in its place, and a press counts for the version
+that was seen. Whoever has no messenger with buttons gets a notice with the link to the page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy.engine import Connection
+
+from amo_bridge.channels.messengers import Button
+from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, StaffBots, user_of
+from amo_bridge.channels.staff_messages import StaffMessages
+from amo_bridge.clock import Clock
+from amo_bridge.engine.daily_reports import DailyReport, DailyReports, notice_of, report_page, report_text
+from amo_bridge.engine.people import Reach
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.tables import outbox
+
+MESSENGERS = {"telegram": "Telegram", "max": "MAX"}
+CONFIRM = "Подтвердить"
+ABOUT = "Отчёт за день"
+ASKED_FOR = timedelta(days=7)
+NO_PLAN = "Сначала напишите план на завтра: ссылка под отчётом"
+CHANGED = "Отчёт изменился: посмотрите его ещё раз и нажмите снова"
+_DATA = re.compile(r"dr:([0-9]{1,18}):([0-9]{1,9})")
+
+
+class DailyReportButtons(ButtonSubject):
+    """``clock``: the bridge's own; ``account_clock``: amoCRM's, by which reports are kept."""
+
+    mark = "dr"
+
+    def __init__(
+        self,
+        bots: StaffBots,
+        store: AccountStore,
+        rule_engine: Callable[[], RuleEngine],
+        clock: Clock,
+        account_clock: Clock,
+    ) -> None:
+        self._bots = bots
+        self._store = store
+        self._rule_engine = rule_engine
+        self._clock = clock
+        self._account_clock = account_clock
+        self._reports = DailyReports(store, account_clock)
+        self._messages = StaffMessages(self.mark, ABOUT, bots, store, clock)
+
+    # --- asking ---
+
+    def run(self) -> int:
+        engine, now = self._rule_engine(), self._account_clock.now()
+        reports = {one.number: one for one in self._reports.open_since(now - ASKED_FOR)}
+        return self._end_others(engine, reports) + self._ask(engine, reports, now)
+
+    def _ask(self, engine: RuleEngine, reports: dict[int, DailyReport], now: datetime) -> int:
+        if not reports:
+            return 0
+        reach = Reach(engine.config.channels, engine.account)
+        known = self._messages.of(list(reports))
+        moved = 0
+        for number, report in reports.items():
+            person = reach.person(report.user_id)
+            if person is None or not self._messages.is_due(known.get(number), report.version):
+                continue
+            if reach.quiet_until(person, now):
+                continue
+            buttons = [Button(CONFIRM, f"{self.mark}:{number}:{report.version}")]
+            text, url = _text(engine, report), report_page(engine.viewer.pages_url, number)
+            moved += self._messages.send(
+                number, report.version, person, text, url, buttons, self._notice_instead(engine, report)
+            ) in ("sent", "refused")
+        return moved
+
+    def _notice_instead(self, engine: RuleEngine, report: DailyReport) -> Callable[[Connection], None]:
+        url = report_page(engine.viewer.pages_url, report.number)
+
+        def put(connection: Connection) -> None:
+            planned = notice_of(report, "made", report.user_id, _text(engine, report), url)
+            insert_new(connection, outbox, [planned.row(self._store.account_id, self._clock.now())])
+
+        return put
+
+    def _end_others(self, engine: RuleEngine, wanted: dict[int, DailyReport]) -> int:
+        """Messages about reports that are confirmed, or too old to be asked for, say so."""
+        moved = 0
+        for row in self._messages.open():
+            if row.number in wanted:
+                continue
+            report = self._reports.of(row.number)
+            moved += self._messages.end(
+                row, self._outcome(engine, report), report_page(engine.viewer.pages_url, row.number)
+            )
+        return moved
+
+    def _outcome(self, engine: RuleEngine, report: DailyReport | None) -> str:
+        if report is None:
+            return "Отчёта больше нет."
+        if report.confirmed_at is None:
+            return "Отчёт не подтверждён: это можно сделать на странице."
+        at = engine.calendar.local(report.confirmed_at)
+        return f"Подтверждён {at:%d.%m в %H:%M}: {report.confirmed_by}."
+
+    # --- presses ---
+
+    def judge(self, press: Press) -> Judged:
+        found = _DATA.fullmatch(press.data)
+        report = self._reports.of(int(found[1])) if found else None
+        if found is None or report is None:
+            return Judged(NO_BUTTON)
+        engine = self._rule_engine()
+        user_id = user_of(press, engine)
+        if user_id is None:
+            return Judged(NOBODY.format(press.person))
+        if user_id != report.user_id:
+            return Judged(f"Этот отчёт подтверждает {report.person}: ничего не изменено")
+        if report.is_confirmed:
+            return Judged(f"Уже подтверждён: {report.confirmed_by}")
+        version = int(found[2])
+        if report.version != version:
+            return Judged(CHANGED)
+        if not report.plan.strip():
+            return Judged(NO_PLAN)
+        who = f"{report.person}, {MESSENGERS[press.way]}"
+
+        def keep(connection: Connection, press_id: int) -> Judged | None:
+            said = self._reports.confirm(connection, report.number, who, version=version)
+            return None if said == "done" else Judged("Уже подтверждён" if said == "already" else CHANGED)
+
+        return Judged("Отчёт подтверждён", keep=keep)
+
+    def expire(self, connection: Connection, press: Press) -> None:
+        """Nothing to write down: the message still asks, and the reminder comes."""
+
+
+def _text(engine: RuleEngine, report: DailyReport) -> str:
+    words = report_text(report.sums, report.plan, engine.account.currency)
+    plan = "" if report.plan else "\n\nНапишите план на завтра на странице отчёта и подтвердите его."
+    return f"{report.day:%d.%m.%Y}\n{words}{plan}"

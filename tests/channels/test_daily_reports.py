@@ -1,0 +1,195 @@
+"""Daily reports by a button: who is sent his report, whose press counts, and that the message follows the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.daily_office import HEAD, IVAN, MARIA, MONDAY_EVENING, NUMBERS, PLAN, Agency
+from support.fakes import NOON, user
+
+from amo_bridge.channels.daily_reports import CHANGED, NO_PLAN
+from amo_bridge.engine.daily_reports import DailyReports, Sums
+from amo_bridge.standins.server import StandIns, serving
+from amo_bridge.storage.database import Store
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def agency(store: Store) -> Iterator[Agency]:
+    stand_ins = StandIns(["telegram", "max"], live=False)
+    with serving(stand_ins):
+        made = Agency(store, stand_ins)
+        made.call(NOON + HOUR)
+        made.sell(NOON + HOUR, 1_000)
+        yield made
+
+
+def sent(agency: Agency) -> list[dict[str, Any]]:
+    return agency.telegram.sent
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def test_each_person_is_sent_his_report_once(agency: Agency) -> None:
+    for minutes in (0, 5, 10):
+        agency.at(MONDAY_EVENING + timedelta(minutes=minutes))
+    (message,) = sent(agency)
+    assert message["chat_id"] == NUMBERS[IVAN]
+    space = "\N{NO-BREAK SPACE}"
+    assert message["text"] == (
+        f"<b>Отчёт за день</b>\n23.11.2026\n✅ Сумма продаж – 1{space}000{space}₽\n✅ Кол-во продаж – 1 шт\n"
+        f"✅ Кол-во дозвонов – 1 шт\nПлан на завтра:\n{PLAN}\n"
+        f'<a href="https://bridge.example/reports/daily/{agency.report.number}">Открыть</a>'
+    )
+    assert list(message["buttons"]) == ["Подтвердить"]
+    assert agency.notices == []
+
+
+def test_by_max_where_that_is_the_persons_way(agency: Agency) -> None:
+    agency.ways[IVAN] = {"max": NUMBERS[IVAN]}
+    agency.at(MONDAY_EVENING)
+    assert (len(agency.max.sent), sent(agency)) == (1, [])
+    agency.press(IVAN, way="max")
+    assert agency.report.confirmed_by == "Иван Петров, MAX"
+    assert agency.answers == ["Отчёт подтверждён"]
+
+
+def test_quiet_hours_put_it_off(agency: Agency) -> None:
+    agency.ways[IVAN] = {"telegram": NUMBERS[IVAN], "quiet": "17:00-19:00"}
+    agency.at(MONDAY_EVENING)
+    assert sent(agency) == []
+    agency.at(MONDAY_EVENING + HOUR)
+    assert len(sent(agency)) == 1
+
+
+@pytest.mark.parametrize("cause", ["no messenger", "blocked"])
+def test_whoever_has_no_button_gets_a_notice_with_the_link_once(agency: Agency, cause: str) -> None:
+    if cause == "blocked":
+        agency.telegram.blocked.add(NUMBERS[IVAN])
+    else:
+        agency.ways[IVAN] = {"mail": "ivan@agency.ru"}
+    for minutes in (0, 5, 12):
+        agency.at(MONDAY_EVENING + timedelta(minutes=minutes))
+    ((whom, text),) = agency.notices
+    assert whom == user(IVAN)
+    assert "✅ Кол-во продаж – 1 шт" in text
+    assert agency.put[0][1]["url"].endswith(f"/reports/daily/{agency.report.number}")
+
+
+def test_a_dead_messenger_is_tried_again_and_a_lost_answer_sends_a_second_one_that_works(agency: Agency) -> None:
+    agency.stand_ins.faults.add("limited", vendor="telegram")  # type: ignore[union-attr]
+    agency.at(MONDAY_EVENING)
+    assert (sent(agency), agency.buttons.is_put_off) == ([], True)
+    agency.stand_ins.faults.add("lost_answer", vendor="telegram")  # type: ignore[union-attr]
+    agency.after(minutes=1)
+    agency.begin()
+    agency.after(minutes=1)
+    agency.after(minutes=1)
+    assert len(sent(agency)) == 2
+    agency.press(IVAN)
+    assert agency.report.is_confirmed
+
+
+# --- pressing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_press_confirms_and_the_message_says_so(agency: Agency) -> None:
+    agency.at(MONDAY_EVENING)
+    agency.clock.advance(timedelta(minutes=5))
+    agency.press(IVAN)
+    report = agency.report
+    assert (report.confirmed_by, report.confirmed_at) == ("Иван Петров, Telegram", agency.clock.now())
+    assert agency.answers == ["Отчёт подтверждён"]
+    (message,) = sent(agency)
+    assert "Подтверждён 23.11 в 18:05: Иван Петров, Telegram." in message["text"]
+    assert message["buttons"] == {}
+
+
+def test_a_second_press_and_the_same_one_again_change_nothing(agency: Agency) -> None:
+    agency.at(MONDAY_EVENING)
+    data = next(iter(sent(agency)[0]["buttons"].values()))
+    agency.press(IVAN, data)
+    agency.press(IVAN, data, key="again")
+    agency.press(IVAN, data)
+    assert agency.answers == ["Отчёт подтверждён", "Уже подтверждён: Иван Петров, Telegram"]
+    assert [one.what for one in agency.report.changes] == ["made", "confirmed"]
+
+
+def test_a_press_after_the_page_is_answered(agency: Agency) -> None:
+    agency.at(MONDAY_EVENING)
+    data = next(iter(sent(agency)[0]["buttons"].values()))
+    assert agency.confirm() == "done"
+    agency.press(IVAN, data)
+    assert agency.answers == ["Уже подтверждён: Иван Петров, ivan"]
+    assert "Иван Петров, ivan." in sent(agency)[0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("who", "answer"),
+    [
+        (MARIA, "Этот отчёт подтверждает Иван Петров: ничего не изменено"),
+        (HEAD, "Этот отчёт подтверждает Иван Петров: ничего не изменено"),
+        ("кто-то", "Мост вас не знает: ваш номер 99 не вписан в [people]"),
+    ],
+)
+def test_nobody_confirms_for_another(agency: Agency, who: str, answer: str) -> None:
+    agency.at(MONDAY_EVENING)
+    agency.press(who)
+    assert agency.answers == [answer]
+    assert not agency.report.is_confirmed
+    assert list(sent(agency)[0]["buttons"]) == ["Подтвердить"]
+
+
+@pytest.mark.parametrize(
+    "data", ["dr:999:1", "dr:1", "dr:1:x", "dr:-1:1", "dr:1:1:1", f"dr:{'9' * 20}:1", "ap:1:y", "x"]
+)
+def test_a_button_that_is_none_of_ours_does_nothing(agency: Agency, data: str) -> None:
+    agency.at(MONDAY_EVENING)
+    agency.press(IVAN, data)
+    assert agency.answers == ["Эта кнопка больше не действует"]
+    assert not agency.report.is_confirmed
+
+
+def test_other_figures_are_put_in_the_messages_place_and_an_old_press_does_not_count(agency: Agency) -> None:
+    agency.at(MONDAY_EVENING)
+    old = next(iter(sent(agency)[0]["buttons"].values()))
+    agency.sell(MONDAY_EVENING, 500, deal_id=31)
+    agency.after(minutes=11)
+    (message,) = sent(agency)
+    assert "✅ Кол-во продаж – 2 шт" in message["text"]
+    agency.press(IVAN, old)
+    assert agency.answers == [CHANGED]
+    agency.press(IVAN, key="seen")
+    confirmed = agency.report.confirmed
+    assert confirmed is not None
+    assert confirmed.sums == Sums(1_500, 2, 1)
+
+
+def test_without_a_plan_the_button_asks_for_one(agency: Agency) -> None:
+    agency.section |= {"plan": ""}
+    agency.at(MONDAY_EVENING)
+    assert "Напишите план на завтра на странице отчёта" in sent(agency)[0]["text"]
+    agency.press(IVAN)
+    assert agency.answers == [NO_PLAN]
+    with agency.store.write() as connection:
+        DailyReports(agency.store, agency.clock).set_plan(connection, agency.report.number, "Звонить", "Иван")
+    agency.after(minutes=1)
+    assert "План на завтра:\nЗвонить" in sent(agency)[0]["text"]
+    agency.press(IVAN, key="again")
+    assert agency.report.is_confirmed
+
+
+def test_a_press_that_waited_an_hour_does_not_count(agency: Agency) -> None:
+    agency.at(MONDAY_EVENING)
+    agency.is_dry = True
+    agency.press(IVAN)
+    agency.is_dry = False
+    agency.after(hours=2)
+    assert not agency.report.is_confirmed
+    agency.press(IVAN, key="again")
+    assert agency.report.is_confirmed
