@@ -14,25 +14,22 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from amo_bridge.channels.approvals import Approvals
 from amo_bridge.channels.attachments import Attachments, DealFiles
 from amo_bridge.channels.audience_services import AudienceFiles, AudienceVendor, VkAds, YandexAudience
 from amo_bridge.channels.audiences import AudiencePort
 from amo_bridge.channels.client_chats import ClientBots, ClientChatPort
-from amo_bridge.channels.daily_reports import DailyReportButtons
 from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.documents import Documents
 from amo_bridge.channels.google_drive import GoogleDrive
 from amo_bridge.channels.letter import LetterService
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
-from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
+from amo_bridge.channels.mail_series import SeriesLog, SeriesPort
 from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.messengers import Messenger
 from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
-from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
-from amo_bridge.channels.roistat import Roistat, RoistatCostsJob, RoistatJob
+from amo_bridge.channels.roistat import Roistat
 from amo_bridge.channels.s3 import S3
 from amo_bridge.channels.sms import SmsPort
 from amo_bridge.channels.sms_services import Smsc, SmsRu
@@ -468,44 +465,6 @@ def exchanges_of(config: Config, environment: Mapping[str, str]) -> dict[str, Te
     """Section → the exchange, of those that the config connects. Raises ConfigError, as ``Vendor.open``."""
     found = {vendor.section: vendor.open(config, environment) for vendor in EXCHANGES}
     return {name: exchange for name, exchange in found.items() if exchange is not None}
-
-
-def series_job(context: ChannelContext) -> SeriesJob:
-    """What has to be run every minute for series of letters."""
-    return SeriesJob(context.store, context.rule_engine, context.clock, context.account_clock)
-
-
-def roistat_job(context: ChannelContext) -> RoistatJob | None:
-    """What sends deals to Roistat, to be run every minute; None where the config has no ``[roistat]``."""
-    roistat = ROISTAT.open(context.config, context.environment)
-    return RoistatJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
-
-
-def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
-    """What reads expenses from Roistat every morning; None where no field is to get them."""
-    section = context.config.channels.roistat
-    if section is None or section.attraction_field is None:
-        return None
-    roistat = ROISTAT.open(context.config, context.environment)
-    return RoistatCostsJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
-
-
-def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ButtonJob | None:
-    """What asks people by buttons and hears their presses; None where the config asks nobody."""
-    config = context.config
-    approvals, daily_report = config.channels.approvals, config.daily_report
-    if approvals is None and daily_report is None:
-        return None
-    pressed = config.intake.staff_bots if config.intake else ()
-    messengers = messengers_of(config, context.environment)
-    bots = StaffBots({way: bot for way, bot in messengers.items() if way in pressed}, context.clock)
-    rules, clock = context.rule_engine, context.clock
-    subjects: list[ButtonSubject] = []
-    if approvals is not None:
-        subjects.append(Approvals(approvals, bots, context.store, context.client, rules, clock))
-    if daily_report is not None:
-        subjects.append(DailyReportButtons(bots, context.store, rules, clock, context.account_clock))
-    return ButtonJob(subjects, bots, context.store, rules, clock, settled)
 
 
 # --- what the config connects, and what rules want --------------------------------------------------------------------

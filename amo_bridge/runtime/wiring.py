@@ -6,15 +6,12 @@ from collections.abc import Callable
 
 import structlog
 
+from amo_bridge.channels.jobs import button_job, roistat_costs_job, roistat_job, series_job
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import (
     ChannelContext,
-    button_job,
     connected_vendors,
     ports_of,
-    roistat_costs_job,
-    roistat_job,
-    series_job,
 )
 from amo_bridge.channels.sender import ChannelWorkers, Sending, channel_senders
 from amo_bridge.channels.vendor_states import VendorStates

@@ -1,0 +1,50 @@
+"""What goes out, or is read, beside the outbox: series of letters, Roistat, buttons under messages to colleagues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from amo_bridge.channels.approvals import Approvals
+from amo_bridge.channels.daily_reports import DailyReportButtons
+from amo_bridge.channels.mail_series import SeriesJob
+from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
+from amo_bridge.channels.registry import ROISTAT, ChannelContext, messengers_of
+from amo_bridge.channels.roistat import RoistatCostsJob, RoistatJob
+
+
+def series_job(context: ChannelContext) -> SeriesJob:
+    """What has to be run every minute for series of letters."""
+    return SeriesJob(context.store, context.rule_engine, context.clock, context.account_clock)
+
+
+def roistat_job(context: ChannelContext) -> RoistatJob | None:
+    """What sends deals to Roistat, to be run every minute; None where the config has no ``[roistat]``."""
+    roistat = ROISTAT.open(context.config, context.environment)
+    return RoistatJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
+
+
+def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
+    """What reads expenses from Roistat every morning; None where no field is to get them."""
+    section = context.config.channels.roistat
+    if section is None or section.attraction_field is None:
+        return None
+    roistat = ROISTAT.open(context.config, context.environment)
+    return RoistatCostsJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
+
+
+def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ButtonJob | None:
+    """What asks people by buttons and hears their presses; None where the config asks nobody."""
+    config = context.config
+    approvals, daily_report = config.channels.approvals, config.daily_report
+    if approvals is None and daily_report is None:
+        return None
+    pressed = config.intake.staff_bots if config.intake else ()
+    messengers = messengers_of(config, context.environment)
+    bots = StaffBots({way: bot for way, bot in messengers.items() if way in pressed}, context.clock)
+    rules, clock = context.rule_engine, context.clock
+    subjects: list[ButtonSubject] = []
+    if approvals is not None:
+        subjects.append(Approvals(approvals, bots, context.store, context.client, rules, clock))
+    if daily_report is not None:
+        subjects.append(DailyReportButtons(bots, context.store, rules, clock, context.account_clock))
+    return ButtonJob(subjects, bots, context.store, rules, clock, settled)
