@@ -42,7 +42,7 @@ def check_rows(where: str, count: int, most: int) -> None:
 def check_cell(where: str, text: str) -> str:
     """The text. Raises ExportError for one that no export of people has."""
     if len(text) > LONGEST_CELL:
-        raise ExportError(f"{where}: в ячейке {len(text)} знаков, это не похоже на выгрузку участников")
+        raise ExportError(f"{where}: в ячейке {len(text)} знаков, это не похоже на выгрузку")
     return text
 
 
@@ -108,15 +108,15 @@ _LIKE_A_PHONE = re.compile(r"(?:\d\D{0,3}){10}")
 WANTED = "нужна выгрузка участников: книга Excel, CSV или JSON"
 
 
-def check_bytes(name: str, content: bytes) -> None:
-    """Raises ExportError for a file that begins as no export of people does."""
+def check_bytes(name: str, content: bytes, wanted: str = WANTED) -> None:
+    """Raises ExportError for a file that begins as no table does. ``wanted``: what is taken instead (Russian)."""
     if content[:4] == b"RIFF" or content[4:8] == b"ftyp":
-        raise _not_people(name, "картинка, звук или видео")
+        raise _no_table(name, "картинка, звук или видео", wanted)
     for kind, beginnings in _BEGINS:
         for beginning in beginnings:
             is_sure = len(beginning) > _TOO_SHORT or b"\0" in content[:_LOOKED_AT]
             if content.startswith(beginning) and is_sure:
-                raise _not_people(name, kind)
+                raise _no_table(name, kind, wanted)
 
 
 def check_text(name: str, text: str) -> None:
@@ -156,5 +156,5 @@ def not_a_text(name: str) -> ExportError:
     return ExportError(f"{name}: не похоже ни на книгу Excel, ни на CSV, ни на JSON; выгрузите файл ещё раз")
 
 
-def _not_people(name: str, kind: str) -> ExportError:
-    return ExportError(f"{name}: это {kind}, а не таблица; {WANTED}")
+def _no_table(name: str, kind: str, wanted: str) -> ExportError:
+    return ExportError(f"{name}: это {kind}, а не таблица; {wanted}")

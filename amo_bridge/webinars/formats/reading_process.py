@@ -13,11 +13,11 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, tzinfo
-from typing import Any
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -42,6 +42,7 @@ ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 NO_MAPPINGS: Mappings = {}
 
 _START = "from amo_bridge.webinars.formats.reading_process import main; main()"
+T = TypeVar("T")
 _FREE = threading.BoundedSemaphore(MOST_AT_ONCE)
 _EXPORTS = TypeAdapter(Export)
 _EXPORT = b'{"export": '
@@ -72,27 +73,43 @@ def read_export(
         "mappings": {key: dict(named) for key, named in mappings.items()},
         "held_on": held_on.isoformat() if held_on else None,
     }  # fmt: skip
+    return read_in_child(name, request, content, _EXPORTS, start=_START, progress=progress)
+
+
+def read_in_child(
+    name: str,
+    request: Mapping[str, Any],
+    content: bytes,
+    answer: TypeAdapter[T],
+    *,
+    start: str,
+    progress: Progress | None = None,
+) -> T:
+    """What a process that runs ``start`` (``serve``) makes of the file. Raises ExportError, ColumnsUnknown."""
     if not _FREE.acquire(timeout=TIMEOUT_SECONDS):
         raise ExportError(f"{name}: мост сейчас читает другие большие файлы; загрузите этот через несколько минут")
     try:
-        return _Reading(name, progress).run(json.dumps(request).encode() + b"\n" + content)
+        reading = _Reading(name, progress, start, answer)
+        return reading.run(json.dumps(request).encode() + b"\n" + content)
     finally:
         _FREE.release()
 
 
-class _Reading:
+class _Reading(Generic[T]):
     """One file, being read by a child."""
 
-    def __init__(self, name: str, progress: Progress | None) -> None:
+    def __init__(self, name: str, progress: Progress | None, start: str, answer: TypeAdapter[T]) -> None:
         self._name = name
         self._progress = progress
+        self._start = start
+        self._answer = answer
         self._is_late = False
-        self._export: Export | None = None
+        self._export: T | None = None
 
-    def run(self, told: bytes) -> Export:
+    def run(self, told: bytes) -> T:
         """``told``: the request in a line, then the file."""
         pipe = subprocess.PIPE
-        command = [sys.executable, "-c", _START]
+        command = [sys.executable, "-c", self._start]
         child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
         clock = threading.Timer(TIMEOUT_SECONDS, self._stop, [child])
         clock.start()
@@ -124,7 +141,7 @@ class _Reading:
                 # Killed in the middle of a line: how it ended says why.
                 break
             if line.startswith(_EXPORT):
-                self._export = _EXPORTS.validate_json(line[len(_EXPORT) : -2])
+                self._export = self._answer.validate_json(line[len(_EXPORT) : -2])
             else:
                 self._apply(json.loads(line))
         child.wait()
@@ -154,7 +171,7 @@ class _Reading:
                 f"{self._name}: файл не прочитался за {TIMEOUT_SECONDS} с, это предел; разделите его на части и "
                 "загрузите их вместе"
             )
-        return ExportError(f"{self._name}: на файл не хватило отведённой памяти, это не похоже на выгрузку участников")
+        return ExportError(f"{self._name}: на файл не хватило отведённой памяти, это не похоже на выгрузку")
 
 
 # --- the process that reads -------------------------------------------------------------------------------------------
@@ -164,12 +181,17 @@ _ROWS_BETWEEN = 2_000
 
 
 def main() -> None:
-    """Reads the request and the file on stdin; writes progress, then an answer, as lines of JSON."""
+    """Reads an export of a webinar's people."""
+    serve(_EXPORTS, lambda request, content: read_content(request["name"], content, _options(request)))
+
+
+def serve(answer: TypeAdapter[T], read: Callable[[Mapping[str, Any], bytes], T]) -> None:
+    """Takes the request and the file on stdin; writes progress, then an answer, as lines of JSON."""
     _limit()
     request = json.loads(sys.stdin.buffer.readline())
     content = sys.stdin.buffer.read()
     try:
-        export = read_content(request["name"], content, _options(request))
+        export = read(request, content)
     except ColumnsUnknown as error:
         unknown = {
             "message": str(error), "headers": error.headers, "signature": error.signature, "samples": error.samples,
@@ -184,7 +206,7 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - told to whoever asked, who writes it down
         _say({"fault": traceback.format_exc(limit=-8)})
     else:
-        sys.stdout.buffer.write(_EXPORT + _EXPORTS.dump_json(export) + b"}\n")
+        sys.stdout.buffer.write(_EXPORT + answer.dump_json(export) + b"}\n")
 
 
 def _say(answer: Mapping[str, Any]) -> None:
@@ -226,11 +248,11 @@ def read_content(name: str, content: bytes, options: ReadOptions) -> Export:
     """What the file says, read here and now. Raises ExportError, ColumnsUnknown."""
     check_bytes(name, content)
     if content.startswith((ZIP, OLE)):
-        export = _of_tables(_book(name, content, options.most_rows), options)
+        export = _of_tables(tables_in(name, content, options.most_rows), options)
     elif content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
         export = _of_json(name, content, options.zone)
     else:
-        export = _of_tables([Table(name, "", tuple(rows_of(name, content, options.most_rows)))], options)
+        export = _of_tables(tables_in(name, content, options.most_rows), options)
     check_rows(name, len(export.visits), options.most_rows)
     if not export.visits:
         raise ExportError(f"{name}: {export.source}, но ни одного участника в нём нет")
@@ -248,6 +270,13 @@ def _of_tables(tables: list[Table], options: ReadOptions) -> Export:
     if vendor_exports.is_bizon_report(tables):
         return vendor_exports.read_bizon_report(tables, options)
     return table_reader.read(tables, options)
+
+
+def tables_in(name: str, content: bytes, most_rows: int) -> list[Table]:
+    """The sheets of a book, or the one table of a text file. Raises ExportError."""
+    if content.startswith((ZIP, OLE)):
+        return _book(name, content, most_rows)
+    return [Table(name, "", tuple(rows_of(name, content, most_rows)))]
 
 
 def _book(name: str, content: bytes, most_rows: int) -> list[Table]:
@@ -302,6 +331,6 @@ def _parsed(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ExportError(f"{name}: JSON вложен слишком глубоко, это не выгрузка участников") from error
+        raise ExportError(f"{name}: JSON вложен слишком глубоко, это не выгрузка") from error
     except ValueError as error:
         raise ExportError(f"{name}: JSON не читается ({error}); выгрузите файл ещё раз") from error

@@ -88,9 +88,7 @@ def _parsed(name: str, lines: list[str], sign: str, most_rows: int) -> list[tupl
 def _checked(name: str, number: int, row: tuple[str, ...], most_rows: int) -> tuple[str, ...]:
     check_rows(name, number + 1, most_rows)
     if len(row) > MOST_COLUMNS:
-        raise ExportError(
-            f"{name}, строка {number + 1}: столбцов больше {MOST_COLUMNS}, это не похоже на выгрузку участников"
-        )
+        raise ExportError(f"{name}, строка {number + 1}: столбцов больше {MOST_COLUMNS}, это не похоже на выгрузку")
     return row
 
 
@@ -110,7 +108,7 @@ def _line_by_line(name: str, lines: list[str], sign: str, most_rows: int) -> lis
             except csv.Error:
                 row = tuple(bare.split(sign))
         if any(len(cell) > LONGEST_CELL for cell in row):
-            words = f"в ячейке больше {LONGEST_CELL} знаков, это не похоже на выгрузку участников"
+            words = f"в ячейке больше {LONGEST_CELL} знаков, это не похоже на выгрузку"
             raise ExportError(f"{name}, строка {number + 1}: {words}")
         rows.append(_checked(name, number, row, most_rows))
     return rows
