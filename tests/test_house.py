@@ -38,6 +38,7 @@ RULE_PACKAGES = ("dates", "events", "rules", "text")
 WITHOUT_PAYLOAD = {
     **dict.fromkeys(("StageEntered", "FieldChanged", "ResponsibleChanged"), "concluded by the bridge, told by no hook"),
     "StepDue": "the clock's, told by no hook",
+    "CampaignLoaded": "an advertising service's, told by no hook",
     **dict.fromkeys(("TaskObserved", "TaskFinished", "TaskAnswered"), "concluded by the bridge, told by no hook"),
     **dict.fromkeys(("TaskRescheduled", "TaskRemoved", "TaskRenamed"), "concluded by the bridge, told by no hook"),
     **dict.fromkeys(("ClientUnsubscribed", "SeriesLetterDue"), "told by the bridge's own mail: tests/channels"),

@@ -295,6 +295,7 @@ class _Fitting:
         yield "people", config.channels.people, is_on
         yield "kpi", config.kpi, True
         yield "daily_report", config.daily_report, True
+        yield "ads", config.ads, True
 
     def _needed_roles(self, enabled: Iterable[Rule]) -> Iterator[tuple[str, Any]]:
         config = self.config
@@ -470,6 +471,7 @@ class _Fitting:
             evening_list=evening,
             kpi=kpi,
             daily_report=daily,
+            ads=with_names(config.ads, self._rename),
         )
 
     def _fitted_rule(self, rule: Rule, reasons: list[str]) -> Rule:

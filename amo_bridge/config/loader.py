@@ -47,6 +47,7 @@ from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.duration import Duration
 from amo_bridge.errors import ConfigError
+from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.handler import Handler, Options, Rule
 from amo_bridge.rules.option_types import PersonName, Text, UserName, names_in, taken
 from amo_bridge.rules.registry import Section, own, shipped
@@ -215,7 +216,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
     *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", "daily_report"),
-    *RULES,
+    *("ads", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -350,8 +351,9 @@ class _Loader:
         intake = self._section("intake", IntakeSection) if "intake" in self.tree else None
         kpi = (self._section("kpi", KpiSection) if "kpi" in self.tree else None) or KpiSection()
         daily = self._section("daily_report", DailyReportSection) if "daily_report" in self.tree else None
+        ads = self._section("ads", AdsSection) if "ads" in self.tree else None
         check_approvals(channels, intake, self.problems)
-        shared = {"services": services, "series": channels.series}
+        shared = {"services": services, "series": channels.series, "ads": ads}
         there = {name for name in SECTIONS if name in self.tree or self.source.has_broken(name)}
         rules = RuleLoader(self.path.parent, self._own_folders(), shared, there, self.problems).rules(
             {section: self._table(section) for section in RULES}
@@ -370,7 +372,7 @@ class _Loader:
         if account is None or bridge is None:
             return None
         calendar = calendar or CalendarOptions()
-        more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily)
+        more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily, ads)
         return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:

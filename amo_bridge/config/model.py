@@ -20,6 +20,7 @@ from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions, Day
 from amo_bridge.dates.duration import Duration, describe
 from amo_bridge.events.calls import TALK_SECONDS
+from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import CustomFieldName, PersonName, Strict, TagName, UserName
 from amo_bridge.rules.service_lines import ServicesSection
@@ -291,6 +292,7 @@ class Config:
     intake: IntakeSection | None = None
     kpi: KpiSection = field(default_factory=KpiSection)
     daily_report: DailyReportSection | None = None
+    ads: AdsSection | None = None
 
     @property
     def letters_folder(self) -> Path | None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from amo_bridge.crm.records import DealRecord
+from amo_bridge.engine.ad_campaigns import DealCampaign
 from amo_bridge.engine.client_sources import ContactTasks, OtherDeals, PeopleSteps, PersonDeals, PersonTasks
 from amo_bridge.engine.data_sources import (
     CardTasks,
@@ -51,6 +52,7 @@ SOURCES: Mapping[DataNeed, Callable[[SourceContext], Source]] = {
     "contact_tasks": ContactTasks,
     "person_deals": PersonDeals,
     "person_tasks": PersonTasks,
+    "campaign": DealCampaign,
 }
 
 

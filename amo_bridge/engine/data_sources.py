@@ -28,6 +28,7 @@ from amo_bridge.errors import CrmForbidden
 from amo_bridge.events.calls import by_call, knows_most, length_of
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, known_contacts
 from amo_bridge.mirror.touches import TouchLog, cards_of, in_order
+from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Note, Task, Touch, Touches
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.service_lines import Blogger, ServicesSection, read
@@ -44,6 +45,7 @@ class SourceContext:
 
     Without a store (replay of a saved webhook) nothing is known of what the bridge did before. ``services``: how the
     account writes service lines, if it does. ``names_of``: a user's name and roles on a deal, in the config's words.
+    ``ads``: how deals name their advertising campaigns, if they do.
     """
 
     client: CrmClient
@@ -51,6 +53,7 @@ class SourceContext:
     store: AccountStore | None = None
     services: ServicesSection | None = None
     names_of: Callable[[int, DealRecord], tuple[str, ...]] = lambda user_id, record: ()
+    ads: AdsSection | None = None
     _cards: dict[int, ContactRecord | None] = field(default_factory=dict, repr=False, compare=False)
 
     def contacts(self, ids: Iterable[int]) -> dict[int, ContactRecord]:

@@ -210,6 +210,7 @@ class EventProcessor:
             self._store,
             engine.config.services,
             engine.people.names_of,
+            engine.config.ads,
         )
         return _Batch(events, mirrored, fresh, tasks, ending_tasks, DataLoader(context, fresh), result, waiting)
 

@@ -15,6 +15,7 @@ from amo_bridge.events.base import Event, TouchRecord
 from amo_bridge.events.letters import why_doubtful, why_machine
 
 __all__ = [
+    "CampaignLoaded",
     "ClientAnswered",
     "ClientUnsubscribed",
     "ContactDateChanged",
@@ -377,6 +378,30 @@ class SeriesLetterDue(Event):
     @property
     def label(self) -> str:
         return f"серия «{self.series}»: пора отправить письмо {self.number + 1}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignLoaded(Event):
+    """Statistics of a deal's advertising campaign came in. ``at``: when; ``loaded_on``: which day that was by
+    the account's clock. ``day``: the newest whole day of them (both ISO); ``figures``: a digest of what they say."""
+
+    deal_id: int
+    campaign: str
+    day: str
+    loaded_on: str
+    figures: str
+
+    @property
+    def about_deal_id(self) -> int | None:
+        return self.deal_id
+
+    @property
+    def dedup_key(self) -> str | None:
+        return f"campaign:{self.deal_id}:{self.day}:{self.figures}"
+
+    @property
+    def label(self) -> str:
+        return f"статистика рекламной кампании «{self.campaign}» за {self.day}"
 
 
 @dataclass(frozen=True, kw_only=True)

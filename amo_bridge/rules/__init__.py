@@ -12,10 +12,12 @@ from amo_bridge.dates.recurrence import Recurrence
 from amo_bridge.events.calls import TALK_SECONDS, is_talk, is_unclear
 from amo_bridge.rules import actions as _actions
 from amo_bridge.rules.actions import *  # noqa: F403 - a new action stands there alone
+from amo_bridge.rules.ad_norms import AdsSection, Verdict, judged
 from amo_bridge.rules.answers import open_deal_in, rivals_of, task_asking_which, task_on, task_to_read
 from amo_bridge.rules.deal import (
     AttachedFile,
     Call,
+    Campaign,
     Contact,
     DataNeed,
     Deal,
@@ -126,6 +128,7 @@ __all__ = [
     "DEAL_CLOSED",
     "TALK_SECONDS",
     "ActionsSpec",
+    "AdsSection",
     "AllSeries",
     "AnybodysTasks",
     "AttachedFile",
@@ -133,6 +136,7 @@ __all__ = [
     "Blogger",
     "BloggerTask",
     "Call",
+    "Campaign",
     "CarryOver",
     "Condition",
     "Conditional",
@@ -197,6 +201,7 @@ __all__ = [
     "Touches",
     "Until",
     "UserName",
+    "Verdict",
     "Violation",
     "ViolationSpec",
     "WantedCall",
@@ -216,6 +221,7 @@ __all__ = [
     "is_picture",
     "is_talk",
     "is_unclear",
+    "judged",
     "names_are_unique",
     "new_tasks_only",
     "normalise",

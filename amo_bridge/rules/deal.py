@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -104,6 +104,7 @@ DataNeed = Literal[
     "contact_tasks",
     "person_deals",
     "person_tasks",
+    "campaign",
 ]
 Direction = Literal["in", "out", ""]
 
@@ -222,6 +223,36 @@ class NamedBlogger:
 
     name: str
     contact_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdDay:
+    """A campaign's figures of one day in one placement (empty: unknown). ``cost``: hundredths. ``leads``: None where
+    the service or the file does not count them."""
+
+    day: date
+    shows: int
+    clicks: int
+    cost: int
+    leads: int | None = None
+    placement: str = ""
+    currency: str = "RUB"
+    service: str = "file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """What is known of a deal's campaign. ``days``: its statistics of the last weeks. ``checked``: days that a person
+    looked at. ``other_deals``: open deals with the same name of a campaign; then nobody knows whose it is."""
+
+    name: str
+    days: Sequence[AdDay] = ()
+    checked: frozenset[date] = frozenset()
+    other_deals: tuple[int, ...] = ()
+
+    def is_known(self, day: date) -> bool:
+        """Are there statistics for the day, or has a person looked?"""
+        return day in self.checked or any(row.day == day for row in self.days)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -414,6 +445,7 @@ class Deal(WithFields):
     - ``contact_tasks``: the open tasks on the main contact's own card;
     - ``person_deals``: as ``other_deals``, with those of every other card that has a phone or an e-mail of his;
     - ``person_tasks``: the open tasks that people have set on those other cards and on all those deals;
+    - ``campaign``: its advertising campaign with the statistics of the last weeks, one or none;
     - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
 
     ``unanswered``: what the client waits for an answer to, as ``touches.unanswered()``; only for the steps of schedules
@@ -455,6 +487,7 @@ class Deal(WithFields):
     contact_tasks: tuple[Task, ...] = field(default=_unread("contact_tasks"), repr=False)
     person_deals: tuple[OtherDeal, ...] = field(default=_unread("person_deals"), repr=False)
     person_tasks: tuple[Task, ...] = field(default=_unread("person_tasks"), repr=False)
+    campaign: tuple[Campaign, ...] = field(default=_unread("campaign"), repr=False)
     touches: Touches = field(default=_unread("touches"), repr=False)
     card_name: Callable[[str, int], str] = field(default=nameless, repr=False, compare=False)
     """(contacts or companies, id) → the name on the card; empty while it is not known."""

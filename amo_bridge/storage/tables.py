@@ -1114,6 +1114,45 @@ small_state = Table(
 )
 """Encrypted values under names, each section like a file of its own; used when the database is PostgreSQL."""
 
+# --- advertising statistics -------------------------------------------------------------------------------------------
+
+ad_statistics = Table(
+    "ad_statistics",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("service", String(12), nullable=False),
+    Column("folded", String(255), nullable=False),
+    Column("placement", String(80), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("campaign", Text, nullable=False),
+    Column("shows", BigInteger, nullable=False),
+    Column("clicks", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("leads", BigInteger),
+    Column("source", Text, nullable=False),
+    Column("loaded_at", Float, nullable=False),
+    UniqueConstraint("account", "day", "service", "folded", "placement", "currency"),
+)
+"""Figures of a campaign, a day (ISO) and a placement (empty: unknown). ``folded``: the campaign's name as
+``text.names.normalise`` has it. ``cost``: hundredths of the currency. ``leads``: None where nobody counts them.
+``source``: a file's name, or the service's API."""
+Index("ad_statistics_campaign", ad_statistics.c.account, ad_statistics.c.folded, ad_statistics.c.day)
+
+ad_checks = Table(
+    "ad_checks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("folded", String(255), nullable=False),
+    Column("who", String(120), nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("account", "day", "folded"),
+)
+"""Campaigns that somebody looked at, by the day whose figures they were."""
+
 # --- the pages: of the installation, not of an account ----------------------------------------------------------------
 
 users = Table(

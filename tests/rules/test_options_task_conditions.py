@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from pydantic import BaseModel
 from support.builders import IVAN, NOON, answered, deal, entered, file_attached, finished, step_due, task
 
 from amo_bridge.crm.account import User
-from amo_bridge.events import CallLogged, EnquiryReceived, ResponsibleChanged
+from amo_bridge.events import CallLogged, CampaignLoaded, EnquiryReceived, ResponsibleChanged
 from amo_bridge.rules.actions import Action, CreateTask, Skip
-from amo_bridge.rules.deal import Call, Contact, Deal
+from amo_bridge.rules.deal import AdDay, Call, Campaign, Contact, Deal
 from amo_bridge.rules.handler import Handler
 from amo_bridge.rules.options import ActionsSpec, TaskSpec
 from amo_bridge.rules.registry import shipped
@@ -43,6 +44,10 @@ class Case:
 
 CALL = {"at": NOON, "note_id": 1, "entity_type": "deal", "entity_id": 7, "direction": "out"}
 MISSED = CallLogged(**CALL, seconds=0)
+DEAR = AdDay(day=date(2026, 11, 22), shows=1000, clicks=100, cost=90_000)
+LOADED = CampaignLoaded(
+    at=NOON, deal_id=7, campaign="Ромашка", day="2026-11-22", loaded_on="2026-11-23", figures="0"
+)  # fmt: skip
 IN_VAIN = (Call(id=1, direction="out", at=NOON, seconds=0, status=6),)
 MOVES = {"stages": [STAGE], "to_stage": OTHER, "lost_stage": LOST, "lost_reason": "Не дозвонились"}
 ABROAD = MOVES | {"task": TASK, "foreign_stage": OTHER}
@@ -77,6 +82,10 @@ CASES = [
     Case(
         "contacts_need_fields.task", step_due(STEP, "2026-11-23"),
         {"stages": [STAGE], "fields": ["Телефон"], "every": "рабочий день 10:30"},
+    ),
+    Case(
+        "campaign_norms.over", LOADED, {"stages": [STAGE], "ads": {"norms": [{"metric": "CPC", "most": 1}]}},
+        {"campaign": (Campaign(name="Ромашка", days=(DEAR,)),), "fields": {"Название рекламной кампании": "Ромашка"}},
     ),
 ]  # fmt: skip
 
