@@ -24,7 +24,7 @@ LAYERS = (
     ("mirror",),
     ("engine",),
     ("sync", "channels", "webinars", "reports"),
-    ("intake",),
+    ("intake", "advertising"),
     ("demo",),
     ("runtime",),
     ("rehearsal",),

@@ -1,15 +1,17 @@
-"""An SMM agency's client from the first call to the renewal, by examples/smm.toml: M1 to M8, M10 to M16, M18, M19."""
+"""An SMM agency's client from the first call to the renewal, by examples/smm.toml: M1 to M16, M18, M19."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from support.local_crm import LocalCrm
+from support.pages import Visit, words_of
 from support.running_bridge import RunningBridge, wait_until
 from support.shipped_examples import example, stopped_at
 
@@ -20,6 +22,8 @@ from amo_bridge.engine.violations import Violations
 from amo_bridge.sandbox.account_file import SMM
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 ALINA, HEAD, IVAN, ACCOUNTANT = "Алина Жумабаева", "Анастасия Ким", "Иван Соколов", "Гульнара Сеитова"
 ACCOUNTANTS_TASK = "Провести счёт на следующий период, он в файлах сделки; нет его там — выставить и отправить клиенту"
@@ -465,6 +469,54 @@ def test_a_payment_time_that_is_recorded_later_moves_the_task(agency: Agency) ->
     assert agency.due(deal, FIRST) == "09.10 12:30"
     agency.comes("2026-10-09T12:31")
     assert agency.has(deal, "С новым клиентом не связались")
+
+
+DEAR = "Реклама дороже нормы: изменить кампанию"
+UNCHECKED = "Реклама не проверена до 12:00: Салон, октябрь"
+
+
+def upload_twice(agency: Agency, day: str, cost: str) -> str:
+    """A colleague uploads an export for that day, and once more by mistake; what the page says then."""
+    users = agency.bridge.app.extensions[EXTENSION].users
+    user = users.add(f"smm {day} {cost}", Role.WEBINAR)
+    visit = Visit(agency.bridge.app.test_client())
+    visit.become(users.sit_down(user.id))
+    head = "Дата;Кампания;Место размещения;Показы;Клики;Расход, руб."
+    rows = f"{head}\n{day};САЛОН, октябрь;Stories;40 000;100;{cost}\nИтого;;;40 000;100;{cost}\n"
+    for _ in range(2):
+        form = {"service": "vk", "file": (BytesIO(rows.encode("cp1251")), "вчера.csv")}
+        visit.post("/ads/file", form, page="/ads", content_type="multipart/form-data")
+    agency.passes(2)
+    return words_of(visit.get("/ads"))
+
+
+def test_advertising_that_nobody_looked_at_and_that_costs_too_much(agency: Agency, running: int) -> None:
+    """M9."""
+    agency.comes("2026-10-06T12:00")
+    assert agency.open_tasks(running)[UNCHECKED] == HEAD
+    agency.finish(running, UNCHECKED, "спросила", HEAD)
+
+    agency.comes("2026-10-07T10:00")
+    words = upload_twice(agency, "06.10.2026", "210,00")
+    assert "САЛОН, октябрь Салон «Айгуль» выше нормы CPC 2,10 ₽ за клик, норма до 1,50 ₽ (Stories)" in words
+    dear = [text for text in agency.open_tasks(running) if text.startswith(DEAR)]
+    assert dear == [f"{DEAR}. «Салон, октябрь», 06.10: CPC 2,10 ₽ за клик, норма до 1,50 ₽ (Stories)"]
+    assert agency.due(running, DEAR) == "07.10 14:00"
+    agency.comes("2026-10-07T12:00")
+    assert not agency.has(running, UNCHECKED)
+
+    agency.comes("2026-10-08T10:00")
+    upload_twice(agency, "07.10.2026", "190,00")
+    assert agency.has(running, f"{DEAR}. «Салон, октябрь», 06.10"), "still open, so no second one"
+    assert not agency.has(running, f"{DEAR}. «Салон, октябрь», 07.10")
+    agency.finish(running, DEAR)
+    upload_twice(agency, "07.10.2026", "200,00")
+    assert agency.has(running, f"{DEAR}. «Салон, октябрь», 07.10: CPC 2,00 ₽")
+    agency.finish(running, DEAR)
+
+    agency.comes("2026-10-09T10:00")
+    upload_twice(agency, "08.10.2026", "150,00")
+    assert not agency.has(running, DEAR), "up to 1.5 is within the norm"
 
 
 def test_a_lost_client_is_not_called_about_a_renewal(agency: Agency, running: int) -> None:
