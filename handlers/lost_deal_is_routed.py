@@ -16,6 +16,7 @@ from amo_bridge.rules import Action, CarryOver, Deal, LossReasonName, Skip, TagN
 
 
 class LostDealIsRouted(CarryOver):
+    opened_when = "lost"
     tag_by_reason: dict[LossReasonName, TagName] = Field(default_factory=dict)
     other_reasons: bool = True
     note: TextWithNewDeal = TextWithNewDeal(

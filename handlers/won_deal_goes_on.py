@@ -13,7 +13,7 @@ from amo_bridge.rules import Action, CarryOver, Conditional, Deal, Skip, handler
 
 
 class WonDealGoesOn(Conditional, CarryOver):
-    pass
+    opened_when = "won"
 
 
 @handler(on=StageEntered, options=WonDealGoesOn, needs={"own_deals"})

@@ -29,6 +29,7 @@ from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnava
 from amo_bridge.intake.connections import IntakeConnections
 from amo_bridge.rules.old_import_paths import old_imports
 from amo_bridge.rules.options import AudienceSpec, FolderSpec, SmsSpec
+from amo_bridge.rules.stage_map import StageMap
 from amo_bridge.runtime.connection import read_account, tokens
 from amo_bridge.runtime.startup import is_local, known_ids
 from amo_bridge.storage.secrets import KeptSecrets
@@ -242,6 +243,12 @@ def _with_new_names(config: Config, renamed: list[NameIssue]) -> Config:
 def _warn(config: Config) -> None:
     for words in warnings(config):
         click.echo(f"Внимание: {words}", err=True)
+    conflicts = StageMap.of(config.rules).conflicts()
+    for one in conflicts:
+        if one.is_sure:
+            click.echo(f"Внимание: {one.words}", err=True)
+    if other := sum(not one.is_sure for one in conflicts):
+        click.echo(f"Смотря по сделке, правила могут помешать друг другу ({other}): amo-bridge rules --conflicts")
 
 
 def _channels_let_us_in(config: Config) -> bool:

@@ -18,6 +18,7 @@ from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.forecast import ExistingDeals, Planned, Upcoming, choices_of
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.handler import Rule, dry_reason, dry_sources
+from amo_bridge.rules.stage_map import StageMap, mermaid
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import nearest
@@ -78,12 +79,17 @@ HEADER = "| пункт | правило | что делает | обработч
 @click.command(cls=Command)
 @config_option
 @click.option("--markdown", is_flag=True, help="Таблицей Markdown, как в docs/rules.md.")
+@click.option("--map", "as_map", is_flag=True, help="Картой воронок для Mermaid: этапы, правила на них, переходы.")
+@click.option("--conflicts", is_flag=True, help="Какие правила спорят: разные этапы, круги, возвраты, тупики.")
 @click.option(
     "--existing", "of_rule", metavar="ПРАВИЛО", help="Что это правило сделает с прежними сделками, и как можно."
 )
-def rules(config_path: Path, markdown: bool, of_rule: str | None) -> None:
+def rules(config_path: Path, markdown: bool, as_map: bool, conflicts: bool, of_rule: str | None) -> None:
     """Какие правила есть, что они делают и включены ли."""
     config = load_or_exit(config_path)
+    if as_map or conflicts:
+        _show_map(config, as_map=as_map)
+        return
     if of_rule is not None:
         show_existing(config, of_rule)
         return
@@ -94,6 +100,21 @@ def rules(config_path: Path, markdown: bool, of_rule: str | None) -> None:
     for rule in config.rules:
         table.add_row(rule.clause, rule.name, rule.words, _switch(config, rule))
     console().print(table)
+
+
+def _show_map(config: Config, *, as_map: bool) -> None:
+    """The drawing, or what is at odds. The account's stages come from what the bridge knows of it, if it knows it."""
+    account = known_account(config, os.environ)
+    stages = [stage.title for stage in account.stages] if account else []
+    found = StageMap.of(config.rules, account.stage_titles if account else None)
+    if as_map:
+        click.echo(mermaid(found, stages))
+        return
+    told = found.conflicts()
+    for one in told:
+        click.echo(f"{'Спор' if one.is_sure else 'К сведению'}: {one.words}")
+    if not told:
+        click.echo("Включённые правила друг с другом не спорят.")
 
 
 def markdown_table(config: Config) -> str:

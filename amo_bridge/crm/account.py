@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from amo_bridge.crm.values import api_text, embedded, flag, identifier, integer, row_list
 from amo_bridge.errors import AmbiguousName, CrmRefused, UnknownName
-from amo_bridge.text.names import nearest, same_name
+from amo_bridge.text.names import nearest, normalise, same_name
 
 if TYPE_CHECKING:
     # A command that asks amoCRM nothing starts without the libraries of the client.
@@ -303,6 +303,15 @@ class Account:
         matches = by_title or [stage for stage in self.stages if same_name(stage.name, name)]
         matches = [stage for stage in matches if stage.pipeline_id not in archived] or matches
         return _single("этапа", name, matches, self._spellings(name), lambda stage: stage.title)
+
+    @property
+    def stage_titles(self) -> dict[str, str]:
+        """Normalised name of a stage, with its pipeline or alone if only one pipeline has it → «Воронка / Этап»."""
+        alone: dict[str, list[str]] = {}
+        for stage in self.stages:
+            alone.setdefault(normalise(stage.name), []).append(stage.title)
+        found = {name: titles[0] for name, titles in alone.items() if len(titles) == 1}
+        return found | {normalise(stage.title): stage.title for stage in self.stages}
 
     def stage_of(self, pipeline_id: int, status_id: int) -> Stage:
         """A stage by its ids. Raises UnknownName: it may be newer than this copy of the account."""

@@ -310,6 +310,17 @@ class History:
             )
             return {rule: DryRuns(times, last_at) for rule, times, last_at in connection.execute(query)}
 
+    def acted_since(self, moment: float) -> dict[str, int]:
+        """Rule → how often it acted since then; only rules that did."""
+        with self._store.read() as connection:
+            query = (
+                select(journal.c.rule, func.count())
+                .where(self._mine(), is_loud(journal), journal.c.id >= self._first_since(connection, moment))
+                .where(journal.c.at >= moment, journal.c.verdict == "acts")
+                .group_by(journal.c.rule)
+            )
+            return {rule: times for rule, times in connection.execute(query)}
+
     def deals_on_stages(self) -> dict[tuple[int, int], int]:
         """(pipeline, status) → how many deals the mirror has there."""
         stage = (deals.c.pipeline_id, deals.c.status_id)

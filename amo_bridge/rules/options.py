@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -60,7 +60,10 @@ class CarryOver(Options):
     Contacts, with the main one, and the company always go along. ``carry_fields`` keep their names, ``carry_as`` are
     told under another one. ``note`` is left on the old deal, ``again`` when it ends a second time: the deal that is
     there is shown then, and no other one is made. A handler that uses it asks for ``needs={"own_deals"}``.
+    ``opened_when``: of a handler whose options name no stages: the deal was won, or lost.
     """
+
+    opened_when: ClassVar[Literal["won", "lost", ""]] = ""
 
     pipelines: Annotated[tuple[PipelineName, ...], Field(min_length=1)]
     to_stage: StageName
