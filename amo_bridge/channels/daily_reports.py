@@ -14,17 +14,15 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.messengers import Button
 from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, StaffBots, user_of
-from amo_bridge.channels.staff_messages import StaffMessages
+from amo_bridge.channels.staff_messages import MESSENGERS, StaffMessages
 from amo_bridge.clock import Clock
-from amo_bridge.engine.daily_reports import DailyReport, DailyReports, notice_of, report_page, report_text
+from amo_bridge.engine.daily_reports import ABOUT, DailyReport, DailyReports, notice_of, report_page, report_text
 from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import outbox
 
-MESSENGERS = {"telegram": "Telegram", "max": "MAX"}
 CONFIRM = "Подтвердить"
-ABOUT = "Отчёт за день"
 ASKED_FOR = timedelta(days=7)
 NO_PLAN = "Сначала напишите план на завтра: ссылка под отчётом"
 CHANGED = "Отчёт изменился: посмотрите его ещё раз и нажмите снова"

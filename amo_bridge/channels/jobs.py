@@ -7,6 +7,7 @@ from collections.abc import Callable
 from amo_bridge.channels.approvals import Approvals
 from amo_bridge.channels.daily_reports import DailyReportButtons
 from amo_bridge.channels.mail_series import SeriesJob
+from amo_bridge.channels.policies import PolicyButtons
 from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
 from amo_bridge.channels.registry import ROISTAT, ChannelContext, messengers_of
 from amo_bridge.channels.roistat import RoistatCostsJob, RoistatJob
@@ -35,8 +36,8 @@ def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
 def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ButtonJob | None:
     """What asks people by buttons and hears their presses; None where the config asks nobody."""
     config = context.config
-    approvals, daily_report = config.channels.approvals, config.daily_report
-    if approvals is None and daily_report is None:
+    approvals = config.channels.approvals
+    if approvals is None and config.daily_report is None and config.policies is None:
         return None
     pressed = config.intake.staff_bots if config.intake else ()
     messengers = messengers_of(config, context.environment)
@@ -45,6 +46,8 @@ def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: No
     subjects: list[ButtonSubject] = []
     if approvals is not None:
         subjects.append(Approvals(approvals, bots, context.store, context.client, rules, clock))
-    if daily_report is not None:
+    if config.daily_report is not None:
         subjects.append(DailyReportButtons(bots, context.store, rules, clock, context.account_clock))
+    if config.policies is not None:
+        subjects.append(PolicyButtons(bots, context.store, rules, clock, context.account_clock))
     return ButtonJob(subjects, bots, context.store, rules, clock, settled)

@@ -27,6 +27,7 @@ from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import staff_messages
 
 log = structlog.get_logger()
+MESSENGERS = {"telegram": "Telegram", "max": "MAX"}
 Sent = Literal["sent", "waits", "refused"]
 
 

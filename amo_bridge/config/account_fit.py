@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from amo_bridge.config.account_check import (
     LOSS_REASON_FIELD,
@@ -23,7 +23,7 @@ from amo_bridge.config.account_check import (
 )
 from amo_bridge.config.diagnostics import place, problem
 from amo_bridge.config.loader import A_RULE, RULES
-from amo_bridge.config.model import Absence, Absences, Config
+from amo_bridge.config.model import Absence, Absences, Config, DailyReportSection, PoliciesSection
 from amo_bridge.config.toml_lines import KeyPath, line_of
 from amo_bridge.crm.account import Account
 from amo_bridge.errors import UnknownName
@@ -56,6 +56,7 @@ the config works with the new name; inactive: a user who is switched off, others
 nothing that is switched on needs it."""
 PARTS = ("carry_fields", "carry_as", "link_field")
 """Keys of what a new deal can do without."""
+S = TypeVar("S", DailyReportSection, PoliciesSection)
 PROVISION = "чего аккаунту не хватает, создаст amo-bridge provision"
 
 
@@ -296,6 +297,7 @@ class _Fitting:
         yield "kpi", config.kpi, True
         yield "daily_report", config.daily_report, True
         yield "ads", config.ads, True
+        yield "policies", config.policies, True
 
     def _needed_roles(self, enabled: Iterable[Rule]) -> Iterator[tuple[str, Any]]:
         config = self.config
@@ -442,12 +444,6 @@ class _Fitting:
         kpi = config.kpi.model_copy(
             update={"people": tuple(one for one in with_names(config.kpi.people, self._rename) if self._knows(one))}
         )
-        daily = config.daily_report
-        if daily is not None:
-            named = with_names(daily, self._rename)
-            left = tuple(one for one in named.people if self._knows(one))
-            # Those who are left; with nobody left nobody is to be asked, instead of everybody.
-            daily = named.model_copy(update={"people": left}) if left or not named.people else None
         channels = replace(
             config.channels,
             mail=with_names(config.channels.mail, self._rename),
@@ -470,8 +466,9 @@ class _Fitting:
             channels=channels,
             evening_list=evening,
             kpi=kpi,
-            daily_report=daily,
             ads=with_names(config.ads, self._rename),
+            daily_report=self._of_those_left(config.daily_report),
+            policies=self._of_those_left(config.policies),
         )
 
     def _fitted_rule(self, rule: Rule, reasons: list[str]) -> Rule:
@@ -490,6 +487,15 @@ class _Fitting:
             for name, times in absences.items()
             if self._knows(name)
         }
+
+    def _of_those_left(self, section: S | None) -> S | None:
+        """A section about people, without those whom the account has lost. With nobody left nobody is to be asked,
+        instead of everybody."""
+        if section is None:
+            return None
+        named = with_names(section, self._rename)
+        left = tuple(one for one in named.people if self._knows(one))
+        return named.model_copy(update={"people": left}) if left or not named.people else None
 
     def _knows(self, name: UserName) -> bool:
         try:

@@ -36,6 +36,7 @@ from amo_bridge.config.model import (
     DailyReportSection,
     EveningListSection,
     KpiSection,
+    PoliciesSection,
     ProvisionSection,
     RoleByField,
     RoleSpec,
@@ -216,7 +217,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
     *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", "daily_report"),
-    *("ads", *RULES),
+    *("ads", "policies", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -352,6 +353,7 @@ class _Loader:
         kpi = (self._section("kpi", KpiSection) if "kpi" in self.tree else None) or KpiSection()
         daily = self._section("daily_report", DailyReportSection) if "daily_report" in self.tree else None
         ads = self._section("ads", AdsSection) if "ads" in self.tree else None
+        policies = self._section("policies", PoliciesSection) if "policies" in self.tree else None
         check_approvals(channels, intake, self.problems)
         shared = {"services": services, "series": channels.series, "ads": ads}
         there = {name for name in SECTIONS if name in self.tree or self.source.has_broken(name)}
@@ -364,6 +366,7 @@ class _Loader:
             ("webinar",): webinar,
             ("dial",): channels.dial,
             ("daily_report",): daily,
+            ("policies",): policies,
         }
         self._known_people(sections, rules, declared)
         check_secrets(bridge.secret_fields if bridge else (), rules, self.problems)
@@ -372,7 +375,7 @@ class _Loader:
         if account is None or bridge is None:
             return None
         calendar = calendar or CalendarOptions()
-        more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily, ads)
+        more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily, ads, policies)
         return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:

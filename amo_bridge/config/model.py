@@ -184,6 +184,26 @@ class DailyReportSection(Strict):
         return self
 
 
+class PoliciesSection(Strict):
+    """``[policies]``: rules of working in the CRM, which these people acknowledge after every change.
+
+    ``folder``: with texts in Markdown, a file each; beside it texts are typed on the page. ``days``: working days to
+    acknowledge; ``remind_days``: on which of them the person is reminded; then ``escalate_to`` is told."""
+
+    people: Annotated[tuple[UserName, ...], Field(min_length=1)]
+    folder: Annotated[str, Field(min_length=1)] | None = None
+    days: Annotated[int, Field(ge=1, le=60)] = 3
+    remind_days: Annotated[int, Field(ge=1, le=60)] = 2
+    escalate_to: PersonName = PersonName("head")
+    violation: Annotated[PersonViolation, BeforeValidator(_as_clause)] | None = None
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        if self.remind_days > self.days:
+            raise ValueError("сначала напомнить, потом сказать руководителю: нужно remind_days ≤ days")
+        return self
+
+
 # The shape of the config file, apart from the rules' own options (those stand in the handlers' files).
 
 _ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
@@ -293,6 +313,7 @@ class Config:
     kpi: KpiSection = field(default_factory=KpiSection)
     daily_report: DailyReportSection | None = None
     ads: AdsSection | None = None
+    policies: PoliciesSection | None = None
 
     @property
     def letters_folder(self) -> Path | None:
@@ -303,6 +324,12 @@ class Config:
     def scripts_folder(self) -> Path | None:
         """Where the call scripts stand; it needs not be there. None: the config says that there are none."""
         return (self.path.parent / self.bridge.scripts).resolve() if self.bridge.scripts else None
+
+    @property
+    def policies_folder(self) -> Path | None:
+        """Where the texts that people acknowledge stand; None: they are typed on the page."""
+        folder = self.policies.folder if self.policies else None
+        return (self.path.parent / folder).resolve() if folder else None
 
     @property
     def documents_folder(self) -> Path:

@@ -16,8 +16,9 @@ from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
-from amo_bridge.engine.rule_engine import CurrentRules
-from amo_bridge.errors import BridgeError, CrmStopped
+from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
+from amo_bridge.errors import BridgeError, CrmStopped, UnknownName
+from amo_bridge.rules.actions import Person
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import outbox
 
@@ -41,6 +42,27 @@ SWITCHED_OFF = (
 NAMES_DIFFER = "имена в amoCRM и в настройке разошлись"
 NAMES_ADVICE = "Остальные правила работают. Исправить — страница «Правила» моста или amo-bridge check --fix"
 MOST_NAMES = 10
+
+
+def notice_or_task(
+    engine: RuleEngine, rule: str, key: str, person: Person, text: str, about: str, url: str, now: datetime
+) -> list[Planned]:
+    """What tells a person, or whoever works for him today: a notice; for one whom no notice reaches a task in amoCRM,
+    on no card. Once for a ``key``. Empty for a role that is nobody's, which is logged: the config's check tells it."""
+    nobody = DealRecord(id=NO_DEAL)
+    try:
+        today = engine.calendar.local(now).date()
+        user_id = engine.people.works_now(engine.people.user_id(person, nobody), today)
+        body: dict[str, Any] = {"user_id": user_id, "text": text, "urgent": False, "about": about, "url": url}
+        kind: Kind = "notify"
+        if not Reach(engine.config.channels, engine.account).is_reachable(user_id):
+            words = f"{text} {url}".rstrip()
+            kind, body = "create_task", engine.resolver.free_task(words, user_id, DUE, nobody, now)
+    except UnknownName as error:
+        log.error("nobody could be told", about=text, person=str(person), error=str(error))
+        return []
+    effect = Effect(kind, NO_DEAL, body, text, not_before=now.timestamp())
+    return [Planned(None, rule, f"{rule}|{key}|{user_id}", effect)]
 
 
 class Alerts:

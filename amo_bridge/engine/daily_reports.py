@@ -29,6 +29,7 @@ What = Literal["made", "figures", "plan", "confirmed"]
 """Stored names of what changed."""
 Confirmation = Literal["done", "already", "changed", "no plan"]
 RULE = "daily_report"
+ABOUT = "Отчёт за день"
 NO_DEAL = 0
 LONGEST_PLAN = 1000
 LONGEST_WHO = 160
@@ -122,25 +123,16 @@ def report_page(pages_url: str, number: int) -> str:
     return f"{pages_url}/reports/daily/{number}" if pages_url else ""
 
 
-def planned(
-    report: DailyReport,
-    step: str,
-    whom: int,
-    kind: Kind,
-    body: Mapping[str, Any],
-    words: str,
-    at: datetime | None = None,
-) -> Planned:
+def planned(report: DailyReport, step: str, whom: int, kind: Kind, body: Mapping[str, Any], words: str) -> Planned:
     """What is done about a report: once for a step and a person. Each report is a rule of its own, as the outbox sees
     it: reports of several people must not become one notice with a list."""
     rule = f"{RULE}.{report.number}"
-    effect = Effect(kind, NO_DEAL, body, words, not_before=at.timestamp() if at else 0.0)
-    return Planned(None, rule, f"{rule}|{step}|{whom}", effect)
+    return Planned(None, rule, f"{rule}|{step}|{whom}", Effect(kind, NO_DEAL, body, words))
 
 
 def notice_of(report: DailyReport, step: str, whom: int, text: str, url: str) -> Planned:
     """A notice with the link to the report."""
-    body = {"user_id": whom, "text": text, "urgent": False, "about": "Отчёт за день", "url": url}
+    body = {"user_id": whom, "text": text, "urgent": False, "about": ABOUT, "url": url}
     return planned(report, step, whom, "notify", body, text)
 
 

@@ -16,9 +16,11 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config, DailyReportSection
 from amo_bridge.crm.account import User
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.dates.due import Due
+from amo_bridge.engine.alerts import notice_or_task
 from amo_bridge.engine.daily_reports import (
+    ABOUT,
     NO_DEAL,
+    RULE,
     DailyReport,
     DailyReports,
     Sums,
@@ -29,7 +31,6 @@ from amo_bridge.engine.daily_reports import (
     report_text,
 )
 from amo_bridge.engine.outbox import Planned
-from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName
 from amo_bridge.reports.kpi import Figures, per_day
@@ -43,7 +44,6 @@ log = structlog.get_logger()
 RECOUNT_SECONDS = 600.0
 FOLLOWED = timedelta(days=7)
 """So long figures are counted again, and a report that is not confirmed is asked for."""
-END_OF_DAY = Due.parse("end of day")
 
 
 def shift_end(config: Config, section: DailyReportSection, day: date) -> time:
@@ -138,7 +138,9 @@ class DailyReportJob:
     def _escalate(self, engine: RuleEngine, section: DailyReportSection, report: DailyReport, now: datetime) -> None:
         text = f"{report.person}: отчёт за {report.day:%d.%m.%Y} не подтверждён"
         with self._store.write() as connection:
-            self._tell_head(connection, engine, section, report, text, now)
+            url, rule = report_page(engine.viewer.pages_url, report.number), f"{RULE}.{report.number}"
+            head = notice_or_task(engine, rule, "escalate", section.escalate_to, text, ABOUT, url, now)
+            self._put(connection, *head)
             if section.violation is not None:
                 body = {
                     "user_id": report.user_id, "clause": section.violation.clause,
@@ -148,27 +150,6 @@ class DailyReportJob:
                 words = f"нарушение пункта {section.violation.clause} — {report.person}"
                 self._put(connection, planned(report, "violation", report.user_id, "record_violation", body, words))
             self._reports.mark(connection, report.number, escalated_at=now.timestamp())
-
-    def _tell_head(
-        self,
-        connection: Connection,
-        engine: RuleEngine,
-        section: DailyReportSection,
-        report: DailyReport,
-        text: str,
-        now: datetime,
-    ) -> None:
-        """A notice, or a task in amoCRM for a head whom no notice reaches."""
-        reach = Reach(engine.config.channels, engine.account)
-        unreached = []
-        for user_id in _users(engine, [section.escalate_to], now):
-            if reach.is_reachable(user_id):
-                self._notify(connection, engine, report, "escalate", [user_id], text)
-            else:
-                unreached.append(user_id)
-        for user_id in unreached:
-            body = engine.resolver.free_task(text, user_id, END_OF_DAY, DealRecord(id=NO_DEAL), now)
-            self._put(connection, planned(report, "escalate", user_id, "create_task", body, text, now))
 
     # --- what is confirmed ---
 

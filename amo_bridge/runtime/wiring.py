@@ -21,6 +21,7 @@ from amo_bridge.engine.card_names import CardNames
 from amo_bridge.engine.evening_digest import EveningDigest
 from amo_bridge.engine.event_queue import PendingWork
 from amo_bridge.engine.new_deals import NewDeals
+from amo_bridge.engine.policies import PolicyJob
 from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
@@ -47,6 +48,7 @@ from amo_bridge.runtime.worker import (
     FIRST_READING,
     IMPORTS,
     NAMES,
+    POLICIES,
     RECONCILE,
     RETENTION,
     SERIES,
@@ -153,6 +155,8 @@ class CompositionRoot:
         worker.register_job(EVENING, EveningDigest(store, self.rules, context.account_clock, context.clock).run)
         daily = DailyReportJob(store, self.rules, context.account_clock, context.clock)
         worker.register_job(DAILY_REPORTS, daily.run)
+        policies = PolicyJob(store, self.rules, context.account_clock, context.clock, alerts.tell)
+        worker.register_job(POLICIES, policies.run)
         worker.register_job(SERIES, series_job(self._channel_context).run)
         worker.register_job(NAMES, self._refresh)
         retention = Retention(store, context.clock, context.config.bridge, self.rules.timetable)

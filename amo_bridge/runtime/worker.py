@@ -32,6 +32,7 @@ IMPORTS = "imports"
 REHEARSALS = "rehearsals"
 EVENING = "evening"
 DAILY_REPORTS = "daily_reports"
+POLICIES = "policies"
 BIZON = "bizon"
 CALLS = "calls"
 NAMES = "names"
@@ -43,7 +44,7 @@ FIRST_READING = "first_reading"
 # another process: the worker looks into the store for them. Timers cost one look too; so late a step is at most.
 EVERY_SECONDS = {
     RECONCILE: 300, SERIES: 60, TIMERS: 10, EVENING: 60, DAILY_REPORTS: 60, RETENTION: 3600, TOKEN_WATCH: 3600,
-    IMPORTS: 3, REHEARSALS: 3, BIZON: 10, NAMES: 3600, CALLS: 300,
+    POLICIES: 60, IMPORTS: 3, REHEARSALS: 3, BIZON: 10, NAMES: 3600, CALLS: 300,
 }  # fmt: skip
 
 

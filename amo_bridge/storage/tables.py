@@ -1066,6 +1066,52 @@ daily_report_versions = Table(
 )
 """What a report said after each change. ``what``: made, figures, plan, confirmed. ``who``: empty for the bridge."""
 
+# --- rules of working in the CRM --------------------------------------------------------------------------------------
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("name", String(160), nullable=False),
+    Column("title", String(160), nullable=False),
+    Column("is_file", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("withdrawn_at", Float),
+    UniqueConstraint("account", "name"),
+)
+"""Texts that people acknowledge. ``name``: of the file, or a number for one that was typed; ``version``: the one in
+force."""
+policy_versions = Table(
+    "policy_versions",
+    metadata,
+    Column("policy_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("account", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("who", String(160), nullable=False),
+    Column("title", String(160), nullable=False),
+    Column("text", Text, nullable=False),
+)
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("policy_id", "version", "user_id")),
+    Column("person", String(255), nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("remind_at", Float, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("reminded_at", Float),
+    Column("escalated_at", Float),
+    Column("read_at", Float),
+    Column("read_by", String(160), nullable=False),
+    UniqueConstraint("policy_id", "version", "user_id"),
+)
+"""Who is to acknowledge which version until when, and has. ``read_by``: the person and the way."""
+Index("acknowledgements_open", acknowledgements.c.account, acknowledgements.c.read_at)
+
 # --- rehearsals -------------------------------------------------------------------------------------------------------
 
 _REHEARSAL_OPEN = text("state IN ('asked', 'running')")

@@ -6,6 +6,7 @@ the title, «Тема: …»; below it «# …» is a heading, «- …» an item
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from amo_bridge.text.templates import BadTemplate, Templates
 
 Kind = Literal["heading", "list", "text"]
 SUFFIX = ".txt"
+_HEADING = re.compile(r"#{1,6} ")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Scripts:
         if name not in self.names:
             raise KeyError(name)
         rendered = self._templates.render(name, facts)
-        return Script(rendered.subject, tuple(_blocks(rendered.text)))
+        return Script(rendered.subject, tuple(blocks_of(rendered.text)))
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the scripts (Russian), apart from names of fields."""
@@ -65,11 +67,12 @@ class Scripts:
                 continue
 
 
-def _blocks(text: str) -> Iterator[Block]:
+def blocks_of(text: str) -> Iterator[Block]:
+    """The pieces of a text; «## …» is a heading too."""
     for piece in text.split("\n\n"):
         lines = [line.strip() for line in piece.splitlines() if line.strip()]
-        if lines and lines[0].startswith("# "):
-            yield Block("heading", (lines.pop(0)[2:].strip(),))
+        if lines and _HEADING.match(lines[0]):
+            yield Block("heading", (_HEADING.sub("", lines.pop(0)).strip(),))
         if not lines:
             continue
         if lines[0].startswith("- "):

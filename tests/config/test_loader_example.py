@@ -26,7 +26,7 @@ from amo_bridge.config.intake import (
     ZadarmaIntakeSection,
 )
 from amo_bridge.config.loader import RuleSwitches, load
-from amo_bridge.config.model import AccountSection, BridgeSection, DailyReportSection, ProvisionSection
+from amo_bridge.config.model import AccountSection, BridgeSection, DailyReportSection, PoliciesSection, ProvisionSection
 from amo_bridge.config.webinar import BizonSection, WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.rules.letters import SeriesSpec
@@ -69,6 +69,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "audiences.lists": AudienceList,
     "approvals": ApprovalsSection,
     "daily_report": DailyReportSection,
+    "policies": PoliciesSection,
     **{name: handler.options for name, handler in SHIPPED.items()},
 }
 

@@ -1,0 +1,155 @@
+"""Rules of working in the CRM by Telegram and MAX: what has changed, with a button «Прочитано».
+
+Whoever has no messenger with buttons gets a notice with the link to the page. A press counts for the version that the
+message is about, as long as that is in force.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from amo_bridge.channels.messengers import Button
+from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, StaffBots, user_of
+from amo_bridge.channels.staff_messages import MESSENGERS, StaffMessages
+from amo_bridge.clock import Clock
+from amo_bridge.engine.people import Reach
+from amo_bridge.engine.policies import (
+    ABOUT,
+    Acknowledgement,
+    Policies,
+    Policy,
+    change_text,
+    named_people,
+    notice_of,
+    policy_page,
+)
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.tables import outbox
+
+READ = "Прочитано"
+OLDER = "Вышла новая версия: прочитайте её"
+_DATA = re.compile(r"rd:([0-9]{1,18})")
+
+
+class PolicyButtons(ButtonSubject):
+    """``clock``: the bridge's own; ``account_clock``: amoCRM's, by which acknowledgements are kept."""
+
+    mark = "rd"
+
+    def __init__(
+        self,
+        bots: StaffBots,
+        store: AccountStore,
+        rule_engine: Callable[[], RuleEngine],
+        clock: Clock,
+        account_clock: Clock,
+    ) -> None:
+        self._bots = bots
+        self._store = store
+        self._rule_engine = rule_engine
+        self._clock = clock
+        self._account_clock = account_clock
+        self._policies = Policies(store, account_clock)
+        self._messages = StaffMessages(self.mark, ABOUT, bots, store, clock)
+
+    # --- asking ---
+
+    def run(self) -> int:
+        engine = self._rule_engine()
+        section = engine.config.policies
+        people = {user.id for user in named_people(engine, section)} if section else set()
+        unread = {one.number: one for one in self._policies.unread(people)}
+        return self._end_others(engine, unread) + self._ask(engine, unread, self._account_clock.now())
+
+    def _ask(self, engine: RuleEngine, unread: Mapping[int, Acknowledgement], now: datetime) -> int:
+        if not unread:
+            return 0
+        reach = Reach(engine.config.channels, engine.account)
+        known = self._messages.of(list(unread))
+        moved = 0
+        for number, one in unread.items():
+            person = reach.person(one.user_id)
+            if person is None or not self._messages.is_due(known.get(number), 1) or reach.quiet_until(person, now):
+                continue
+            policy = self._policies.of(one.policy_id)
+            if policy is None:
+                continue
+            text = self._text(engine, policy, one)
+            url = policy_page(engine.viewer.pages_url, policy.number)
+            buttons = [Button(READ, f"{self.mark}:{number}")]
+            moved += self._messages.send(
+                number, 1, person, text, url, buttons, self._notice_instead(one, text, url)
+            ) in ("sent", "refused")
+        return moved
+
+    def _text(self, engine: RuleEngine, policy: Policy, one: Acknowledgement) -> str:
+        """With what has changed since the version that this person has read last."""
+        read = [
+            other.version
+            for other in self._policies.readers(policy.number)
+            if other.user_id == one.user_id and other.read_at is not None
+        ]
+        versions = {version.version: version for version in self._policies.versions(policy.number)}
+        return change_text(engine, policy, versions.get(max(read, default=0)), one.due)
+
+    def _notice_instead(self, one: Acknowledgement, text: str, url: str) -> Callable[[Connection], None]:
+        def put(connection: Connection) -> None:
+            planned = notice_of(one, "new", one.user_id, text, url)
+            insert_new(connection, outbox, [planned.row(self._store.account_id, self._clock.now())])
+
+        return put
+
+    def _end_others(self, engine: RuleEngine, unread: Mapping[int, Acknowledgement]) -> int:
+        """Messages about what was read, or is not in force any more, say so."""
+        moved = 0
+        for row in self._messages.open():
+            if row.number in unread:
+                continue
+            one = self._policies.acknowledgement(row.number)
+            url = policy_page(engine.viewer.pages_url, one.policy_id) if one else ""
+            moved += self._messages.end(row, self._outcome(engine, one), url)
+        return moved
+
+    def _outcome(self, engine: RuleEngine, one: Acknowledgement | None) -> str:
+        if one is not None and one.read_at is not None:
+            at = engine.calendar.local(one.read_at)
+            return f"Прочитано {at:%d.%m в %H:%M}: {one.read_by}."
+        policy = self._policies.of(one.policy_id) if one else None
+        if one is not None and policy is not None and policy.current.version != one.version:
+            return f"{OLDER}."
+        return "Отвечать больше не нужно."
+
+    # --- presses ---
+
+    def judge(self, press: Press) -> Judged:
+        found = _DATA.fullmatch(press.data)
+        one = self._policies.acknowledgement(int(found[1])) if found else None
+        policy = self._policies.of(one.policy_id) if one else None
+        if one is None or policy is None:
+            return Judged(NO_BUTTON)
+        user_id = user_of(press, self._rule_engine())
+        if user_id is None:
+            return Judged(NOBODY.format(press.person))
+        if user_id != one.user_id:
+            return Judged(f"Это сообщение — для {one.person}: ничего не изменено")
+        if one.read_at is not None:
+            return Judged(f"Уже отмечено: {one.read_by}")
+        if policy.withdrawn_at is not None:
+            return Judged("Эти правила больше не действуют")
+        if policy.current.version != one.version:
+            return Judged(OLDER)
+        who, number = f"{one.person}, {MESSENGERS[press.way]}", one.number
+
+        def keep(connection: Connection, press_id: int) -> Judged | None:
+            done = self._policies.acknowledge(connection, number, who) == "done"
+            return None if done else Judged("Уже отмечено")
+
+        return Judged("Отмечено: прочитано", keep=keep)
+
+    def expire(self, connection: Connection, press: Press) -> None:
+        """Nothing to write down: the message still asks, and the reminder comes."""
