@@ -22,6 +22,7 @@ from amo_bridge.text.names import normalise
 
 # As far back as a regulation may count.
 MOST_STAYS = 20
+LONGEST_NAME = 250
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class Mirror:
                 "updated_at": copy.record.updated_at.timestamp() if copy.record.updated_at else 0.0,
                 "read_at": read_at.timestamp(),
                 "record": json.dumps(copy.record.to_json(), ensure_ascii=False),
-                "plain_name": normalise(copy.record.name),
+                "plain_name": _plain(copy.record.name),
                 "responsible_user_id": copy.record.responsible_user_id,
             }
             for copy in copies
@@ -200,7 +201,7 @@ class Mirror:
                 "new_came_by": _stays_json(after.came_by),
                 "new_updated": after.record.updated_at.timestamp(),
                 "new_record": json.dumps(after.record.to_json(), ensure_ascii=False),
-                "new_name": normalise(after.record.name),
+                "new_name": _plain(after.record.name),
                 "new_person": after.record.responsible_user_id,
             }
             for deal_id, after in known.items()
@@ -229,6 +230,11 @@ class Mirror:
 def _mirrored(row: Row[Any]) -> MirroredDeal:
     came_by = tuple(Stay((pipeline, status), _moment(since)) for pipeline, status, since in json.loads(row.came_by))
     return MirroredDeal(DealRecord.from_json(json.loads(row.record)), _moment(row.stage_since), came_by)
+
+
+def _plain(name: str) -> str:
+    """What a deal is found by; cut to what fits into an index."""
+    return normalise(name)[:LONGEST_NAME]
 
 
 def _moment(seconds: float) -> datetime:

@@ -54,7 +54,7 @@ def _told(row: Any) -> dict[str, Any]:
     """A record that can't be read is found by its number alone, until it is read again."""
     try:
         record = json.loads(row.record)
-        name, person = normalise(str(record.get("name") or "")), int(record.get("responsible_user_id") or 0)
+        name, person = normalise(str(record.get("name") or ""))[:250], int(record.get("responsible_user_id") or 0)
     except (ValueError, TypeError, AttributeError):
         name, person = "", 0
     return {"of_account": row.account, "of_deal": row.deal_id, "new_name": name, "new_person": person}
