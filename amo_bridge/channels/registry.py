@@ -41,9 +41,10 @@ from amo_bridge.channels.telephony import Novofon, Novofon2, OnlinePbx, Telephon
 from amo_bridge.channels.unisender_go import UnisenderGo
 from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.channels.vk_ads import VkAdsApi
+from amo_bridge.channels.yandex_direct import YandexDirect
 from amo_bridge.channels.yandex_disk import YandexDisk
 from amo_bridge.clock import Clock
-from amo_bridge.config.advertising import ROISTAT_KEY, VKADS_SECRET, YANDEX_AUDIENCE_TOKEN
+from amo_bridge.config.advertising import ROISTAT_KEY, VKADS_SECRET, YANDEX_AUDIENCE_TOKEN, YANDEX_DIRECT_TOKEN
 from amo_bridge.config.channels import (
     GOOGLE_DRIVE_KEY,
     MAIL_PASSWORD,
@@ -355,7 +356,8 @@ class VkAdsVendor(Vendor[VkAds]):
 
     def is_asked(self, config: Config) -> bool:
         # Lead forms are asked after where enquiries come in: intake/connections.py.
-        return config.channels.audiences is not None
+        asks_figures = config.ads is not None and "vk" in config.ads.ask
+        return config.channels.audiences is not None or asks_figures
 
     def client_of(self, config: Config, environment: Mapping[str, str]) -> VkAds:
         return VkAds(vk_ads_api(config, environment))
@@ -417,6 +419,7 @@ PAGED_STORAGES = frozenset({OBJECTS.section, STORAGE.section})
 YANDEX_AUDIENCE = Vendor(
     "yandex_audience", YandexAudience, YANDEX_AUDIENCE_TOKEN, {"audiences": _audiences}, no_secret="нет токена Яндекса"
 )
+YANDEX_DIRECT = Vendor("yandex_direct", YandexDirect, YANDEX_DIRECT_TOKEN, {}, no_secret="нет токена Яндекс Директа")
 VKADS = VkAdsVendor(
     "vkads",
     lambda section, word: VkAds(VkAdsApi(section, word)),
@@ -427,7 +430,7 @@ VKADS = VkAdsVendor(
 AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
 ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")
 VENDORS: tuple[Vendor[Any], ...] = (
-    UNISENDER_GO, MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, VKADS, AUDIENCES, ROISTAT,
+    UNISENDER_GO, MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, YANDEX_DIRECT, VKADS, AUDIENCES, ROISTAT,
     YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
     ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
 )  # fmt: skip

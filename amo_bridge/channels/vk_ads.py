@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
@@ -24,6 +24,8 @@ MOSCOW = ZoneInfo("Europe/Moscow")
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 SUBSCRIPTIONS = "/api/v3/subscription.json"
 LEADS = "/api/v1/lead_ads/leads.json"
+CAMPAIGNS, STATISTICS = "/api/v2/ad_plans.json", "/api/v2/statistics/ad_plans/day.json"
+MOST_IN_STATISTICS = 200
 
 
 class KeptValues(Protocol):
@@ -148,6 +150,27 @@ class VkAdsApi:
         told = self._listed(LEADS, **asked)
         leads, total = items_in(told), told.get("count")
         return LeadsPage(leads, total if isinstance(total, int) else passed + len(leads))
+
+    # --- statistics (integrations-2.md 6) ---
+
+    def campaigns(self) -> dict[int, str]:
+        """Number → name of all campaigns. Raises ChannelError.
+
+        Assumed: that they are listed at ad_plans.json as other lists are; documents show their statistics only."""
+        found: dict[int, str] = {}
+        while True:
+            told = self._listed(CAMPAIGNS, limit=str(MOST_LISTED), offset=str(len(found)))
+            page = {int(one["id"]): str(one.get("name", "")) for one in items_in(told) if _is_number(one.get("id"))}
+            is_news = bool(page.keys() - found.keys())
+            found |= page
+            total = told.get("count")
+            if not is_news or (isinstance(total, int) and len(found) >= total):
+                return found
+
+    def statistics(self, campaigns: Sequence[int], first: date, last: date) -> list[Mapping[str, Any]]:
+        """Items with ``id`` and ``rows`` by day, for at most 200 campaigns and 366 days. Raises ChannelError."""
+        asked = {"id": ",".join(map(str, campaigns)), "date_from": f"{first}", "date_to": f"{last}"}
+        return items_in(self._listed(STATISTICS, **asked, metrics="base,events"))
 
     def subscriptions(self) -> list[Mapping[str, Any]]:
         """The webhooks that are set. Raises ChannelError."""

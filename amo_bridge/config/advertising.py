@@ -1,11 +1,11 @@
-"""``[audiences]``, ``[yandex_audience]``, ``[vkads]``, ``[roistat]``: what advertising gets to know.
+"""``[audiences]``, ``[yandex_audience]``, ``[yandex_direct]``, ``[vkads]``, ``[roistat]``: advertising services.
 
 No secret stands in the file; the variables below, or those with ``_FILE`` behind them, hold them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +16,7 @@ from amo_bridge.dates.duration import Duration
 from amo_bridge.rules.option_types import BaseUrl, ContactFieldName, CustomFieldName, Strict, TagName
 
 YANDEX_AUDIENCE_TOKEN = "AMO_BRIDGE_YANDEX_AUDIENCE_TOKEN"
+YANDEX_DIRECT_TOKEN = "AMO_BRIDGE_YANDEX_DIRECT_TOKEN"
 VKADS_SECRET = "AMO_BRIDGE_VKADS_SECRET"
 ROISTAT_KEY = "AMO_BRIDGE_ROISTAT_KEY"
 ROISTAT_PASSWORD = "AMO_BRIDGE_ROISTAT_PASSWORD"
@@ -26,6 +27,8 @@ AudienceService = Literal["file", "yandex", "vk"]
 FileFormat = Literal["yandex", "vk"]
 SERVICE_SECTIONS: Mapping[AudienceService, str] = {"yandex": "yandex_audience", "vk": "vkads"}
 """Service → the section of the config that connects it."""
+STATISTICS_SECTIONS: Mapping[str, str] = {"yandex": "yandex_direct", "vk": "vkads"}
+"""The same of ``[ads] ask``."""
 
 
 class AudienceList(Strict):
@@ -67,17 +70,34 @@ class YandexAudienceSection(Strict):
     pace: Duration = timedelta(hours=1)
 
 
+class YandexDirectSection(Strict):
+    """``[yandex_direct]``: statistics of campaigns for ``[ads]``. ``client_login``: the client's, where the token is an
+    agency's."""
+
+    api: BaseUrl = "https://api.direct.yandex.com"
+    client_login: Annotated[str, Field(pattern=r"^[\w.@-]*$")] = ""
+
+
 class VkAdsSection(Strict):
-    """``[vkads]``: for audiences and for lead forms (``[intake.vkads]``). ``client_id``: of the access to the API, not
-    secret."""
+    """``[vkads]``: for audiences, lead forms (``[intake.vkads]``) and statistics (``[ads]``). ``client_id``: of the
+    access to the API, not secret."""
 
     api: BaseUrl = "https://ads.vk.com"
     client_id: Annotated[str, Field(min_length=1)]
 
 
+def check_ads(vendors: Mapping[str, Any], asked: Iterable[str], problems: Problems, *, is_on: bool) -> None:
+    """Every service that is asked for statistics needs its section, and Yandex Direct the section ``[ads]``."""
+    for service in asked:
+        if (section := STATISTICS_SECTIONS[service]) not in vendors:
+            problems.add(("ads", "ask"), f"нужен раздел [{section}]: он подключает этот сервис")
+    if "yandex_direct" in vendors and not is_on:
+        problems.add(("yandex_direct",), 'нужен ещё раздел [ads] с ask = ["yandex"]: статистика читается для него')
+
+
 def check_audiences(vendors: Mapping[str, Any], problems: Problems, *, takes_leads: bool) -> None:
     """Every audience needs the section of its service, and the services the section of the audiences; VK Ads may be
-    there for its lead forms alone, if the bridge ``takes_leads``."""
+    there for its lead forms or statistics alone, if the bridge ``takes_leads``."""
     section = vendors.get("audiences")
     for name in SERVICE_SECTIONS.values():
         if name in vendors and "audiences" not in vendors and not (name == "vkads" and takes_leads):

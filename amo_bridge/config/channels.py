@@ -12,7 +12,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-from amo_bridge.config.advertising import AudiencesSection, RoistatSection, VkAdsSection, YandexAudienceSection
+from amo_bridge.config.advertising import (
+    AudiencesSection,
+    RoistatSection,
+    VkAdsSection,
+    YandexAudienceSection,
+    YandexDirectSection,
+)
 from amo_bridge.config.diagnostics import Problems
 from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
 from amo_bridge.dates.duration import Duration
@@ -422,6 +428,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "telegram": TelegramSection,
     "max": MaxBotSection,
     "yandex_audience": YandexAudienceSection,
+    "yandex_direct": YandexDirectSection,
     "vkads": VkAdsSection,
     "audiences": AudiencesSection,
     "roistat": RoistatSection,
@@ -448,6 +455,7 @@ class Channels:
     telegram: TelegramSection | None = None
     max: MaxBotSection | None = None
     yandex_audience: YandexAudienceSection | None = None
+    yandex_direct: YandexDirectSection | None = None
     vkads: VkAdsSection | None = None
     audiences: AudiencesSection | None = None
     roistat: RoistatSection | None = None

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from amo_bridge.config.advertising import check_audiences
+from amo_bridge.config.advertising import STATISTICS_SECTIONS, check_ads, check_audiences
 from amo_bridge.config.channels import (
     VENDOR_SECTIONS,
     ApprovalsSection,
@@ -388,7 +388,12 @@ class _Loader:
         people = people_in(self._table("people"), self.problems)
         series = series_in(self._table("series"), self.problems)
         intake = self.tree.get("intake")
-        check_audiences(vendors, self.problems, takes_leads=isinstance(intake, dict) and "vkads" in intake)
+        ads = self.tree.get("ads")
+        asked = ads.get("ask", ()) if isinstance(ads, dict) else ()
+        services = [one for one in asked if one in STATISTICS_SECTIONS] if isinstance(asked, list) else []
+        check_ads(vendors, services, self.problems, is_on=ads is not None)
+        takes_leads = (isinstance(intake, dict) and "vkads" in intake) or "vk" in services
+        check_audiences(vendors, self.problems, takes_leads=takes_leads)
         check_mail(vendors, self.problems)
         if vendors.get("mail") and bridge:
             check_unsubscribing(bridge.public_url, self.problems)

@@ -65,7 +65,7 @@ class AdsSection(Strict):
     ``campaign_field``: the deal's field with the campaign's name. ``product_field``, ``niche_field``: fields by which
     norms differ. ``currency``: of files and norms that name none. ``least_shows``, ``least_clicks``: below them a price
     says nothing; then up to ``days`` days are counted together. ``norms``: of several that fit the first counts.
-    ``columns``: titles in exports where the known ones don't fit.
+    ``ask``: the services whose API is asked every morning. ``columns``: titles in exports that nobody knows.
     """
 
     campaign_field: CustomFieldName = CustomFieldName("Название рекламной кампании")
@@ -76,6 +76,7 @@ class AdsSection(Strict):
     least_clicks: Annotated[int, Field(ge=1)] = 20
     days: Annotated[int, Field(ge=1, le=14)] = 3
     norms: tuple[AdNorm, ...] = ()
+    ask: tuple[Literal["yandex", "vk"], ...] = ()
     columns: Mapping[AdColumn, Title] = Field(default_factory=dict)
 
     @model_validator(mode="after")

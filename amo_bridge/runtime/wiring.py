@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from amo_bridge.advertising.poll import ad_polls
 from amo_bridge.channels.jobs import button_job, roistat_costs_job, roistat_job, series_job
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import (
@@ -240,7 +241,10 @@ class CompositionRoot:
         tell = Alerts(self._store, self.rules, context.clock).tell
         leads = lead_poll(context.fit.config, context.environment, self._store, context.clock, tell, came)
         channels = self._channel_context
-        jobs = (roistat_job(channels), roistat_costs_job(channels), button_job(channels, came), leads)
+        ads = ad_polls(
+            context.fit.config, context.environment, self._store, self.rules.get, context.account_clock, tell, came
+        )
+        jobs = (roistat_job(channels), roistat_costs_job(channels), button_job(channels, came), leads, *ads)
         return [job for job in jobs if job is not None]
 
     def _refresh(self) -> None:

@@ -194,6 +194,8 @@ class VkAdsStandIn(StandIn):
         self.refuses_segments = False
         self.tokens: dict[str, float] = {}
         self.lists: dict[int, UsersList] = {}
+        self.campaigns: dict[int, str] = {}
+        self.statistics: dict[int, dict[str, dict[str, Any]]] = {}
         self.segments: dict[int, dict[str, Any]] = {}
         self.lead_forms = VkLeadForms(timeline, self.send)
         self._refresh: dict[str, str] = {}
@@ -239,6 +241,7 @@ class VkAdsStandIn(StandIn):
             return None if self.tokens.get(token, 0) > self.timeline.now() else self.unauthorised()
 
         self.lead_forms.register(routes)
+        self._register_statistics(routes)
 
         @routes.post("/api/v2/oauth2/token.json")
         def token() -> ResponseReturnValue:
@@ -274,6 +277,36 @@ class VkAdsStandIn(StandIn):
             number = next(self._ids)
             self.segments[number] = {"id": number, "name": told["name"], "relations": told["relations"]}
             return jsonify(self.segments[number])
+
+    def show(self, campaign: str, day: str, *, shows: int, clicks: int, spent: str, leads: int = 0) -> None:
+        """A day of a campaign, as its cabinet counts it."""
+        number = next((one for one, name in self.campaigns.items() if name == campaign), 0) or next(self._ids)
+        self.campaigns[number] = campaign
+        base = {"shows": shows, "clicks": clicks, "spent": spent}
+        self.statistics.setdefault(number, {})[day] = {"date": day, "base": base, "events": {"sending_form": leads}}
+
+    def _register_statistics(self, routes: Blueprint) -> None:
+        # Assumed: that campaigns are listed here. What statistics look like is known (integrations-2.md 6).
+        @routes.get("/api/v2/ad_plans.json")
+        def campaigns() -> ResponseReturnValue:
+            limit, offset = min(int(request.args.get("limit", 20)), 50), int(request.args.get("offset", 0))
+            items = [{"id": number, "name": name} for number, name in self.campaigns.items()]
+            return jsonify(count=len(items), items=items[offset : offset + limit])
+
+        @routes.get("/api/v2/statistics/ad_plans/day.json")
+        def statistics() -> ResponseReturnValue:
+            numbers = request.args.get("id", "").split(",")
+            first, last = request.args.get("date_from", ""), request.args.get("date_to", "")
+            if not first or first > last:
+                return _vk_error(400, "ERR_WRONG_DATE", "date_from, date_to")
+            if len(numbers) > 200 or any(not one.isdecimal() or int(one) not in self.campaigns for one in numbers):
+                return _vk_error(400, "ERR_WRONG_ADPLANS", "id")
+            days = {int(one): self.statistics.get(int(one), {}) for one in numbers}
+            items = [
+                {"id": number, "rows": [row for day, row in sorted(known.items()) if first <= day <= last]}
+                for number, known in days.items()
+            ]
+            return jsonify(items=items, total={})
 
     def _token(self, form: Mapping[str, str]) -> ResponseReturnValue:
         if (form.get("client_id"), form.get("client_secret")) != (self.client_id, self.client_secret):

@@ -28,6 +28,7 @@ from amo_bridge.standins.timeline import Timeline
 from amo_bridge.standins.unisender_go import UnisenderGoStandIn
 from amo_bridge.standins.vendor import StandIn
 from amo_bridge.standins.vk import VkStandIn
+from amo_bridge.standins.yandex_direct import YandexDirectStandIn
 from amo_bridge.standins.yandex_disk import YandexDiskStandIn
 from amo_bridge.standins.zadarma import NovofonStandIn, ZadarmaStandIn
 
@@ -41,13 +42,13 @@ STAND_INS: tuple[type[StandIn], ...] = (
     ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn,
     SmsRuStandIn, SmscStandIn,
     YandexDiskStandIn, GoogleDriveStandIn, S3StandIn,
-    YandexAudienceStandIn, VkAdsStandIn, RoistatStandIn, UnisenderGoStandIn,
+    YandexAudienceStandIn, YandexDirectStandIn, VkAdsStandIn, RoistatStandIn, UnisenderGoStandIn,
 )  # fmt: skip
 """The table of vendors."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "pbx": (ZadarmaStandIn.name, NovofonStandIn.name, Novofon2StandIn.name, OnlinePbxStandIn.name),
     "sms": (SmsRuStandIn.name, SmscStandIn.name),
-    "ads": (YandexAudienceStandIn.name, VkAdsStandIn.name),
+    "ads": (YandexAudienceStandIn.name, YandexDirectStandIn.name, VkAdsStandIn.name),
     "all": tuple(made.name for made in STAND_INS),
 }
 """Names for several at once."""

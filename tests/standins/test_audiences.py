@@ -101,4 +101,4 @@ def test_vk_wants_sizes_hashes_and_a_pause(stand_ins: StandIns, vk: VkAdsStandIn
 
 
 def test_both_have_a_common_name() -> None:
-    assert wanted_names("ads") == ("yandex_audience", "vkads")
+    assert wanted_names("ads") == ("yandex_audience", "yandex_direct", "vkads")

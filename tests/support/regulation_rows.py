@@ -84,7 +84,6 @@ LACKS: Final[Mapping[str, str]] = {
     "A66": BY_FILE,
     "A110": BY_FILE,
     "A124": "no notices by Viber, which only takes bots on a paid contract; MAX stands in its place",
-    "M9": "statistics come by upload: no service's API is asked yet",
     "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
     "S2": "the table of reports as a Google Sheet",
     "S8": "Pipedrive: its requests are received, deals and calls are not read",
