@@ -23,7 +23,7 @@ from amo_bridge.config.account_check import (
 )
 from amo_bridge.config.diagnostics import place, problem
 from amo_bridge.config.loader import A_RULE, RULES
-from amo_bridge.config.model import Absence, Absences, Config, DailyReportSection, PoliciesSection
+from amo_bridge.config.model import Absence, Absences, Config, DailyReportSection, PoliciesSection, WeeklyLetterSection
 from amo_bridge.config.toml_lines import KeyPath, line_of
 from amo_bridge.crm.account import Account
 from amo_bridge.errors import UnknownName
@@ -56,7 +56,7 @@ the config works with the new name; inactive: a user who is switched off, others
 nothing that is switched on needs it."""
 PARTS = ("carry_fields", "carry_as", "link_field")
 """Keys of what a new deal can do without."""
-S = TypeVar("S", DailyReportSection, PoliciesSection)
+S = TypeVar("S", DailyReportSection, PoliciesSection, WeeklyLetterSection)
 PROVISION = "чего аккаунту не хватает, создаст amo-bridge provision"
 
 
@@ -298,6 +298,7 @@ class _Fitting:
         yield "daily_report", config.daily_report, True
         yield "ads", config.ads, True
         yield "policies", config.policies, True
+        yield "weekly_letter", config.weekly_letter, True
 
     def _needed_roles(self, enabled: Iterable[Rule]) -> Iterator[tuple[str, Any]]:
         config = self.config
@@ -469,6 +470,7 @@ class _Fitting:
             ads=with_names(config.ads, self._rename),
             daily_report=self._of_those_left(config.daily_report),
             policies=self._of_those_left(config.policies),
+            weekly_letter=self._of_those_left(config.weekly_letter),
         )
 
     def _fitted_rule(self, rule: Rule, reasons: list[str]) -> Rule:

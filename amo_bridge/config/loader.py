@@ -40,6 +40,7 @@ from amo_bridge.config.model import (
     ProvisionSection,
     RoleByField,
     RoleSpec,
+    WeeklyLetterSection,
     overlaps,
 )
 from amo_bridge.config.toml_lines import KeyPath
@@ -217,7 +218,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
     *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", "daily_report"),
-    *("ads", "policies", *RULES),
+    *("ads", "policies", "weekly_letter", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -354,6 +355,7 @@ class _Loader:
         daily = self._section("daily_report", DailyReportSection) if "daily_report" in self.tree else None
         ads = self._section("ads", AdsSection) if "ads" in self.tree else None
         policies = self._section("policies", PoliciesSection) if "policies" in self.tree else None
+        weekly = self._section("weekly_letter", WeeklyLetterSection) if "weekly_letter" in self.tree else None
         check_approvals(channels, intake, self.problems)
         shared = {"services": services, "series": channels.series, "ads": ads}
         there = {name for name in SECTIONS if name in self.tree or self.source.has_broken(name)}
@@ -375,7 +377,7 @@ class _Loader:
         if account is None or bridge is None:
             return None
         calendar = calendar or CalendarOptions()
-        more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily, ads, policies)
+        more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily, ads, policies, weekly)
         return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:

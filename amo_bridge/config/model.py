@@ -119,6 +119,20 @@ class EveningListSection(Strict):
     to: tuple[UserName, ...] = ()
 
 
+class WeeklyLetterSection(Strict):
+    """``[weekly_letter]``: once a week its figures go to these people by their own channels. ``day``: of the week;
+    ``at``: o'clock, by the account's clocks."""
+
+    day: Literal["пн", "вт", "ср", "чт", "пт", "сб", "вс"] = "пн"
+    at: time = time(9)
+    people: Annotated[tuple[UserName, ...], Field(min_length=1)]
+
+    @property
+    def weekday(self) -> int:
+        """0 is Monday."""
+        return ("пн", "вт", "ср", "чт", "пт", "сб", "вс").index(self.day)
+
+
 class KpiPlan(Strict):
     """What is expected of each person on a working day; None: nothing is."""
 
@@ -314,6 +328,7 @@ class Config:
     daily_report: DailyReportSection | None = None
     ads: AdsSection | None = None
     policies: PoliciesSection | None = None
+    weekly_letter: WeeklyLetterSection | None = None
 
     @property
     def letters_folder(self) -> Path | None:

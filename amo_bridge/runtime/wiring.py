@@ -40,6 +40,7 @@ from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.reports.daily import DailyReportJob
+from amo_bridge.reports.week import WeeklyLetter
 from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
 from amo_bridge.runtime.worker import (
     BIZON,
@@ -55,6 +56,7 @@ from amo_bridge.runtime.worker import (
     SERIES,
     TIMERS,
     TOKEN_WATCH,
+    WEEKLY_LETTER,
     Worker,
 )
 from amo_bridge.storage.database import AccountStore
@@ -154,6 +156,8 @@ class CompositionRoot:
         context.account_clock.jumped = lambda: worker.request_job(TIMERS)
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))
         worker.register_job(EVENING, EveningDigest(store, self.rules, context.account_clock, context.clock).run)
+        letter = WeeklyLetter(store, self.rules, context.account_clock, context.clock)
+        worker.register_job(WEEKLY_LETTER, letter.run)
         daily = DailyReportJob(store, self.rules, context.account_clock, context.clock)
         worker.register_job(DAILY_REPORTS, daily.run)
         policies = PolicyJob(store, self.rules, context.account_clock, context.clock, alerts.tell)

@@ -31,6 +31,7 @@ SERIES = "series"
 IMPORTS = "imports"
 REHEARSALS = "rehearsals"
 EVENING = "evening"
+WEEKLY_LETTER = "weekly_letter"
 DAILY_REPORTS = "daily_reports"
 POLICIES = "policies"
 BIZON = "bizon"
@@ -44,7 +45,7 @@ FIRST_READING = "first_reading"
 # another process: the worker looks into the store for them. Timers cost one look too; so late a step is at most.
 EVERY_SECONDS = {
     RECONCILE: 300, SERIES: 60, TIMERS: 10, EVENING: 60, DAILY_REPORTS: 60, RETENTION: 3600, TOKEN_WATCH: 3600,
-    POLICIES: 60, IMPORTS: 3, REHEARSALS: 3, BIZON: 10, NAMES: 3600, CALLS: 300,
+    WEEKLY_LETTER: 60, POLICIES: 60, IMPORTS: 3, REHEARSALS: 3, BIZON: 10, NAMES: 3600, CALLS: 300,
 }  # fmt: skip
 
 

@@ -68,6 +68,7 @@ DIAL_STOPPED = "dial_stopped"
 ROISTAT_SENT_UNTIL = "roistat_sent_until"
 ROISTAT_SENT_DEAL = "roistat_sent_deal"
 ROISTAT_STATES = "roistat_states"
+WEEKLY_LETTER_SENT = "weekly_letter_sent"
 ROISTAT_COSTS_READ = "roistat_costs_read"
 
 

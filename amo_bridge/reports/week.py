@@ -1,0 +1,183 @@
+"""The week as its head is told it: who is late with what, violations, what the bridge did, what waits for a decision.
+
+Figures come from the bridge's own store; amoCRM is not asked. The week is the one that ended last Sunday.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import func, select
+
+from amo_bridge.clock import Clock
+from amo_bridge.config.model import WeeklyLetterSection
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.history import Count, History
+from amo_bridge.engine.outbox import Planned
+from amo_bridge.engine.people import Reach
+from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
+from amo_bridge.engine.violations import Violations
+from amo_bridge.reports.overdue import Span, overdue
+from amo_bridge.storage.accounts import WEEKLY_LETTER_SENT, Cursors
+from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.tables import is_given_up, outbox
+
+RULE = "bridge.week"
+NO_DEAL = 0
+MOST_PEOPLE = 15
+# A bridge that was down at that hour tells it later that day.
+NOT_LATER = timedelta(hours=10)
+DAYS = ("пн", "вт", "ср", "чт", "пт", "сб", "вс")
+BAR_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Week:
+    """``late``: who → tasks that stood overdue when the week ended, and ``missed``: deadlines missed within it; most
+    first. ``violations``: who → how many that count. ``days``: what the bridge did on each of the seven. ``failures``:
+    how many wait for a decision now; ``broken``: rules that don't work now."""
+
+    monday: date
+    late: Mapping[str, int]
+    missed: Mapping[str, int]
+    violations: Mapping[str, int]
+    days: Sequence[Count]
+    failures: int
+    broken: Sequence[str]
+
+    @property
+    def sunday(self) -> date:
+        return self.monday + timedelta(days=6)
+
+
+def week_of(store: AccountStore, rules: RuleEngine, monday: date, clock: Clock) -> Week:
+    """Raises StoreUnavailable."""
+    calendar = rules.calendar
+    midnights = [calendar.moment(monday + timedelta(days=number), time()).timestamp() for number in range(8)]
+    spans = [
+        Span(monday + timedelta(days=number), begin, end) for number, (begin, end) in enumerate(pairwise(midnights))
+    ]
+    names = {user.id: user.name for user in rules.account.users}
+    standing = overdue(store, spans[-1:], names, "standing").rows
+    missed = overdue(store, spans, names, "missed").tasks
+    first, last = (datetime.fromtimestamp(one, UTC) for one in (midnights[0], midnights[-1]))
+    counted = Counter(one.person for one in Violations(store, clock).between(first, last) if one.state == "counts")
+    with store.read() as connection:
+        given_up = select(func.count()).select_from(outbox).where(store.owns(outbox), is_given_up(outbox))
+        failures = connection.execute(given_up).scalar_one()
+    return Week(
+        monday=monday,
+        late=_most({name: figures[0] for name, figures in standing.items() if figures[0]}),
+        missed=_most(dict(missed)),
+        violations=_most(dict(counted)),
+        days=History(store).by_stretch(midnights),
+        failures=failures,
+        broken=[rule.name for rule in rules.config.rules if rule.broken],
+    )
+
+
+def _most(figures: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(figures.items(), key=lambda one: (-one[1], one[0])))
+
+
+def in_words(week: Week, url: str) -> str:
+    """The letter's text (Russian). ``url``: of the bridge's pages; empty if nobody knows where they are."""
+    lines = [f"Неделя {week.monday:%d.%m}–{week.sunday:%d.%m.%Y}"]
+    lines += ["", *_people("Просрочено к концу недели", week.late, "просроченных задач к концу недели нет")]
+    lines += ["", *_people("Не сделано в срок за неделю", week.missed, "все задачи недели сделаны в срок")]
+    lines += ["", *_people("Нарушения", week.violations, "нарушений нет")]
+    lines += ["", "Что сделал мост", *_bars(week)]
+    lines += ["", *_decisions(week)]
+    if url:
+        span = f"from={week.monday.isoformat()}&to={week.sunday.isoformat()}"
+        lines += [
+            "", f"Подробно: {url}/done?{span}",
+            f"Просроченные: {url}/reports/overdue?days=7&until={week.sunday.isoformat()}", f"Отказы: {url}/failed",
+        ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _people(title: str, figures: Mapping[str, int], otherwise: str) -> Iterator[str]:
+    if not figures:
+        yield f"{title}: {otherwise}"
+        return
+    yield f"{title}: {sum(figures.values())}"
+    for name, many in list(figures.items())[:MOST_PEOPLE]:
+        yield f"— {name}: {many}"
+    if (more := len(figures) - MOST_PEOPLE) > 0:
+        yield f"… и ещё человек: {more}"
+
+
+def _bars(week: Week) -> Iterator[str]:
+    """A line a day, drawn as a bar, so that it is seen in any messenger."""
+    largest = max([1, *(day.acted for day in week.days)])
+    for name, day in zip(DAYS, week.days, strict=True):
+        bar = "█" * round(BAR_LENGTH * day.acted / largest)
+        more = [f"не вышло {day.failed}" if day.failed else "", f"не отправлено {day.unsent}" if day.unsent else ""]
+        more.append(f"вхолостую {day.would_act}" if day.would_act else "")
+        rest = ", ".join(one for one in more if one)
+        yield f"{name} {bar} {day.acted}" + (f" ({rest})" if rest else "")
+
+
+def _decisions(week: Week) -> Iterator[str]:
+    """What only a person can settle."""
+    told = []
+    if week.failures:
+        told.append(f"— отказы, ждут решения: {week.failures}")
+    told += [f"— правило не работает: {name}" for name in week.broken]
+    yield "Решить:" if told else "Решать нечего: отказов нет, правила работают."
+    yield from told
+
+
+class WeeklyLetter:
+    """A job: ``run()`` every minute. ``account_clock`` is amoCRM's."""
+
+    def __init__(self, store: AccountStore, rules: CurrentRules, account_clock: Clock, clock: Clock) -> None:
+        self._store = store
+        self._rules = rules
+        self._account_clock = account_clock
+        self._clock = clock
+        self._cursors = Cursors(store)
+
+    def run(self) -> None:
+        """Put the letter into the outbox, if it is time. Raises StoreUnavailable."""
+        rules = self._rules.get()
+        section, calendar = rules.config.weekly_letter, rules.calendar
+        if section is None or rules.config.bridge.dry_run:
+            return
+        now = self._account_clock.now()
+        today = calendar.local(now).date()
+        at = calendar.moment(today, section.at)
+        if today.weekday() != section.weekday or not at <= now < at + NOT_LATER:
+            return
+        if (self._cursors.read(WEEKLY_LETTER_SENT) or 0.0) >= at.timestamp():
+            return
+        monday = today - timedelta(days=today.weekday() + 7)
+        text = in_words(week_of(self._store, rules, monday, self._account_clock), self._pages(rules))
+        rows = list(self._rows(rules, section, monday, text))
+        with self._store.write() as connection:
+            insert_new(connection, outbox, rows)
+            self._cursors.write(connection, WEEKLY_LETTER_SENT, at.timestamp())
+
+    def _rows(
+        self, rules: RuleEngine, section: WeeklyLetterSection, monday: date, text: str
+    ) -> Iterator[dict[str, Any]]:
+        reach = Reach(rules.config.channels, rules.account)
+        for name in section.people:
+            user = rules.account.user(name)
+            if reach.is_reachable(user.id):
+                body = {
+                    "user_id": user.id, "text": text, "urgent": False, "about": "Итоги недели",
+                    "url": self._pages(rules) or rules.config.account.url,
+                }  # fmt: skip
+                effect = Effect("notify", NO_DEAL, body, f"итоги недели с {monday:%d.%m.%Y}")
+                key = f"{RULE}|{user.id}|{monday.isoformat()}"
+                yield Planned(None, RULE, key, effect).row(self._store.account_id, self._clock.now())
+
+    def _pages(self, rules: RuleEngine) -> str:
+        return (rules.config.bridge.public_url or "").rstrip("/")

@@ -1,0 +1,107 @@
+"""The weekly letter: the week's figures go once to whoever is named, by his own channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from support.local_crm import LocalCrm
+from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
+from support.shipped_examples import example, stopped_at
+from support.telegram_server import TOKEN, Telegram, telegram_server
+
+from amo_bridge.config.channels import PersonSection, TelegramSection
+from amo_bridge.config.model import Config, WeeklyLetterSection
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.engine.history import Count
+from amo_bridge.reports.week import Week, in_words
+from amo_bridge.rules.option_types import UserName
+from amo_bridge.sandbox.account_file import CLIENTS
+
+ANTON, OLGA = "Антон Зуев", "Ольга Крылова"
+RUNNING = "Клиенты / Запущен"
+CHAT = 42
+HOUR = 3600
+WEDNESDAY = "2026-03-11T12:00"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[LocalCrm]:
+    with stopped_at(WEDNESDAY, CLIENTS) as crm:
+        yield crm
+
+
+@pytest.fixture
+def telegram() -> Iterator[Telegram]:
+    with telegram_server() as server:
+        yield server
+
+
+@pytest.fixture
+def config(sandbox: LocalCrm, telegram: Telegram, tmp_path: Path) -> Config:
+    config = example("client_department", sandbox, tmp_path)
+    people = {UserName(ANTON): PersonSection(telegram=CHAT)}
+    channels = replace(config.channels, telegram=TelegramSection(api=telegram.url), people=people)
+    letter = WeeklyLetterSection.model_validate({"people": [ANTON, OLGA]})
+    bridge = config.bridge.model_copy(update={"public_url": "https://bridge.example"})
+    return replace(config, channels=channels, weekly_letter=letter, bridge=bridge, evening_list=None)
+
+
+@pytest.fixture
+def bridge(config: Config, start_bridge: Callable[..., RunningBridge]) -> RunningBridge:
+    return start_bridge(config, environment={**ENVIRONMENT, "AMO_BRIDGE_TELEGRAM_TOKEN": TOKEN}).wait_ready()
+
+
+def letters(telegram: Telegram) -> list[str]:
+    return [words.replace("&amp;", "&") for _, words in telegram.sent if "Неделя" in words]
+
+
+def test_on_monday_the_week_is_told_once(
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, telegram: Telegram
+) -> None:
+    deal = office.new_deal(ANTON, "Ромашка", RUNNING, office.new_contact(ANTON, "Мария"), 1000)
+    office.new_task(OLGA, deal, "Проверить смету", seconds=HOUR)
+    bridge.settle_at(sandbox, set="2026-03-15T23:00")
+    bridge.settle_at(sandbox, set="2026-03-16T08:59")
+    assert letters(telegram) == []
+    for minute in ("01", "30"):
+        bridge.settle_at(sandbox, set=f"2026-03-16T09:{minute}")
+    wait_until(lambda: letters(telegram), "the head is told")
+    (words,) = letters(telegram)
+    assert "Неделя 09.03–15.03.2026" in words
+    assert f"— {OLGA}: 1" in words
+    assert "Не сделано в срок за неделю: 1" in words
+    assert "Нарушения: нарушений нет" in words
+    assert "https://bridge.example/done?from=2026-03-09&to=2026-03-15" in words
+    bridge.settle_at(sandbox, set="2026-03-17T09:30")
+    assert len(letters(telegram)) == 1
+    bridge.settle_at(sandbox, set="2026-03-23T09:30")
+    wait_until(lambda: len(letters(telegram)) == 2, "and the next Monday again")
+
+
+def week(**changed: object) -> Week:
+    facts = {
+        "monday": date(2026, 3, 9), "late": {}, "missed": {}, "violations": {}, "days": [Count() for _ in range(7)],
+        "failures": 0, "broken": [],
+    }  # fmt: skip
+    return Week(**(facts | changed))  # type: ignore[arg-type]
+
+
+def test_a_quiet_week_says_so() -> None:
+    words = in_words(week(), "")
+    assert "просроченных задач к концу недели нет" in words
+    assert "Решать нечего: отказов нет, правила работают." in words
+    assert "http" not in words
+
+
+def test_bars_and_decisions() -> None:
+    days = [Count(acted=12), Count(acted=6, failed=2), *(Count() for _ in range(4)), Count(would_act=3, unsent=1)]
+    late = {f"Человек {number}": 1 for number in range(17)}
+    words = in_words(week(days=days, failures=2, broken=["a.b"], late=late), "https://x")
+    assert "пн ████████████ 12\nвт ██████ 6 (не вышло 2)" in words
+    assert "вс  0 (не отправлено 1, вхолостую 3)" in words
+    assert "— отказы, ждут решения: 2\n— правило не работает: a.b" in words
+    assert "… и ещё человек: 2" in words
