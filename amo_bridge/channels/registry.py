@@ -28,6 +28,7 @@ from amo_bridge.channels.mail_series import SeriesLog, SeriesPort
 from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.messengers import Messenger
 from amo_bridge.channels.notices import NoticePort
+from amo_bridge.channels.pipedrive import Pipedrive
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
 from amo_bridge.channels.roistat import Roistat
 from amo_bridge.channels.s3 import S3
@@ -64,6 +65,7 @@ from amo_bridge.config.channels import (
 )
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
+from amo_bridge.config.pipedrive import PIPEDRIVE_TOKEN
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.effects import CHANNEL_KINDS, Channel
 from amo_bridge.engine.event_queue import PendingWork
@@ -429,8 +431,9 @@ VKADS = VkAdsVendor(
 )
 AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
 ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")
+PIPEDRIVE = Vendor("pipedrive", Pipedrive, PIPEDRIVE_TOKEN, {}, no_secret="нет токена API Pipedrive")
 VENDORS: tuple[Vendor[Any], ...] = (
-    UNISENDER_GO, MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, YANDEX_DIRECT, VKADS, AUDIENCES, ROISTAT,
+    UNISENDER_GO, MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, YANDEX_DIRECT, VKADS, AUDIENCES, ROISTAT, PIPEDRIVE,
     YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
     ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
 )  # fmt: skip

@@ -292,6 +292,7 @@ class _Fitting:
             yield section, getattr(config.channels, section), is_on
         # Deals go to Roistat whatever rules there are.
         yield "roistat", config.channels.roistat, True
+        yield "pipedrive", config.channels.pipedrive, True
         yield "dial", config.channels.dial, is_on
         yield "people", config.channels.people, is_on
         yield "kpi", config.kpi, True
@@ -452,6 +453,7 @@ class _Fitting:
             smsc=with_names(config.channels.smsc, self._rename),
             audiences=with_names(config.channels.audiences, self._rename),
             roistat=with_names(config.channels.roistat, self._rename),
+            pipedrive=with_names(config.channels.pipedrive, self._rename),
             dial=with_names(config.channels.dial, self._rename),
             people={name: section for name, section in people.items() if self._knows(name)},
             series=with_names(config.channels.series, self._rename),

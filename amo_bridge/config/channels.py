@@ -20,6 +20,7 @@ from amo_bridge.config.advertising import (
     YandexDirectSection,
 )
 from amo_bridge.config.diagnostics import Problems
+from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
 from amo_bridge.dates.duration import Duration
 from amo_bridge.rules.letters import AllSeries, SeriesSpec
@@ -432,6 +433,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "vkads": VkAdsSection,
     "audiences": AudiencesSection,
     "roistat": RoistatSection,
+    "pipedrive": PipedriveSection,
     "onlinepbx": OnlinePbxSection,
     "novofon2": Novofon2Section,
     "novofon": NovofonSection,
@@ -459,6 +461,7 @@ class Channels:
     vkads: VkAdsSection | None = None
     audiences: AudiencesSection | None = None
     roistat: RoistatSection | None = None
+    pipedrive: PipedriveSection | None = None
     people: Mapping[UserName, PersonSection] = field(default_factory=dict)
     series: AllSeries = field(default_factory=AllSeries)
     onlinepbx: OnlinePbxSection | None = None

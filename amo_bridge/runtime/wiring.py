@@ -34,6 +34,7 @@ from amo_bridge.intake.lead_poll import lead_poll
 from amo_bridge.intake.mail import SOURCE
 from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
 from amo_bridge.intake.mailbox import MailboxConnection, MailboxSecret
+from amo_bridge.intake.pipedrive_poll import pipedrive_poll
 from amo_bridge.intake.processing import EnquiryProcessor
 from amo_bridge.intake.reception import settings_of
 from amo_bridge.mirror.contact_refresh import ContactRefresher
@@ -245,10 +246,11 @@ class CompositionRoot:
         tell = Alerts(self._store, self.rules, context.clock).tell
         leads = lead_poll(context.fit.config, context.environment, self._store, context.clock, tell, came)
         channels = self._channel_context
+        pipedrive = pipedrive_poll(context.fit.config, context.environment, self._store, context.clock, tell)
         ads = ad_polls(
             context.fit.config, context.environment, self._store, self.rules.get, context.account_clock, tell, came
         )
-        jobs = (roistat_job(channels), roistat_costs_job(channels), button_job(channels, came), leads, *ads)
+        jobs = (roistat_job(channels), roistat_costs_job(channels), button_job(channels, came), leads, *ads, pipedrive)
         return [job for job in jobs if job is not None]
 
     def _refresh(self) -> None:

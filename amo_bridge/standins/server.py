@@ -20,6 +20,7 @@ from amo_bridge.standins.google_drive import GoogleDriveStandIn
 from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.novofon import Novofon2StandIn
 from amo_bridge.standins.onlinepbx import OnlinePbxStandIn
+from amo_bridge.standins.pipedrive import PipedriveStandIn
 from amo_bridge.standins.roistat import RoistatStandIn
 from amo_bridge.standins.s3 import S3StandIn
 from amo_bridge.standins.site import SiteStandIn
@@ -43,6 +44,7 @@ STAND_INS: tuple[type[StandIn], ...] = (
     SmsRuStandIn, SmscStandIn,
     YandexDiskStandIn, GoogleDriveStandIn, S3StandIn,
     YandexAudienceStandIn, YandexDirectStandIn, VkAdsStandIn, RoistatStandIn, UnisenderGoStandIn,
+    PipedriveStandIn,
 )  # fmt: skip
 """The table of vendors."""
 GROUPS: Mapping[str, tuple[str, ...]] = {

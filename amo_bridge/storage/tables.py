@@ -1199,6 +1199,38 @@ ad_checks = Table(
 )
 """Campaigns that somebody looked at, by the day whose figures they were."""
 
+# --- work in other systems --------------------------------------------------------------------------------------------
+
+pipedrive_items = Table(
+    "pipedrive_items",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("item", String(12), nullable=False),
+    Column("item_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("at", Float),
+    Column("kind", String(40), nullable=False),
+    Column("client", String(40), nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    UniqueConstraint("account", "item", "item_id"),
+)
+"""Activities and deals of Pipedrive. ``at``: when it was finished or won; None: it is not. ``user_id``: Pipedrive's own
+number. ``client``: «person 5», «deal 7». ``cost``: hundredths."""
+Index("pipedrive_items_at", pipedrive_items.c.account, pipedrive_items.c.at)
+
+pipedrive_users = Table(
+    "pipedrive_users",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("mail", String(200), nullable=False),
+    UniqueConstraint("account", "user_id"),
+)
+
 # --- the pages: of the installation, not of an account ----------------------------------------------------------------
 
 users = Table(

@@ -71,6 +71,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "S1": _web("KPI per person against the plan", "kpi"),
     "S2": Part("the daily report", "amo_bridge/reports/daily.py", "tests/stories/test_daily_report.py"),
     "S3": Part("acknowledgement of rules", "amo_bridge/engine/policies.py", "tests/engine/test_policies.py"),
+    "S8": _intake("work in Pipedrive is read and counted", "pipedrive_poll"),
     "S9": _web("when each has begun, against the shift", "kpi"),
     "C14": _web("the page of documents by month", "documents"),
     "C13": Part("the evening list", "amo_bridge/engine/evening_digest.py", "tests/stories/test_evening.py"),
@@ -86,7 +87,6 @@ LACKS: Final[Mapping[str, str]] = {
     "A124": "no notices by Viber, which only takes bots on a paid contract; MAX stands in its place",
     "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
     "S2": "the table of reports as a Google Sheet",
-    "S8": "Pipedrive: its requests are received, deals and calls are not read",
     "S9": "no confirmation by the bot or on the page: the first thing done in amoCRM counts",
     "C15": "Megaplan is not connected",
 }

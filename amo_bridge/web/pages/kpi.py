@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.model import KpiSection
 from amo_bridge.reports.kpi import Figures, per_day, summed
+from amo_bridge.reports.pipedrive import PipedriveFigures, PipedriveLog, together
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.text.names import same_name
@@ -70,12 +71,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Board:
-    """Everybody's figures. ``days``: asked for, as far as they have begun; ``talks``: name → talks of each day."""
+    """Everybody's figures. ``days``: asked for, as far as they have begun; ``talks``: name → talks of each day.
+    ``pipedrive``: what of them comes from there, if it is connected."""
 
     lines: Sequence[Line]
     total: Mapping[str, Cell]
     days: Sequence[date]
     talks: Mapping[str, Sequence[int]]
+    pipedrive: PipedriveFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,9 @@ def board_of(here: AccountView, wish: Wish) -> Board:
     end = datetime.combine(days[-1] + timedelta(days=1), time(), here.zone).astimezone(UTC)
     own = known.current_user_id if known else None
     found = per_day(here.account_store, midnights, end, own_user_id=own, talk_seconds=kpi.talk_seconds)
+    there = _pipedrive(here, midnights, end)
+    if there is not None:
+        found = together(found, there.days)
     names = {person.id: person.name for person in known.users} if known else {}
     calendar = here.config.calendar.calendar(str(here.zone))
     working = sum(calendar.is_working_day(day) for day in days)
@@ -176,7 +182,16 @@ def board_of(here: AccountView, wish: Wish) -> Board:
         name: [found[day][number].talks if number in found[day] else 0 for day in days]
         for number, name in people.items()
     }
-    return Board(lines, total, days, talks)
+    return Board(lines, total, days, talks, there)
+
+
+def _pipedrive(here: AccountView, midnights: Mapping[date, datetime], end: datetime) -> PipedriveFigures | None:
+    """What the same people have done in Pipedrive; None if it is not connected."""
+    section, known = here.config.channels.pipedrive, here.crm_account
+    if section is None or known is None:
+        return None
+    log = PipedriveLog(here.account_store)
+    return log.figures(midnights, end, known.users, section.people, known.currency)
 
 
 def _people(kpi: KpiSection, names: Mapping[int, str], sums: Mapping[int, Figures]) -> dict[int, str]:

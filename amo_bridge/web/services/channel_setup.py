@@ -141,6 +141,12 @@ FORMS: Mapping[str, SetupForm] = {
         },
         _l("Ключ API Roistat"),
     ),
+    "pipedrive": SetupForm(
+        "Pipedrive",
+        _l("Сделки, звонки и задачи отдела, который работает там: для KPI. Только чтение."),
+        {"api": _l("Адрес компании, например https://agency.pipedrive.com")},
+        _l("Токен API Pipedrive"),
+    ),
     "yandex_disk": SetupForm(
         _l("Яндекс.Диск"),
         _l("Копии файлов сделок и ссылки на них."),

@@ -15,9 +15,12 @@ from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import KpiPlan, KpiSection
+from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.events import TouchRecord
 from amo_bridge.mirror.touches import add_touches
+from amo_bridge.reports.pipedrive import READ_AT, PipedriveItem, PipedriveLog, PipedriveUser
 from amo_bridge.rules.option_types import UserName
+from amo_bridge.storage.accounts import Cursors
 from amo_bridge.web.auth.users import Role
 
 IVAN, MARIA = "Иван Петров", "Мария Кузнецова"
@@ -110,6 +113,29 @@ def test_files_and_the_screen_on_the_wall(office: Pages, viewer: Visit) -> None:
     wall = viewer.get("/reports/kpi?tv=1").text
     assert 'hx-trigger="every 60s"' in wall
     assert "hx-trigger" not in viewer.get("/reports/kpi").text
+
+
+def test_work_in_pipedrive_is_added_and_what_is_not_is_told(office: Pages, viewer: Visit) -> None:
+    channels = replace(office.bridge.config.channels, pipedrive=PipedriveSection(api="https://a.pipedrive.com"))
+    office.bridge.config = replace(office.bridge.config, channels=channels)
+    assert "Pipedrive подключён, но ещё не прочитан" in words_of(viewer.get("/reports/kpi"))
+    log, store = PipedriveLog(office.account.account_store), office.account.account_store
+    users = [PipedriveUser(1, "Ivan", agency().user(IVAN).email), PipedriveUser(2, "Masha", "masha@home.example")]
+    at = TUESDAY - timedelta(hours=1)
+    items = [
+        PipedriveItem("activity", 1, 1, at, kind="call", client="person 5"),
+        PipedriveItem("activity", 2, 2, at, kind="call", client="person 6"),
+        PipedriveItem("deal", 3, 1, at, cost=10_000, currency="USD"),
+    ]
+    with store.write() as connection:
+        log.keep_users(connection, users)
+        log.keep(connection, items)
+        Cursors(store).write(connection, READ_AT, TUESDAY.timestamp())
+    words = words_of(viewer.get("/reports/kpi"))
+    assert f"{IVAN} 4 5 4 1 0 0 1 0 10:30" in words
+    assert "Сделанное в Pipedrive уже прибавлено; прочитано 24.11.2026, 18:00" in words
+    assert "не сосчитаны Masha (masha@home.example)" in words
+    assert "Продаж в валюте USD: 1; они сосчитаны, а их сумма не прибавлена." in words
 
 
 def test_before_there_is_anything(tmp_path: Path) -> None:

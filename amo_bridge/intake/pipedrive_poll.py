@@ -1,0 +1,177 @@
+"""Deals, activities and users of Pipedrive, read every few minutes, and at once when its webhook says that something
+has changed (S8).
+
+How far each list was read is a cursor in the store, moved with each page that is kept: a bridge that dies goes on where
+it was. A thing that is read again replaces itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select
+
+from amo_bridge.channels.pipedrive import KINDS, TITLE, Kind, Page, Pipedrive, moment_of, pages
+from amo_bridge.channels.registry import PIPEDRIVE
+from amo_bridge.clock import Clock
+from amo_bridge.config.model import Config
+from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.errors import ChannelBusy, ChannelError
+from amo_bridge.reports.pipedrive import ACTIVITY, DEAL, READ_AT, PipedriveItem, PipedriveLog, PipedriveUser
+from amo_bridge.retry import delay
+from amo_bridge.storage.accounts import Cursors
+from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.tables import intake_requests
+
+log = structlog.get_logger()
+PERIOD_SECONDS = 300.0
+SOURCE = "pipedrive"
+FIRST_DAYS = timedelta(days=35)
+# Times there have whole seconds, and a list may show a change late.
+OVERLAP = timedelta(minutes=2)
+READ_UNTIL: Mapping[Kind, str] = {"activities": "pipedrive_activities", "deals": "pipedrive_deals"}
+"""Names of cursors, stored: the time of the last change that was read."""
+
+
+class PipedrivePoll:
+    """See channels/sender.Sending. ``tell(text, about)`` tells a person, at most once a day about one thing."""
+
+    name = SOURCE
+
+    def __init__(
+        self,
+        pipedrive: Pipedrive,
+        section: PipedriveSection,
+        store: AccountStore,
+        clock: Clock,
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._pipedrive = pipedrive
+        self._section = section
+        self._store = store
+        self._clock = clock
+        self._tell = tell
+        self._log = PipedriveLog(store)
+        self._cursors = Cursors(store)
+        self._failures = 0
+        self._not_before = 0.0
+
+    @property
+    def is_put_off(self) -> bool:
+        """After an error, until everything was read again."""
+        return self._failures > 0
+
+    def recover(self) -> None:
+        """Nothing is in doubt: the lists are read on."""
+
+    def send(self) -> int:
+        """A round, if its time has come or a webhook came; how many things were read. Raises ChannelError, LeadLost,
+        StoreUnavailable."""
+        now = self._clock.now()
+        if now.timestamp() < self._not_before and (self._failures or not self._is_called()):
+            return 0
+        try:
+            read = self._read(now)
+        except ChannelError as error:
+            self._failures += 1
+            self._not_before = now.timestamp() + max(error.retry_after or 0, delay(self._failures + 6))
+            if not isinstance(error, ChannelBusy):
+                self._tell(f"{TITLE}: не читается, мост спросит снова сам. {error}", "pipedrive")
+            raise
+        self._failures = 0
+        self._not_before = now.timestamp() + PERIOD_SECONDS
+        return read
+
+    def _is_called(self) -> bool:
+        """Has its webhook come since everything was read last?"""
+        last = self._cursors.read(READ_AT) or 0.0
+        mine = (self._store.owns(intake_requests), intake_requests.c.vendor == SOURCE)
+        with self._store.read() as connection:
+            newest = connection.execute(select(func.max(intake_requests.c.received_at)).where(*mine)).scalar()
+        return newest is not None and newest > last
+
+    def _read(self, now: datetime) -> int:
+        users = [_user(one) for one in self._pipedrive.users()]
+        with self._store.write() as connection:
+            self._log.keep_users(connection, [one for one in users if one is not None])
+        read = sum(self._read_list(kind, now) for kind in KINDS)
+        with self._store.write() as connection:
+            self._cursors.write(connection, READ_AT, now.timestamp())
+        return read
+
+    def _read_list(self, kind: Kind, now: datetime) -> int:
+        until, read = self._until(kind, now), 0
+        for page in pages(self._pipedrive, kind, until - OVERLAP):
+            read += self._keep(kind, page, until)
+        return read
+
+    def _until(self, kind: Kind, now: datetime) -> datetime:
+        at = self._cursors.read(READ_UNTIL[kind])
+        if at is not None:
+            return datetime.fromtimestamp(at, UTC)
+        day = self._section.since
+        return now - FIRST_DAYS if day is None else datetime.combine(day, time(), UTC)
+
+    def _keep(self, kind: Kind, page: Page, until: datetime) -> int:
+        """A page and how far it reaches, both or neither."""
+        items = [_activity(one) if kind == "activities" else _deal(one) for one in page.items]
+        known = [one for one in items if one is not None]
+        changed = [at for one in page.items if (at := moment_of(one.get("update_time")))]
+        with self._store.write() as connection:
+            self._log.keep(connection, known)
+            if changed:
+                before = self._cursors.read(READ_UNTIL[kind]) or until.timestamp()
+                self._cursors.write(connection, READ_UNTIL[kind], max(before, max(changed).timestamp()))
+        return len(known)
+
+
+def _user(row: Mapping[str, Any]) -> PipedriveUser | None:
+    number = _number(row.get("id"))
+    return PipedriveUser(number, str(row.get("name") or number), str(row.get("email") or "")) if number else None
+
+
+def _activity(row: Mapping[str, Any]) -> PipedriveItem | None:
+    number, owner = _number(row.get("id")), _number(row.get("owner_id"))
+    if not number:
+        return None
+    at = moment_of(row.get("marked_as_done_time")) if row.get("done") else None
+    return PipedriveItem(ACTIVITY, number, owner, at, kind=str(row.get("type") or ""), client=_client(row))
+
+
+def _deal(row: Mapping[str, Any]) -> PipedriveItem | None:
+    number, owner = _number(row.get("id")), _number(row.get("owner_id"))
+    if not number:
+        return None
+    at = moment_of(row.get("won_time")) if row.get("status") == "won" else None
+    try:
+        cost = round(Decimal(str(row.get("value") or 0)) * 100)
+    except InvalidOperation:
+        cost = 0
+    currency = str(row.get("currency") or "")
+    return PipedriveItem(DEAL, number, owner, at, client=f"deal {number}", cost=cost, currency=currency)
+
+
+def _client(row: Mapping[str, Any]) -> str:
+    person, deal = _number(row.get("person_id")), _number(row.get("deal_id"))
+    return f"person {person}" if person else f"deal {deal}" if deal else ""
+
+
+def _number(value: Any) -> int:
+    """0 for what is none."""
+    if isinstance(value, bool):
+        return 0
+    return value if isinstance(value, int) else int(value) if isinstance(value, str) and value.isdecimal() else 0
+
+
+def pipedrive_poll(
+    config: Config, environment: Mapping[str, str], store: AccountStore, clock: Clock, tell: Callable[[str, str], None]
+) -> PipedrivePoll | None:
+    """None where the config has no ``[pipedrive]``. Raises ConfigError."""
+    section = config.channels.pipedrive
+    if section is None:
+        return None
+    return PipedrivePoll(PIPEDRIVE.client_of(config, environment), section, store, clock, tell)
