@@ -1,26 +1,21 @@
 """Google Drive as a storage of documents: a service account on a shared drive, by the API v3.
 
 The id of a copy is made first and kept, so that a repeated upload is a 409 and a lost answer is settled by asking for
-the id. The key is signed here (RS256): Google's libraries would weigh more than the bridge itself.
+the id.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from requests import Response
 from requests.exceptions import JSONDecodeError
 
+from amo_bridge.channels.google_account import GoogleAccount, json_of
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.storage_services import DealFolder, LocalCopy, folder_title
 from amo_bridge.config.channels import GOOGLE_DRIVE_KEY, GoogleDriveSection
@@ -28,7 +23,6 @@ from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRef
 
 TIMEOUT = (10.0, 120.0)
 SCOPE = "https://www.googleapis.com/auth/drive"
-GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 FOLDER_TYPE = "application/vnd.google-apps.folder"
 EVERYWHERE = {"supportsAllDrives": "true"}
 PROPERTY = "amo_deal"
@@ -36,7 +30,6 @@ PROPERTY = "amo_deal"
 PART_SIZE = 8 << 20
 MOST_RESUMES = 5
 BUSY_REASONS = ("userRateLimitExceeded", "rateLimitExceeded", "sharingRateLimitExceeded")
-SPARE_SECONDS = 120
 
 
 class GoogleDrive:
@@ -46,10 +39,8 @@ class GoogleDrive:
     def __init__(self, section: GoogleDriveSection, key: str) -> None:
         self._section = section
         self._parent = section.folder or section.drive
-        self._key = key
         self._http = HttpClient("Google Drive", section.api, "", timeout=TIMEOUT)
-        self._token = ""
-        self._token_until = 0.0
+        self._account = GoogleAccount("Google Drive", key, GOOGLE_DRIVE_KEY, SCOPE, section.token_url, self._http)
         self._made: dict[int, str] = {}
         """Deal → the id of a folder whose making was perhaps not answered."""
 
@@ -172,39 +163,10 @@ class GoogleDrive:
                 start, is_known = int(taken[1]) + 1 if taken else 0, True
 
     def _part(self, session: str, content: bytes, content_range: str) -> Response:
-        headers = {"Authorization": f"Bearer {self._access_token()}", "Content-Range": content_range}
+        headers = {"Authorization": f"Bearer {self._account.token()}", "Content-Range": content_range}
         return self._http.request("PUT", session, content=content, headers=headers)
 
     # --- access and answers ---
-
-    def _access_token(self, *, anew: bool = False) -> str:
-        if anew or time.time() >= self._token_until:
-            account = self._account()
-            now = int(time.time())
-            claims = {
-                "iss": account["client_email"], "scope": SCOPE, "aud": self._section.token_url, "iat": now,
-                "exp": now + 3600,
-            }  # fmt: skip
-            form = {"grant_type": GRANT, "assertion": _jwt(claims, account["private_key"])}
-            answer = self._http.request("POST", self._section.token_url, form=form)
-            told = _json(answer)
-            if not answer.ok or not told.get("access_token"):
-                words = f"Google Drive: {answer.status_code} {told.get('error', '')}".strip()
-                if answer.status_code >= 500 or answer.status_code == 429:
-                    raise ChannelDown(words)
-                raise ChannelDown(f"{words}: ключ не пускает, проверьте {GOOGLE_DRIVE_KEY} и часы сервера")
-            self._token = str(told["access_token"])
-            self._token_until = now + float(told.get("expires_in") or 3600) - SPARE_SECONDS
-        return self._token
-
-    def _account(self) -> dict[str, str]:
-        try:
-            told = json.loads(self._key)
-            return {"client_email": str(told["client_email"]), "private_key": str(told["private_key"])}
-        except (ValueError, TypeError, KeyError):
-            raise ChannelDown(
-                f"{GOOGLE_DRIVE_KEY}: это не ключ сервисного аккаунта (файл JSON из консоли Google)"
-            ) from None
 
     def _ask(self, method: str, path: str, query: Mapping[str, str]) -> dict[str, Any] | None:
         answer = self._request(method, path, query)
@@ -225,8 +187,8 @@ class GoogleDrive:
                 method, address, body, headers={"Authorization": f"Bearer {token}", **(headers or {})}
             )
 
-        answer = sent(self._access_token())
-        return sent(self._access_token(anew=True)) if answer.status_code == 401 else answer
+        answer = sent(self._account.token())
+        return sent(self._account.token(anew=True)) if answer.status_code == 401 else answer
 
     def _read(self, answer: Response) -> dict[str, Any]:
         if not answer.ok:
@@ -241,11 +203,11 @@ class GoogleDrive:
         raise self._http.unreadable(ValueError(words))
 
     def _not_shared(self) -> str:
-        email = self._account()["client_email"]
+        email = self._account.email
         return f"Google Drive: диск или папка не открыты сервисному аккаунту {email}: добавьте его менеджером контента"
 
     def _refusal(self, answer: Response) -> ChannelError:
-        status, told = answer.status_code, _json(answer).get("error")
+        status, told = answer.status_code, json_of(answer).get("error")
         told = told if isinstance(told, dict) else {}
         rows = told.get("errors")
         reasons = [str(row.get("reason")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
@@ -263,28 +225,3 @@ class GoogleDrive:
 def _folder(found: Mapping[str, Any]) -> DealFolder:
     number = str(found["id"])
     return DealFolder(number, str(found.get("webViewLink") or f"https://drive.google.com/drive/folders/{number}"))
-
-
-def _json(answer: Response) -> dict[str, Any]:
-    try:
-        told = answer.json()
-    except JSONDecodeError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def _jwt(claims: Mapping[str, Any], pem: str) -> str:
-    """The claims signed by the service account's key (RFC 7515, RS256)."""
-    try:
-        key = serialization.load_pem_private_key(pem.encode(), None)
-    except ValueError:
-        raise ChannelDown(f"{GOOGLE_DRIVE_KEY}: private_key не читается") from None
-    if not isinstance(key, RSAPrivateKey):
-        raise ChannelDown(f"{GOOGLE_DRIVE_KEY}: private_key не RSA")
-    told = ".".join(_part_of_jwt(one) for one in ({"alg": "RS256", "typ": "JWT"}, claims))
-    signature = key.sign(told.encode(), padding.PKCS1v15(), hashes.SHA256())
-    return f"{told}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
-
-
-def _part_of_jwt(part: Mapping[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(part, separators=(",", ":")).encode()).rstrip(b"=").decode()
