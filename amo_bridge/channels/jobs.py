@@ -9,8 +9,9 @@ from amo_bridge.channels.daily_reports import DailyReportButtons
 from amo_bridge.channels.mail_series import SeriesJob
 from amo_bridge.channels.policies import PolicyButtons
 from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
-from amo_bridge.channels.registry import ROISTAT, ChannelContext, messengers_of
+from amo_bridge.channels.registry import GOOGLE_SHEETS, ROISTAT, ChannelContext, messengers_of
 from amo_bridge.channels.roistat import RoistatCostsJob, RoistatJob
+from amo_bridge.channels.sheets import ReportSheetJob
 
 
 def series_job(context: ChannelContext) -> SeriesJob:
@@ -31,6 +32,15 @@ def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
         return None
     roistat = ROISTAT.open(context.config, context.environment)
     return RoistatCostsJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
+
+
+def sheet_job(context: ChannelContext) -> ReportSheetJob | None:
+    """What keeps daily reports in a table; None where the config names no table or asks for no reports."""
+    section = context.config.channels.google_sheets
+    if section is None or context.config.daily_report is None:
+        return None
+    sheets = GOOGLE_SHEETS.client_of(context.config, context.environment)
+    return ReportSheetJob(sheets, section, context.store, context.rule_engine, context.clock, context.account_clock)
 
 
 def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ButtonJob | None:

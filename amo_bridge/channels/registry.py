@@ -21,6 +21,7 @@ from amo_bridge.channels.client_chats import ClientBots, ClientChatPort
 from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.documents import Documents
 from amo_bridge.channels.google_drive import GoogleDrive
+from amo_bridge.channels.google_sheets import GoogleSheets
 from amo_bridge.channels.letter import LetterService
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
@@ -48,6 +49,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.advertising import ROISTAT_KEY, VKADS_SECRET, YANDEX_AUDIENCE_TOKEN, YANDEX_DIRECT_TOKEN
 from amo_bridge.config.channels import (
     GOOGLE_DRIVE_KEY,
+    GOOGLE_SHEETS_KEY,
     MAIL_PASSWORD,
     MAX_TOKEN,
     NOVOFON2_TOKEN,
@@ -430,10 +432,14 @@ VKADS = VkAdsVendor(
     no_secret="нет секрета API VK Рекламы",
 )
 AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
+GOOGLE_SHEETS = Vendor(
+    "google_sheets", GoogleSheets, GOOGLE_SHEETS_KEY, {}, no_secret="нет ключа сервисного аккаунта Google для таблицы"
+)
 ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")
 PIPEDRIVE = Vendor("pipedrive", Pipedrive, PIPEDRIVE_TOKEN, {}, no_secret="нет токена API Pipedrive")
 VENDORS: tuple[Vendor[Any], ...] = (
     UNISENDER_GO, MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, YANDEX_DIRECT, VKADS, AUDIENCES, ROISTAT, PIPEDRIVE,
+    GOOGLE_SHEETS,
     YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
     ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
 )  # fmt: skip

@@ -58,6 +58,7 @@ SMSRU_ID = "AMO_BRIDGE_SMSRU_ID"
 SMSC_PASSWORD = "AMO_BRIDGE_SMSC_PASSWORD"
 YANDEX_DISK_TOKEN = "AMO_BRIDGE_YANDEX_DISK_TOKEN"
 GOOGLE_DRIVE_KEY = "AMO_BRIDGE_GOOGLE_DRIVE_KEY"
+GOOGLE_SHEETS_KEY = "AMO_BRIDGE_GOOGLE_SHEETS_KEY"
 S3_SECRET = "AMO_BRIDGE_S3_SECRET"
 TELEGRAM = "https://api.telegram.org"
 MAX_API = "https://platform-api2.max.ru"
@@ -338,6 +339,16 @@ class GoogleDriveSection(Strict):
     share: bool = False
 
 
+class GoogleSheetsSection(Strict):
+    """``[google_sheets]``: a table that the bridge keeps. ``spreadsheet``: its id, as its address has it;
+    ``daily_reports``: the sheet of daily reports, which has to be there. ``token_url``: as in ``[google_drive]``."""
+
+    api: BaseUrl = "https://sheets.googleapis.com"
+    token_url: BaseUrl = "https://oauth2.googleapis.com/token"
+    spreadsheet: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    daily_reports: Annotated[str, Field(min_length=1, max_length=100)] = "Отчёты"
+
+
 class S3Section(Strict):
     """``[s3]``: any storage that speaks S3. ``api``: its address, without the bucket. ``key``: the access key's id, not
     secret. ``prefix``: with it the keys of all documents begin."""
@@ -443,6 +454,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "storage": StorageSection,
     "yandex_disk": YandexDiskSection,
     "google_drive": GoogleDriveSection,
+    "google_sheets": GoogleSheetsSection,
     "s3": S3Section,
 }
 """Section of the config → its keys, for every vendor of channels/registry.VENDORS; a field of ``Channels`` each."""
@@ -473,6 +485,7 @@ class Channels:
     storage: StorageSection = field(default_factory=StorageSection)
     yandex_disk: YandexDiskSection | None = None
     google_drive: GoogleDriveSection | None = None
+    google_sheets: GoogleSheetsSection | None = None
     s3: S3Section | None = None
     dial: DialSection = field(default_factory=DialSection)
     approvals: ApprovalsSection | None = None

@@ -186,6 +186,18 @@ class DailyReports:
             rows = connection.execute(select(daily_reports).where(*wanted).order_by(daily_reports.c.id)).all()
             return self._reports(connection, rows)
 
+    def not_in_sheet(self, since: datetime, most: int) -> list[DailyReport]:
+        """Those of shifts that ended since then whose last version is not in the table that people read, oldest first,
+        with their changes."""
+        wanted = (
+            self._store.owns(daily_reports),
+            daily_reports.c.due_at >= since.timestamp(),
+            daily_reports.c.sheet_version < daily_reports.c.version,
+        )
+        query = select(daily_reports).where(*wanted).order_by(daily_reports.c.id).limit(most)
+        with self._store.read() as connection:
+            return self._reports(connection, connection.execute(query).all())
+
     # --- writing; in the caller's transaction ---
 
     def make(
@@ -237,7 +249,7 @@ class DailyReports:
         return "done" if done else "changed"
 
     def mark(self, connection: Connection, number: int, **values: object) -> None:
-        """``reminded_at``, ``escalated_at``, ``shown_version``: no change of the report itself."""
+        """``reminded_at``, ``shown_version`` and the like: no change of the report itself."""
         connection.execute(update(daily_reports).where(*self._is(number)).values(**values))
 
     # --- rows ---

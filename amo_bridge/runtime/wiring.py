@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from amo_bridge.advertising.poll import ad_polls
-from amo_bridge.channels.jobs import button_job, roistat_costs_job, roistat_job, series_job
+from amo_bridge.channels.jobs import button_job, roistat_costs_job, roistat_job, series_job, sheet_job
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import (
     ChannelContext,
@@ -250,7 +250,8 @@ class CompositionRoot:
         ads = ad_polls(
             context.fit.config, context.environment, self._store, self.rules.get, context.account_clock, tell, came
         )
-        jobs = (roistat_job(channels), roistat_costs_job(channels), button_job(channels, came), leads, *ads, pipedrive)
+        own = (roistat_job(channels), roistat_costs_job(channels), sheet_job(channels), button_job(channels, came))
+        jobs = (*own, leads, *ads, pipedrive)
         return [job for job in jobs if job is not None]
 
     def _refresh(self) -> None:

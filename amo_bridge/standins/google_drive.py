@@ -104,7 +104,7 @@ class GoogleDriveStandIn(StandIn):
     def register(self, routes: Blueprint) -> None:
         @routes.post("/token")
         def token() -> ResponseReturnValue:
-            claims = _claims(request.form.get("assertion", ""))
+            claims = claims_of(request.form.get("assertion", ""))
             wanted = {"iss": self.email, "aud": self.settings()["token_url"]}
             is_right = all(claims.get(name) == value for name, value in wanted.items())
             if not is_right or not 0 < claims.get("exp", 0) - claims.get("iat", 0) <= 3600:
@@ -204,7 +204,8 @@ class GoogleDriveStandIn(StandIn):
         return shown
 
 
-def _claims(assertion: str) -> dict[str, Any]:
+def claims_of(assertion: str) -> dict[str, Any]:
+    """What an assertion says; its signature is not looked at."""
     parts = assertion.split(".")
     if len(parts) != 3:
         return {}

@@ -17,6 +17,7 @@ from amo_bridge.standins.bots import MaxStandIn, TelegramStandIn
 from amo_bridge.standins.calls import CallScript, Switchboard
 from amo_bridge.standins.faults import KINDS, REQUEST_FAULTS, VendorFaults
 from amo_bridge.standins.google_drive import GoogleDriveStandIn
+from amo_bridge.standins.google_sheets import GoogleSheetsStandIn
 from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.novofon import Novofon2StandIn
 from amo_bridge.standins.onlinepbx import OnlinePbxStandIn
@@ -42,7 +43,7 @@ STAND_INS: tuple[type[StandIn], ...] = (
     SiteStandIn, VkStandIn, TelegramStandIn, MaxStandIn, MetaStandIn,
     ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn,
     SmsRuStandIn, SmscStandIn,
-    YandexDiskStandIn, GoogleDriveStandIn, S3StandIn,
+    YandexDiskStandIn, GoogleDriveStandIn, GoogleSheetsStandIn, S3StandIn,
     YandexAudienceStandIn, YandexDirectStandIn, VkAdsStandIn, RoistatStandIn, UnisenderGoStandIn,
     PipedriveStandIn,
 )  # fmt: skip

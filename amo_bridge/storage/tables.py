@@ -1046,10 +1046,12 @@ daily_reports = Table(
     Column("shown_version", Integer, nullable=False),
     Column("reminded_at", Float),
     Column("escalated_at", Float),
+    Column("sheet_version", Integer, nullable=False, server_default="0"),
     UniqueConstraint("account", "day", "user_id"),
 )
 """One row for each person and day («2026-11-24»), as it stands now. ``due_at``: the end of that shift. ``version``
-grows with every change; ``shown_version``: the last one that those who see confirmed reports were sent, 0 for none."""
+grows with every change; ``shown_version``: the last one that those who see confirmed reports were sent, 0 for none;
+``sheet_version``: the one in the table that people read elsewhere."""
 Index("daily_reports_open", daily_reports.c.account, daily_reports.c.confirmed_at, daily_reports.c.due_at)
 
 daily_report_versions = Table(

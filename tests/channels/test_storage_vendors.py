@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import responses
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.document_office import FOLDER_FIELD, DocumentOffice
+from support.google_account import service_account
 from support.local_crm import LocalCrm
 
 from amo_bridge.channels import google_drive as drive_module
@@ -71,14 +68,6 @@ def yandex_disk(stand_ins: StandIns, **keys: Any) -> Kit:
         lambda office, name: disk.rename(folder(office), f"disk:/amoCRM/{name}"),
         "/upload-target/*",
     )  # fmt: skip
-
-
-@cache
-def service_account(email: str) -> str:
-    """The key of a service account, as Google's console gives it."""
-    key = rsa.generate_private_key(65537, 2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    return json.dumps({"type": "service_account", "client_email": email, "private_key": pem})
 
 
 def google_drive(stand_ins: StandIns, **keys: Any) -> Kit:

@@ -86,7 +86,6 @@ LACKS: Final[Mapping[str, str]] = {
     "A110": BY_FILE,
     "A124": "no notices by Viber, which only takes bots on a paid contract; MAX stands in its place",
     "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
-    "S2": "the table of reports as a Google Sheet",
     "S9": "no confirmation by the bot or on the page: the first thing done in amoCRM counts",
     "C15": "Megaplan is not connected",
 }

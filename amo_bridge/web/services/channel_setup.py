@@ -165,6 +165,17 @@ FORMS: Mapping[str, SetupForm] = {
         _l("Ключ сервисного аккаунта: весь файл JSON"),
         is_document=True,
     ),
+    "google_sheets": SetupForm(
+        _l("Google Таблицы"),
+        _l("Отчёты за день — строка на человека и день."),
+        {
+            "spreadsheet": _l("Номер таблицы: часть её адреса между /d/ и /edit"),
+            "daily_reports": _l("Лист с отчётами за день"),
+            "api": _API,
+        },
+        _l("Ключ сервисного аккаунта: весь файл JSON"),
+        is_document=True,
+    ),
     "s3": SetupForm(
         "S3",
         _l("Копии файлов сделок в хранилище, которое понимает S3."),

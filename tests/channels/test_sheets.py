@@ -1,0 +1,178 @@
+"""Daily reports in a table: a row for each person and day, found again by its key, changed in place, never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from support.daily_office import IVAN, MARIA, MONDAY_EVENING, PLAN, Agency
+from support.fakes import NOON, user
+from support.google_account import service_account
+
+from amo_bridge.channels.google_sheets import GoogleSheets
+from amo_bridge.channels.sheets import HEAD, ReportSheetJob, SheetRow
+from amo_bridge.config.channels import GoogleSheetsSection
+from amo_bridge.errors import ChannelDown
+from amo_bridge.standins.google_sheets import GoogleSheetsStandIn
+from amo_bridge.standins.server import StandIns, serving
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import outbox
+
+
+class Table:
+    """A team whose reports go into a table; ``google`` is the stand-in of Google Sheets."""
+
+    def __init__(self, store: Store, stand_ins: StandIns) -> None:
+        self.stand_ins = stand_ins
+        google = stand_ins["google_sheets"]
+        assert isinstance(google, GoogleSheetsStandIn)
+        self.google = google
+        told = google.settings()
+        keys = {name: told[name] for name in ("api", "token_url", "spreadsheet")}
+        self.section = GoogleSheetsSection(**keys)
+        self.agency = Agency(store, people=[IVAN, MARIA])
+        self.agency.sell(NOON, 1_000)
+        self.begin()
+
+    def begin(self) -> None:
+        """The process starts, or starts again after it was killed."""
+        self.service = GoogleSheets(self.section, service_account(self.google.email))
+        agency = self.agency
+        self.job = ReportSheetJob(
+            self.service, self.section, agency.store, agency.rule_engine, agency.clock, agency.clock
+        )
+
+    def evening(self) -> None:
+        self.agency.at(MONDAY_EVENING)
+        self.job.send()
+
+    def later(self, **time: float) -> int:
+        self.agency.clock.advance(timedelta(**(time or {"minutes": 10})))
+        return self.job.send()
+
+    @property
+    def rows(self) -> list[list[Any]]:
+        return self.google.sheets["Отчёты"]
+
+    @property
+    def tasks(self) -> list[str]:
+        with self.agency.store.read() as connection:
+            return list(connection.execute(select(outbox.c.payload)).scalars())
+
+    def confirm(self, who: str = IVAN) -> None:
+        report = next(one for one in self.agency.reports if one.person == who)
+        with self.agency.store.write() as connection:
+            assert self.agency.job._reports.confirm(connection, report.number, f"{who}, Telegram") == "done"
+
+
+@pytest.fixture
+def table(store: Store) -> Iterator[Table]:
+    stand_ins = StandIns(["google_sheets"], live=False)
+    with serving(stand_ins):
+        yield Table(store, stand_ins)
+
+
+IVANS = ["23.11.2026", IVAN, 1_000, 1, 0, PLAN, "", "", 0]
+MARIAS = ["23.11.2026", MARIA, 0, 0, 0, PLAN, "", "", 0]
+
+
+def key(who: str) -> str:
+    return f"2026-11-23 {user(who)}"
+
+
+def test_a_row_for_each_person_and_day_with_a_head_once(table: Table) -> None:
+    table.evening()
+    assert table.rows == [list(HEAD), [key(IVAN), *IVANS], [key(MARIA), *MARIAS]]
+    for _ in range(3):
+        table.begin()
+        assert table.later() == 0
+    assert len(table.rows) == 3
+
+
+def test_a_change_is_put_in_its_place_and_other_columns_are_peoples(table: Table) -> None:
+    table.evening()
+    table.rows[1].append("молодец")
+    table.rows[1], table.rows[2] = table.rows[2], table.rows[1]
+    table.rows.insert(1, ["", "между строк"])
+    table.agency.clock.advance(timedelta(minutes=5))
+    table.confirm()
+    table.agency.sell(MONDAY_EVENING, 500, deal_id=31)
+    table.agency.after(minutes=11)
+    assert table.later() == 1
+    changed = ["23.11.2026", IVAN, 1_500, 2, 0, PLAN, "23.11.2026 18:05", f"{IVAN}, Telegram", 1]
+    assert table.rows[1:] == [["", "между строк"], [key(MARIA), *MARIAS], [key(IVAN), *changed, "молодец"]]
+
+
+def test_a_row_that_somebody_has_deleted_comes_again_with_its_next_change(table: Table) -> None:
+    table.evening()
+    del table.rows[1]
+    assert table.later() == 0
+    table.confirm()
+    table.later()
+    assert [row[0] for row in table.rows] == [HEAD[0], key(MARIA), key(IVAN)]
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "refuse_before", "broken", "limited"])
+@pytest.mark.parametrize("path", ["/token", "*:append", "*values:batchUpdate", "*values/*A:A"])
+def test_a_fault_writes_nothing_twice_and_loses_nothing(table: Table, fault: str, path: str) -> None:
+    struck = table.stand_ins.faults.add(fault, vendor="google_sheets", path=path)
+    table.evening()
+    table.begin()
+    for _ in range(3):
+        table.later()
+    table.confirm()
+    table.later()
+    for _ in range(3):
+        table.later()
+    assert [row[0] for row in table.rows] == [HEAD[0], key(IVAN), key(MARIA)]
+    assert table.rows[1][8] == f"{IVAN}, Telegram"
+    assert (struck.struck, table.job.is_put_off) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda one: setattr(one.google, "is_shared", False), "откройте таблицу аккаунту bridge@project"),
+        (lambda one: one.google.sheets.clear(), "листа «Отчёты» нет, создайте его"),
+        (lambda one: setattr(one.google, "spreadsheet", "another"), "такой таблицы нет, проверьте spreadsheet"),
+        (lambda one: setattr(one.google, "email", "another@project"), "ключ не пускает"),
+    ],
+    ids=["not shared", "no sheet", "no table", "another key"],
+)
+def test_what_has_to_be_mended_is_told_and_then_all_is_written(
+    table: Table, spoil: Callable[[Table], None], words: str
+) -> None:
+    service = table.service
+    google = table.google
+    kept = dict(google.__dict__, sheets={"Отчёты": []})
+    spoil(table)
+    table.job._service = service
+    with pytest.raises(ChannelDown, match=words):
+        service.check()
+    table.evening()
+    assert table.job.is_put_off
+    assert sum(words.split(",")[0] in one for one in table.tasks) <= 1, "once a day, to whom the config says"
+    google.__dict__.update(kept)
+    for _ in range(3):
+        table.later(hours=1)
+    assert len(table.rows) == 3
+    assert service.check() == "таблица Google открыта, на листе «Отчёты» строк: 3"
+
+
+def test_nothing_is_ever_a_formula_and_a_quote_in_a_name_does_no_harm(table: Table) -> None:
+    table.google.sheets["Отчёты 'отдела'"] = []
+    table.service.write("Отчёты 'отдела'", ["ключ", "текст"], [SheetRow("1", ["=1+1", 7])])
+    assert table.google.sheets["Отчёты 'отдела'"] == [["ключ", "текст"], ["1", "=1+1", 7]]
+    assert all("valueInputOption" not in one.parameters or one.parameters["valueInputOption"] == "RAW"
+               for one in table.google.requests)  # fmt: skip
+
+
+def test_not_in_a_dry_run_and_not_of_long_ago(table: Table) -> None:
+    table.agency.at(MONDAY_EVENING)
+    table.agency.is_dry = True
+    assert (table.later(), table.rows) == (0, [])
+    table.agency.is_dry = False
+    assert (table.later(days=70), table.rows) == (0, [])
