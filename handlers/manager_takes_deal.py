@@ -38,6 +38,7 @@ from amo_bridge.rules import (
 
 
 class ManagerTakesDeal(Options):
+    compared_stages = ("closed",)
     free: Annotated[tuple[PersonName, ...], Field(min_length=1)]
     closed: tuple[StageName, ...] = ()
     may_assign: tuple[PersonName, ...] = ()

@@ -28,6 +28,7 @@ from amo_bridge.rules import (
 
 
 class StageCreatesTasks(Conditional):
+    compared_stages = ("from_stages",)
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     from_stages: tuple[StageName, ...] = ()
     tasks: Annotated[tuple[TaskSpec, ...], Field(min_length=1)]

@@ -62,6 +62,7 @@ class LadderStep(TimedActions):
 
 
 class StageLadder(Options):
+    compared_stages = ("goes_on",)
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     goes_on: tuple[StageName, ...] = ()
     counts_from: DateFieldName | None = None

@@ -10,6 +10,7 @@ channel brought on that day. Roistat knows no expenses of a single lead (help-ru
 
 from __future__ import annotations
 
+import json
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,7 +52,7 @@ from amo_bridge.storage.accounts import (
     ROISTAT_STATES,
     Cursors,
 )
-from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import deals, outbox
 
@@ -113,10 +114,14 @@ class Roistat:
         wanted = {"dimensions": [CHANNEL], "metrics": [cost, leads], "period": period}
         told = self._ask("POST", "/project/analytics/data", "", wanted)
         try:
-            items = told["data"][0]["items"]
-            return {str(one["dimensions"][CHANNEL]["value"]): _costs_of(one, cost, leads) for one in items}
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            items = [item for part in told["data"] for item in part["items"]]
+            found = {str(one["dimensions"][CHANNEL]["value"]): _costs_of(one, cost, leads) for one in items}
+        except (KeyError, TypeError, ValueError) as error:
             raise ChannelRefused(f"Roistat: расходы в ответе не читаются ({error}); проверьте метрики") from error
+        known = {name: one for name, one in found.items() if one is not None}
+        if found and not known:
+            raise ChannelRefused(f"Roistat: в ответе нет метрик {cost} и {leads}; проверьте cost_metric и lead_metric")
+        return known
 
     def markers(self, begin: datetime, end: datetime) -> dict[int, str]:
         """Order's number → the marker of the advertising that its visit came by, of orders made from ``begin`` to
@@ -167,8 +172,11 @@ class ChannelCosts(NamedTuple):
         return round(self.cost / self.leads, 2) if self.cost > 0 and self.leads > 0 else None
 
 
-def _costs_of(item: Mapping[str, Any], cost: str, leads: str) -> ChannelCosts:
+def _costs_of(item: Mapping[str, Any], cost: str, leads: str) -> ChannelCosts | None:
+    """None for a channel of which one of the metrics is not told."""
     values = {one["metric_name"]: float(one["value"] or 0) for one in item["metrics"]}
+    if cost not in values or leads not in values:
+        return None
     return ChannelCosts(str(item["dimensions"][CHANNEL].get("title") or ""), values[cost], int(values[leads]))
 
 
@@ -455,8 +463,9 @@ class RoistatCostsJob:
         ours = self._written(figures)
         reader = FieldReader(rule_engine.account)
         for number, copy in Mirror(self._store).get(figures).items():
-            is_foreign = field.name in reader.texts(copy.record) and number not in ours
-            if copy.record.is_deleted or is_foreign:
+            value = reader.texts(copy.record).get(field.name)
+            # Once a person has written another figure, it is that person's.
+            if copy.record.is_deleted or (value is not None and value != ours.get(number)):
                 continue
             deal = rule_engine.viewer.deal(copy.record)
             if deal.has_tag(rule_engine.config.bridge.opt_out_tag):
@@ -473,11 +482,18 @@ class RoistatCostsJob:
             notify(connection, self._store.account_id)
         return len(rows)
 
-    def _written(self, numbers: Iterable[int]) -> set[int]:
-        """Deals whose field the bridge has filled."""
-        mine = (self._store.owns(outbox), outbox.c.rule == COSTS_RULE, outbox.c.deal_id.in_(list(numbers)))
+    def _written(self, numbers: Iterable[int]) -> dict[int, str]:
+        """Deal → what the bridge has last put into its field, as a text."""
+        found: dict[int, str] = {}
+        query = select(outbox.c.deal_id, outbox.c.payload).where(
+            self._store.owns(outbox), outbox.c.rule == COSTS_RULE, outbox.c.state == "done", outbox.c.error.is_(None)
+        )
         with self._store.read() as connection:
-            return set(connection.execute(select(outbox.c.deal_id).where(*mine)).scalars())
+            for chunk in chunks(sorted(numbers)):
+                for row in connection.execute(query.where(outbox.c.deal_id.in_(chunk)).order_by(outbox.c.id)):
+                    (values,) = json.loads(row.payload)["body"]["custom_fields_values"]
+                    found[row.deal_id] = str(values["values"][0]["value"])
+        return found
 
 
 def _as_value(figure: float, field: Field) -> int | float | str:

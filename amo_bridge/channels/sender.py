@@ -137,7 +137,8 @@ class ChannelSender:
     def _deal_with(self, row: Sendable, planned: Outcome | Job) -> int:
         if isinstance(planned, Sent | NotSent | Later):
             return self._settle(row, planned)
-        self._outbox.sending([row])
+        if not self._outbox.sending([row]):
+            return 0
         try:
             outcome = planned()
         except ChannelDown as error:

@@ -22,6 +22,7 @@ from amo_bridge.config.diagnostics import text_of
 from amo_bridge.config.files import ConfigFile, with_new_names
 from amo_bridge.config.loader import readable
 from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
 from amo_bridge.crm.responses import describe
 from amo_bridge.engine.alerts import warning
 from amo_bridge.engine.effects import CHANNEL_KINDS
@@ -190,7 +191,7 @@ def check(config_path: Path, offline: bool, fix: bool) -> None:
     click.echo(f"Аккаунт «{account.name}» ({config.account.url}) знает все имена из настройки")
     if words := warning(tokens(config, os.environ).expires_at, SystemClock().now()):
         click.echo(f"Внимание: {words}", err=True)
-    _warn(config)
+    _warn(config, account)
     if not _channels_let_us_in(config):
         sys.exit(CHANNEL_UNREACHABLE)
 
@@ -240,10 +241,10 @@ def _with_new_names(config: Config, renamed: list[NameIssue]) -> Config:
     return load_or_exit(config.path)
 
 
-def _warn(config: Config) -> None:
+def _warn(config: Config, account: Account | None = None) -> None:
     for words in warnings(config):
         click.echo(f"Внимание: {words}", err=True)
-    conflicts = StageMap.of(config.rules).conflicts()
+    conflicts = StageMap.of(config.rules, account.stage_titles if account else None).conflicts()
     for one in conflicts:
         if one.is_sure:
             click.echo(f"Внимание: {one.words}", err=True)

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from amo_bridge.config.diagnostics import Problems
 from amo_bridge.dates.duration import Duration
 from amo_bridge.rules.option_types import BaseUrl, ContactFieldName, CustomFieldName, Strict, TagName
+from amo_bridge.text.names import same_name
 
 YANDEX_AUDIENCE_TOKEN = "AMO_BRIDGE_YANDEX_AUDIENCE_TOKEN"
 YANDEX_DIRECT_TOKEN = "AMO_BRIDGE_YANDEX_DIRECT_TOKEN"
@@ -130,6 +131,7 @@ class RoistatSection(Strict):
 
     @model_validator(mode="after")
     def two_fields(self) -> Self:
-        if self.attraction_field is not None and self.attraction_field == self.cost_field:
+        both = (self.attraction_field, self.cost_field)
+        if None not in both and same_name(str(both[0]), str(both[1])):
             raise ValueError("attraction_field и cost_field — одно поле: записанное из Roistat ушло бы обратно")
         return self

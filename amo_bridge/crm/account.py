@@ -305,13 +305,12 @@ class Account:
         return _single("этапа", name, matches, self._spellings(name), lambda stage: stage.title)
 
     @property
-    def stage_titles(self) -> dict[str, str]:
-        """Normalised name of a stage, with its pipeline or alone if only one pipeline has it → «Воронка / Этап»."""
-        alone: dict[str, list[str]] = {}
+    def stage_titles(self) -> dict[str, list[str]]:
+        """Normalised name of a stage, with its pipeline or alone → all that it may mean, as «Воронка / Этап»."""
+        found: dict[str, list[str]] = {}
         for stage in self.stages:
-            alone.setdefault(normalise(stage.name), []).append(stage.title)
-        found = {name: titles[0] for name, titles in alone.items() if len(titles) == 1}
-        return found | {normalise(stage.title): stage.title for stage in self.stages}
+            found.setdefault(normalise(stage.name), []).append(stage.title)
+        return found | {normalise(stage.title): [stage.title] for stage in self.stages}
 
     def stage_of(self, pipeline_id: int, status_id: int) -> Stage:
         """A stage by its ids. Raises UnknownName: it may be newer than this copy of the account."""

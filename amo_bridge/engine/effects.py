@@ -71,6 +71,10 @@ NEW_URL, NEW_ID = "{new.url}", "{new.id}"
 """Stand in a payload for the address and the id of the deal that is created before."""
 
 
+UNDONE = "undone"
+"""The payload key that says: a person takes back what a rule did, and nothing follows from it."""
+
+
 @dataclass(frozen=True)
 class Effect:
     """One change, as the outbox stores it.

@@ -20,6 +20,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
+from amo_bridge.engine.effects import UNDONE
 from amo_bridge.events import StageEntered
 from amo_bridge.rules.actions import Action, CreateTask, FinishTask, Notify, Person, RollBack
 from amo_bridge.rules.deal import Deal
@@ -141,4 +142,6 @@ class RollbackHistory:
         )
         with self._store.read() as connection:
             payloads = [json.loads(text) for text in connection.execute(patches).scalars()]
-        return sum(bool(payload["rolls_back"]) and payload["expects"] == list(stage) for payload in payloads)
+        # What a person takes back is no refusal.
+        refused = [payload for payload in payloads if payload["rolls_back"] and not payload.get(UNDONE)]
+        return sum(payload["expects"] == list(stage) for payload in refused)

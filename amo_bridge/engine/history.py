@@ -259,7 +259,7 @@ class History:
             return query.where((journal.c.verdict != "acts") | lost)
         if ending == "done":
             not_done = self._has_effect(in_open_state(outbox) | outbox.c.state.in_((*GAVE_UP, "unsent", "dropped")))
-            return query.where(~not_done)
+            return query.where((journal.c.verdict != "acts") | ~not_done)
         return query
 
     def _has_effect(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:

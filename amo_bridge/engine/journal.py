@@ -38,6 +38,10 @@ def _origin(event: Event) -> str:
     return "хук: " if isinstance(event, DealReported) and not names_its_hook else ""
 
 
+UNDO_KEY = "undo|"
+"""The outbox's keys of what takes something back begin so; the number of the row that it takes back follows."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of a deal's history. ``rule``: empty for the event itself. ``effects``: (description, state, error)."""
@@ -124,19 +128,26 @@ class Journal:
                 select(journal).where(self._store.owns(journal), journal.c.deal_id == deal_id).order_by(journal.c.id)
             ).all()
             effects = connection.execute(
-                select(outbox.c.event_id, outbox.c.rule, outbox.c.payload, outbox.c.state, outbox.c.error)
+                select(*(outbox.c[name] for name in ("id", "key", "event_id", "rule", "payload", "state", "error")))
                 .where(self._store.owns(outbox), outbox.c.deal_id == deal_id)
                 .order_by(outbox.c.id)
             ).all()
         by_rule: dict[tuple[int | None, str], list[tuple[str, str, str]]] = {}
+        undone: dict[tuple[int | None, str], list[tuple[str, str, str]]] = {}
+        event_of = {effect.id: effect.event_id for effect in effects}
         for effect in effects:
-            text = action_words(json.loads(effect.payload)["words"])
-            by_rule.setdefault((effect.event_id, effect.rule), []).append((text, effect.state, effect.error or ""))
-        return [self._entry(row, by_rule) for row in rows]
+            told = (action_words(json.loads(effect.payload)["words"]), effect.state, effect.error or "")
+            if effect.key.startswith(UNDO_KEY):
+                # It belongs to the line that says who has taken it back.
+                event_id = event_of.get(int(effect.key.split("|")[1]))
+                undone.setdefault((event_id, effect.rule), []).append(told)
+            else:
+                by_rule.setdefault((effect.event_id, effect.rule), []).append(told)
+        return [self._entry(row, undone if row.verdict == "undone" else by_rule) for row in rows]
 
     def _entry(self, row: Row[Any], by_rule: dict[tuple[int | None, str], list[tuple[str, str, str]]]) -> Entry:
         effects: Iterable[tuple[str, str, str]] = ()
-        if row.verdict in ("acts", "held"):
+        if row.verdict in ("acts", "held", "undone"):
             effects = by_rule.get((row.event_id, row.rule), [])
         elif row.verdict == "would_act":
             effects = [(action_words(text), "dry", "") for text in json.loads(row.actions)]

@@ -224,10 +224,17 @@ class Outbox:
         allowed = _first_of_each_deal(rows, now) if in_order else rows
         return [_sendable(row) for row in allowed if row.state == state and row.due_at <= now]
 
-    def sending(self, rows: Sequence[Sendable]) -> None:
-        """Mark as leaving; committed before the call."""
+    def sending(self, rows: Sequence[Sendable]) -> list[Sendable]:
+        """Mark as leaving; committed before the call. Returns those that may leave: a person may have taken one back
+        since it was looked up."""
+        leaves = {"state": "sending", "sent_at": self._clock.now().timestamp()}
+        taken: set[int] = set()
         with self._store.write() as connection:
-            self._set(connection, rows, state="sending", sent_at=self._clock.now().timestamp())
+            for chunk in chunks([row.id for row in rows]):
+                still = (outbox.c.id.in_(chunk), outbox.c.state == "ready")
+                leaving = update(outbox).where(*still).values(**leaves).returning(outbox.c.id)
+                taken |= set(connection.execute(leaving).scalars())
+        return [row for row in rows if row.id in taken]
 
     def later(self, rows: Iterable[Sendable], seconds: float, reason: str, *, state: str = "ready") -> None:
         """Try again in ``seconds``: surely not applied (ready), or nobody knows (doubt)."""

@@ -88,8 +88,8 @@ class Sender:
         if not batch:
             return 0
         kind = batch[0].kind
+        batch = self._outbox.sending(batch)
         rows = {row.id: row for row in batch}
-        self._outbox.sending(batch)
         settled = 0
         asked_at = self._account_clock.now()
         for result in write_batch(self._client, kind, {row.id: row.body for row in batch}):

@@ -11,29 +11,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Row, select, update
 
 from amo_bridge.clock import Clock
+from amo_bridge.crm.account import LOST
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
 from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.crm.values import is_written
-from amo_bridge.engine.effects import CHANNEL_KINDS, GUARDED, OUTSIDE, Effect, part_now, patched_parts
-from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.effects import CHANNEL_KINDS, GUARDED, OUTSIDE, UNDONE, Effect, part_now, patched_parts
+from amo_bridge.engine.journal import UNDO_KEY, Journal
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.engine.write_results import UNDONE
 from amo_bridge.errors import BridgeError
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
-from amo_bridge.storage.tables import outbox
+from amo_bridge.storage.tables import GAVE_UP, OPEN_STATES, outbox
 from amo_bridge.text.typography import action_words
 
 UNSENT = ("ready", "waiting")
-KEY = "undo"
 STAYS: Mapping[str, str] = {
     "add_note": "примечание из amoCRM мост удалить не может",
     "add_call": "запись звонка из amoCRM мост удалить не может",
@@ -54,13 +53,15 @@ class NotUndoable(BridgeError):
 @dataclass(frozen=True)
 class Undoing:
     """What becomes of one thing that a rule did. ``done``: in words. ``effects``: what takes it back; none if it stays,
-    and ``why`` says so (Russian). ``row_id``: of the outbox. ``is_unsent``: it just is not sent."""
+    and ``why`` says so (Russian). ``row_id``: of the outbox. ``is_unsent``: it just is not sent. ``tries``: how often
+    it was taken back in vain."""
 
     row_id: int
     done: str
     effects: tuple[Effect, ...] = ()
     why: str = ""
     is_unsent: bool = False
+    tries: int = 0
 
     @property
     def is_possible(self) -> bool:
@@ -99,8 +100,8 @@ class Undo:
         record = deals_by_ids(self._client, {deal_id}, filter_enabled=False).get(deal_id)
         bodies = {row.id: json.loads(row.payload)["body"] for row in rows}
         tasks = tasks_by_ids(self._client, {task for row in rows if (task := _task_of(row, bodies[row.id]))})
-        undone = self._undone(rows)
-        return [self._undoing(row, record, tasks, is_undone=row.id in undone) for row in rows]
+        tries = self._tries(rows)
+        return [self._undoing(row, record, tasks, tries.get(row.id, [])) for row in rows]
 
     def carry_out(self, deal_id: int, event_id: int, rule: str, who: str) -> list[Undoing]:
         """Take back what can be; once, however often it is asked for. Raises NotUndoable, CrmError."""
@@ -113,20 +114,23 @@ class Undo:
         now = self._clock.now()
         planned = [
             # Of no event: it is no part of what the rule decided then.
-            Planned(None, rule, f"{KEY}|{one.row_id}|{number}", effect)
+            Planned(None, rule, f"{UNDO_KEY}{one.row_id}|{one.tries}", effect)
             for one in possible
-            for number, effect in enumerate(one.effects)
+            for effect in one.effects
         ]
         unsent = [one.row_id for one in possible if one.is_unsent]
         with self._store.write() as connection:
             # Whoever sends may have been quicker.
             still = (self._store.owns(outbox), outbox.c.id.in_(unsent), outbox.c.state.in_(UNSENT))
-            dropped = connection.execute(update(outbox).where(*still).values(state="dropped")).rowcount
+            drop = update(outbox).where(*still).values(state="dropped").returning(outbox.c.id)
+            dropped = set(connection.execute(drop).scalars())
             added = insert_new(connection, outbox, [one.row(self._store.account_id, now) for one in planned])
-            if dropped or added:
-                words = [one.words for one in possible]
+            words = [one.words for one in possible if one.row_id in dropped or (one.effects and added)]
+            if words:
                 Journal(self._store).write(connection, [self._line(deal_id, event_id, rule, who, words)])
             notify(connection, self._store.account_id)
+        if not words:
+            raise NotUndoable("пока вы смотрели, это уже ушло или отменено: посмотрите ещё раз")
         return found
 
     def _line(self, deal_id: int, event_id: int, rule: str, who: str, words: Sequence[str]) -> dict[str, Any]:
@@ -149,14 +153,17 @@ class Undo:
         with self._store.read() as connection:
             return list(connection.execute(select(outbox).where(*mine).order_by(outbox.c.id)))
 
-    def _undone(self, rows: Sequence[Row[Any]]) -> set[int]:
-        keys = {f"{KEY}|{row.id}|0": row.id for row in rows}
+    def _tries(self, rows: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
+        """Row → what was sent to take it back, the oldest first."""
+        mine = (self._store.owns(outbox), outbox.c.deal_id == rows[0].deal_id, outbox.c.key.startswith(UNDO_KEY))
+        found: dict[int, list[Row[Any]]] = {}
         with self._store.read() as connection:
-            query = select(outbox.c.key).where(self._store.owns(outbox), outbox.c.key.in_(list(keys)))
-            return {keys[key] for key in connection.execute(query).scalars()}
+            for one in connection.execute(select(outbox).where(*mine).order_by(outbox.c.id)):
+                found.setdefault(undone_row(one.key), []).append(one)
+        return found
 
     def _undoing(
-        self, row: Row[Any], record: DealRecord | None, tasks: Mapping[int, TaskRecord], *, is_undone: bool
+        self, row: Row[Any], record: DealRecord | None, tasks: Mapping[int, TaskRecord], tries: Sequence[Row[Any]]
     ) -> Undoing:
         payload = json.loads(row.payload)
         done = action_words(payload["words"])
@@ -164,8 +171,21 @@ class Undo:
             return Undoing(row.id, done, is_unsent=True)
         if row.state != "done":
             return Undoing(row.id, done, why=_of_state(row.state))
-        if is_undone:
-            return Undoing(row.id, done, why="уже отменено")
+        if row.error:
+            # What was not needed any more, or was a person's by then, stands as done too.
+            return Undoing(row.id, done, why=f"и не было сделано: {row.error}")
+        if tries and (why := _of_try(tries[-1])):
+            return Undoing(row.id, done, why=why)
+        return replace(self._of_kind(row, record, tasks, payload, done), tries=len(tries))
+
+    def _of_kind(
+        self,
+        row: Row[Any],
+        record: DealRecord | None,
+        tasks: Mapping[int, TaskRecord],
+        payload: Mapping[str, Any],
+        done: str,
+    ) -> Undoing:
         if row.kind in OUTSIDE:
             return Undoing(row.id, done, why=f"уже ушло: {CHANNEL_KINDS[OUTSIDE[row.kind]].label}")
         if record is None or record.is_deleted:
@@ -210,6 +230,8 @@ class Undo:
         else:
             patch.body |= {"pipeline_id": came_from[0], "status_id": came_from[1]}
             patch.words.append(f"этап → «{account.stage_of(*came_from).title}»")
+            if came_from[1] == LOST:
+                patch.stays.append("причину отказа amoCRM забыла, впишите её сами")
 
     def _part(self, patch: _Patch, part: str, wanted: Any, before: Mapping[str, Any], record: DealRecord) -> None:
         current, name = part_now(record, part), self._name(part)
@@ -269,6 +291,8 @@ class Undo:
         if row.kind == "create_task":
             if task.is_completed:
                 return Undoing(row.id, done, why="задача уже закрыта")
+            if not _is_as_set(task, body):
+                return Undoing(row.id, done, why="задачу с тех пор изменили")
             change: dict[str, Any] = {"is_completed": True, "result": {"text": "Отменено"}}
             return self._change(row, done, task, change, f"задача „{task.text}“ закрыта")
         if body.get("is_completed"):
@@ -292,6 +316,30 @@ class Undo:
             not_before=self._clock.now().timestamp(), extra={UNDONE: True},
         )  # fmt: skip
         return Undoing(row.id, done, (effect,))
+
+
+def undone_row(key: str) -> int:
+    """The row of the outbox that one with this key takes back."""
+    return int(key.split("|")[1])
+
+
+def _of_try(tried: Row[Any]) -> str:
+    """Why it is not taken back once more; empty if it may be: the last time it came to nothing."""
+    if tried.state in OPEN_STATES:
+        return "уже отменяется"
+    if tried.state in GAVE_UP:
+        return "отмена не прошла: решите на странице «Отказы»"
+    return "" if tried.error or tried.state == "dropped" else "уже отменено"
+
+
+def _is_as_set(task: TaskRecord, body: Mapping[str, Any]) -> bool:
+    """Is the task still what the rule has made?"""
+    now = {
+        "text": task.text,
+        "responsible_user_id": task.responsible_user_id,
+        "complete_till": int(task.complete_till.timestamp()),
+    }
+    return all(body[name] == value for name, value in now.items() if name in body)
 
 
 def _values(value: Any) -> Iterator[Any]:

@@ -21,6 +21,7 @@ from amo_bridge.crm.lost_writes import Written
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.crm.writes import WRITE_KINDS
+from amo_bridge.engine.effects import UNDONE
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.manual_edits import BY_PERSON
 from amo_bridge.engine.outbox import Sendable
@@ -37,8 +38,6 @@ from amo_bridge.storage.tables import made
 
 BY_USER = "by_user"
 """The payload key that says who has finished the task by means of the bridge: it is that person's work."""
-UNDONE = "undone"
-"""The payload key that says: a person takes back what a rule did, and nothing follows from it."""
 TASK_FIELDS = ("text", "task_type_id", "responsible_user_id")
 """Fields that amoCRM and the mirror name alike."""
 
@@ -66,7 +65,8 @@ class WriteResults:
         self._queue(connection, [event for row, written in done for event in _news(row, written)])
         self._put_clients(connection, done)
         patched = [row for row, _ in done if row.kind == "patch_deal" and not row.payload.get(BY_PERSON)]
-        self._mirror.amend_all(connection, [(row.deal_id, partial(_patched, row=row)) for row in patched])
+        undone = {row.deal_id: _at(row, written) for row, written in done if row.payload.get(UNDONE)}
+        self._mirror.amend_all(connection, [(row.deal_id, partial(_patched, row=row)) for row in patched], undone)
         for row, written in done:
             if row.kind not in (NEW_TASK, "patch_deal") and WRITE_KINDS[row.kind].creates != "deal":
                 self._apply_one(connection, row, written)

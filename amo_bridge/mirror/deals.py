@@ -59,13 +59,16 @@ class MirroredDeal:
             return replace(self, record=record)
         return MirroredDeal(record, since, self.stays[:MOST_STAYS])
 
-    def put_back(self, record: DealRecord) -> MirroredDeal:
-        """The copy after the bridge changed the deal. Back on the stage it came from it is as if it had never left."""
+    def put_back(self, record: DealRecord, moved_at: datetime | None = None) -> MirroredDeal:
+        """The copy after the bridge changed the deal. Back on the stage it came from it is as if it had never left;
+        ``moved_at``: on another one it is since then."""
         if self.stage == (record.pipeline_id, record.status_id):
             return replace(self, record=record)
         stage = (record.pipeline_id, record.status_id)
         if self.came_by and self.came_by[0].stage == stage:
             return MirroredDeal(record, self.came_by[0].since, self.came_by[1:])
+        if moved_at is not None:
+            return self.became(record, moved_at)
         return MirroredDeal(record, self.stage_since, self.came_by)
 
     def covers(self, event: DealReported) -> bool:
@@ -150,6 +153,8 @@ class Mirror:
     def named(self, words: str, most: int) -> list[int]:
         """Numbers of deals whose names hold all these words, in any spelling of them; the newest deals first."""
         parts = normalise(words).split()
+        if not parts:
+            return []
         holds = [deals.c.plain_name.contains(part, autoescape=True) for part in parts]
         query = select(deals.c.deal_id).where(self._store.owns(deals), *holds)
         with self._store.read() as connection:
@@ -185,13 +190,17 @@ class Mirror:
         self.amend_all(connection, [(deal_id, change)])
 
     def amend_all(
-        self, connection: Connection, changes: Sequence[tuple[int, Callable[[DealRecord], DealRecord]]]
+        self,
+        connection: Connection,
+        changes: Sequence[tuple[int, Callable[[DealRecord], DealRecord]]],
+        moved_at: Mapping[int, datetime] | None = None,
     ) -> None:
-        """As ``amend``, for many deals in few statements; changes of one deal follow each other."""
+        """As ``amend``, for many deals in few statements; changes of one deal follow each other. ``moved_at``: as in
+        ``put_back``, of these deals."""
         known = self.among(connection, [deal_id for deal_id, _ in changes])
         for deal_id, change in changes:
             if before := known.get(deal_id):
-                known[deal_id] = before.put_back(change(before.record))
+                known[deal_id] = before.put_back(change(before.record), (moved_at or {}).get(deal_id))
         rows = [
             {
                 "of_deal": deal_id,

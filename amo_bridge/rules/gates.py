@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,8 @@ class Gate(Options):
     """``entering``, ``leaving``: the stages. A deal that is lost may leave any stage. ``not_from``: whatever comes from
     these stages passes; ``moves_only``: so does a deal that was made on its stage. ``tell``: to whom it is explained
     when amoCRM does not say who moved the deal."""
+
+    compared_stages: ClassVar[tuple[str, ...]] = ("not_from",)
 
     entering: tuple[StageName, ...] = ()
     leaving: tuple[StageName, ...] = ()

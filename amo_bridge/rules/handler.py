@@ -32,7 +32,11 @@ OutsideChannel = Literal["mail", "notices", "audiences", "sms", "dial", "series"
 
 
 class Options(Strict):
-    """What a rule's block in the config may say. An unknown key is an error, so a typo never switches anything off."""
+    """What a rule's block in the config may say. An unknown key is an error, so a typo never switches anything off.
+
+    ``compared_stages``: keys of stages on which the rule does not work: it only looks where a deal comes from or is."""
+
+    compared_stages: ClassVar[tuple[str, ...]] = ()
 
     def needs(self) -> frozenset[DataNeed]:
         """What these options, or options within them, look at, beside what every rule of their kind does."""

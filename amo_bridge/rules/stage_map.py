@@ -10,16 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from amo_bridge.events import EnquiryReceived, StageEntered, StepDue
-from amo_bridge.rules.gates import Gate
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import PipelineName, StageName, names_in
 from amo_bridge.rules.options import CarryOver
 from amo_bridge.text.names import normalise
 
 Kind = Literal["works", "guards", "leaves"]
-NOT_WHERE = ("not_from", "goes_on", "unless_open_in")
-"""Keys of stages that a rule only compares with."""
 ENDS = {"won": "Успешно реализовано", "lost": "Закрыто и не реализовано"}
 
 
@@ -58,24 +57,21 @@ class Conflict:
 
 @dataclass(frozen=True)
 class StageMap:
+    """``lets_from``: a rule → the stages from which its gate lets everything pass."""
+
     places: tuple[Place, ...]
     ways: tuple[Way, ...]
+    lets_from: Mapping[str, frozenset[str]]
 
     @classmethod
-    def of(cls, rules: Iterable[Rule], title_of: Mapping[str, str] | None = None) -> StageMap:
-        """Of the enabled rules. ``title_of``: a stage's normalised name → as it is to be called."""
-        known = title_of or {}
-
-        def title(name: str) -> str:
-            return known.get(normalise(name), name)
-
-        places: list[Place] = []
-        ways: list[Way] = []
-        for rule in rules:
-            if rule.enabled:
-                places += _places(rule, title)
-                ways += _ways(rule, title)
-        return cls(tuple(places), tuple(ways))
+    def of(cls, rules: Iterable[Rule], titles: Titles | None = None) -> StageMap:
+        """Of the enabled rules. ``titles``: of the account, if it is known."""
+        enabled = [rule for rule in rules if rule.enabled]
+        known = _Names(titles if titles is not None else _named_by(enabled))
+        places = [place for rule in enabled for place in _places(rule, known)]
+        ways = [way for rule in enabled for way in _ways(rule, known)]
+        let = {rule.name: frozenset(known.of_key(rule, "not_from")) for rule in enabled}
+        return cls(tuple(places), tuple(ways), let)
 
     def conflicts(self) -> list[Conflict]:
         """Those that can be seen from the options; each pair once."""
@@ -116,7 +112,7 @@ class StageMap:
         """A rule leads deals to a stage whose gates may send them back at once."""
         found: dict[tuple[str, str, bool], dict[str, None]] = {}
         for way in self.ways:
-            gates = [one for one in self.on(way.target, "guards") if not _lets_from(one, way.source)]
+            gates = [one for one in self.on(way.target, "guards") if way.source not in self.lets_from[one.name]]
             gates += [one for one in self.on(way.source, "leaves") if not way.is_new]
             if gates:
                 key = (way.rule.name, way.target, way.is_new)
@@ -151,24 +147,31 @@ class StageMap:
                 by_source.setdefault(way.source, []).append(way)
         told: set[frozenset[str]] = set()
         for start in by_source:
-            for circle in _circles_from(start, by_source, ()):
-                names = frozenset(one.rule.name for one in circle)
-                if names in told:
-                    continue
+            circle = _way_back(start, by_source)
+            names = frozenset(one.rule.name for one in circle)
+            if circle and names not in told:
                 told.add(names)
                 route = " → ".join([f"«{one.source}» ({one.rule.name})" for one in circle] + [f"«{start}»"])
                 words = f"сделка без людей ходит по кругу: {route}"
                 yield Conflict(tuple(one.rule.name for one in circle), words, is_sure=True)
 
 
-def _circles_from(stage: str, by_source: Mapping[str, Sequence[Way]], path: tuple[Way, ...]) -> Iterator[list[Way]]:
-    if path and stage == path[0].source:
-        yield list(path)
-        return
-    if any(stage == one.source for one in path):
-        return
-    for way in by_source.get(stage, ()):
-        yield from _circles_from(way.target, by_source, (*path, way))
+def _way_back(start: str, by_source: Mapping[str, Sequence[Way]]) -> list[Way]:
+    """The shortest circle that leads back to the stage; empty if there is none."""
+    came_by: dict[str, Way] = {}
+    reached = [start]
+    for stage in reached:
+        for way in by_source.get(stage, ()):
+            if way.target in came_by:
+                continue
+            came_by[way.target] = way
+            if way.target == start:
+                circle = [way]
+                while circle[0].source != start:
+                    circle.insert(0, came_by[circle[0].source])
+                return circle
+            reached.append(way.target)
+    return []
 
 
 def _listen_for_the_same(one: Rule, other: Rule) -> bool:
@@ -180,17 +183,24 @@ def _want_the_same(one: Rule, other: Rule) -> bool:
     """Do both act under the same conditions, as far as the options tell?"""
     if one.handler.name != other.handler.name:
         return bool(_when(one) == _when(other))
-    return _without_stages(one) == _without_stages(other)
+    return bool(_without_stages(one.options) == _without_stages(other.options))
 
 
 def _when(rule: Rule) -> Any:
     return getattr(rule.options, "when", None)
 
 
-def _without_stages(rule: Rule) -> dict[str, Any]:
-    """The options that say when a rule acts: not where, and not what it does."""
-    staged = {str(path[0]) for path, name in names_in(rule.options) if isinstance(name, StageName)}
-    return {key: value for key, value in vars(rule.options).items() if key not in staged}
+def _without_stages(value: Any) -> Any:
+    """Options with every stage taken out, to be compared."""
+    if isinstance(value, StageName):
+        return None
+    if isinstance(value, BaseModel):
+        return {name: _without_stages(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {key: _without_stages(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_stages(item) for item in value]
+    return value
 
 
 def _is_an_end(stage: str) -> bool:
@@ -198,39 +208,59 @@ def _is_an_end(stage: str) -> bool:
     return any(normalise(stage.rpartition(" / ")[2]) == normalise(end) for end in ENDS.values())
 
 
-def _lets_from(gate: Rule, stage: str) -> bool:
-    options = gate.options
-    return isinstance(options, Gate) and any(normalise(one) == normalise(stage) for one in options.not_from)
-
-
 # --- what the options say ---------------------------------------------------------------------------------------------
 
+Titles = Mapping[str, Sequence[str]]
+"""A stage's normalised name, with its pipeline or alone → the titles «Воронка / Этап» that it means."""
 
-def _places(rule: Rule, title: Any) -> Iterator[Place]:
+
+class _Names:
+    """Stages by the names that the config gives them; one without its pipeline may be in several."""
+
+    def __init__(self, titles: Titles) -> None:
+        self._titles = titles
+
+    def of(self, name: str) -> Sequence[str]:
+        return self._titles.get(normalise(name)) or (name,)
+
+    def of_key(self, rule: Rule, wanted: str) -> list[str]:
+        return [title for key, name in _stages_of(rule) if key == wanted for title in self.of(name)]
+
+
+def _named_by(rules: Iterable[Rule]) -> Titles:
+    """The titles that the rules themselves name: one spelling of each, and what a bare name may mean."""
+    found: dict[str, dict[str, None]] = {}
+    whole = [name for rule in rules for _, name in _stages_of(rule) if " / " in name]
+    spelled = {normalise(name): name for name in reversed(whole)}
+    for plain, title in spelled.items():
+        found.setdefault(plain, {})[title] = None
+        found.setdefault(normalise(title.rpartition(" / ")[2]), {})[title] = None
+    return {name: tuple(titles) for name, titles in found.items()}
+
+
+def _places(rule: Rule, names: _Names) -> Iterator[Place]:
+    kinds: Mapping[str, Kind] = {"entering": "guards", "leaving": "leaves"}
     for key, name in _stages_of(rule):
-        if key == "entering":
-            yield Place(rule, title(name), "guards")
-        elif key == "leaving":
-            yield Place(rule, title(name), "leaves")
-        elif _is_where(rule, key):
-            yield Place(rule, title(name), "works")
+        if key in kinds or _is_where(rule, key):
+            for title in names.of(name):
+                yield Place(rule, title, kinds.get(key, "works"))
 
 
-def _ways(rule: Rule, title: Any) -> Iterator[Way]:
+def _ways(rule: Rule, names: _Names) -> Iterator[Way]:
     if rule.handler.gate:
         # What a gate moves it puts back.
         return
-    where = [title(name) for key, name in _stages_of(rule) if _is_where(rule, key)]
+    where = [title for key, name in _stages_of(rule) if _is_where(rule, key) for title in names.of(name)]
     is_new = isinstance(rule.options, CarryOver) or EnquiryReceived in rule.handler.on
     if is_new and not where:
         where = _ends_of(rule)
     is_timed = StepDue in rule.handler.on
     follows = is_timed or StageEntered in rule.handler.on
-    for key, name in _stages_of(rule):
-        if not _is_where(rule, key) and key not in (*NOT_WHERE, "entering", "leaving"):
-            for source in where or [""]:
-                if source != title(name):
-                    yield Way(rule, source, title(name), is_new, is_timed, follows)
+    targets = [title for key, name in _stages_of(rule) if _is_target(rule, key) for title in names.of(name)]
+    for target in targets:
+        for source in where or [""]:
+            if source != target:
+                yield Way(rule, source, target, is_new, is_timed, follows)
 
 
 def _ends_of(rule: Rule) -> list[str]:
@@ -250,7 +280,12 @@ def _stages_of(rule: Rule) -> Iterator[tuple[str, str]]:
 
 def _is_where(rule: Rule, key: str) -> bool:
     """Does the key hold several stages, on which the rule works?"""
-    return key not in NOT_WHERE and isinstance(getattr(rule.options, key, None), tuple)
+    return key not in rule.options.compared_stages and isinstance(getattr(rule.options, key, None), tuple)
+
+
+def _is_target(rule: Rule, key: str) -> bool:
+    """Does the key hold the one stage where a deal goes?"""
+    return key not in rule.options.compared_stages and not isinstance(getattr(rule.options, key, None), tuple)
 
 
 # --- as a drawing -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from support.fakes import ACCOUNT, BRIEF, LOST, NOON, agency, clock, record, rule_engine
 
 from amo_bridge.channels.roistat import (
@@ -342,6 +342,11 @@ class Costs:
         bodies = {deal: json.loads(payload)["body"].get("custom_fields_values") for deal, payload in rows}
         return {deal: values[0]["values"][0]["value"] for deal, values in bodies.items() if values}
 
+    def sent(self) -> None:
+        """All that waits is in amoCRM now."""
+        with self.office.store.write() as connection:
+            connection.execute(update(outbox).values(state="done", error=None))
+
     def mornings(self, days: int = 1) -> int:
         self.office.hands.advance(timedelta(days=days))
         return self.job.send()
@@ -385,11 +390,14 @@ def test_late_expenses_put_the_figure_right_and_the_same_ones_change_nothing(cos
     costs.spent(direct1=100)
     costs.deal(7, "107", "direct1")
     assert costs.job.send() == 1
+    costs.sent()
     costs.deal(7, "107", "direct1", cost="100")
     assert costs.mornings() == 0
     costs.spent(direct1=250)
     assert costs.mornings() == 1
     assert costs.written() == {7: 250}
+    costs.sent()
+    costs.deal(7, "107", "direct1", cost="250")
     costs.spent(direct1=900)
     assert costs.mornings() == 0, "the day is over three days ago"
 
@@ -400,6 +408,30 @@ def test_what_a_person_has_written_stays_and_an_opted_out_deal_is_left_alone(cos
     costs.tag = ("без робота",)
     costs.deal(8, "108", "direct1")
     assert (costs.job.send(), costs.written()) == (0, {})
+
+
+def test_a_figure_that_a_person_has_put_right_stays(costs: Costs) -> None:
+    costs.spent(direct1=100)
+    costs.deal(7, "107", "direct1")
+    assert costs.job.send() == 1
+    costs.sent()
+    costs.deal(7, "107", "direct1", cost="500")
+    costs.spent(direct1=250)
+    assert costs.mornings() == 0
+
+
+def test_a_channel_without_the_metrics_and_an_empty_day_hold_nobody_up(
+    costs: Costs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs.spent(direct1=100, odd=5)
+    costs.deal(7, "107", "direct1")
+    whole = costs.office.roistat._item
+
+    def without_metrics(channel: str, *more: Any) -> dict[str, Any]:
+        return whole(channel, *more) | ({"metrics": []} if channel == "odd" else {})
+
+    monkeypatch.setattr(costs.office.roistat, "_item", without_metrics)
+    assert costs.job.send() == 1
 
 
 @pytest.mark.parametrize("spent", [0, -5])
@@ -445,7 +477,7 @@ def test_an_error_is_tried_again_and_writes_each_once(costs: Costs, kind: str, p
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"cost_metric": "нет такой"}, "расходы в ответе не читаются"), ({"attraction_field": "Нет"}, "attraction_field")],
+    [({"cost_metric": "нет такой"}, "в ответе нет метрик"), ({"attraction_field": "Нет"}, "attraction_field")],
 )
 def test_what_cannot_be_read_is_told_to_a_person(costs: Costs, change: dict[str, Any], words: str) -> None:
     costs.office.section = costs.office.section.model_copy(update=change)
@@ -460,4 +492,4 @@ def test_what_cannot_be_read_is_told_to_a_person(costs: Costs, change: dict[str,
 
 def test_the_field_that_goes_out_cannot_be_the_one_that_comes_back() -> None:
     with pytest.raises(ValueError, match="одно поле"):
-        RoistatSection(project=1, cost_field=CustomFieldName("Расход"), attraction_field=CustomFieldName("Расход"))
+        RoistatSection(project=1, cost_field=CustomFieldName("Расход"), attraction_field=CustomFieldName("расход"))

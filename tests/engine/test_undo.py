@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
-from support.fakes import ACCOUNT, BRIEF, NEW, agency, clock, record, rule_engine, user
+from sqlalchemy import insert, select, update
+from support.fakes import ACCOUNT, BRIEF, LOST, NEW, agency, clock, record, rule_engine, user
 
 from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.engine import undo as module
+from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.undo import NotUndoable, Undo
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import outbox
@@ -41,11 +43,14 @@ class Doing:
         monkeypatch.setattr(module, "tasks_by_ids", lambda *_: {5: self.task} if self.task else {})
         self.dry_run = False
 
-    def did(self, kind: str, body: dict[str, Any], state: str = "done", **payload: Any) -> None:
+    def did(
+        self, kind: str, body: dict[str, Any], state: str = "done", error: str | None = None, **payload: Any
+    ) -> None:
         told = {"body": {"id": 7, **body}, "words": "сделано", **payload}
         row = {
             "account": ACCOUNT, "key": f"{kind}{state}", "event_id": 1, "rule": RULE, "deal_id": 7, "kind": kind,
             "payload": json.dumps(told), "state": state, "created_at": 1.0, "result": json.dumps({"id": 5}),
+            "error": error,
         }  # fmt: skip
         with self.store.write() as connection:
             connection.execute(insert(outbox), [row])
@@ -136,6 +141,9 @@ TASK = TaskRecord(id=5, text="Позвонить", responsible_user_id=IVAN)
         ("create_task", {}, TASK, {"is_completed": True, "result": {"text": "Отменено"}}),
         ("create_task", {}, replace(TASK, is_completed=True), "уже закрыта"),
         ("create_task", {}, None, "больше нет"),
+        ("create_task", {"text": "Связаться"}, TASK, "с тех пор изменили"),
+        ("create_task", {"responsible_user_id": MARIA}, TASK, "с тех пор изменили"),
+        ("create_task", {"complete_till": 5}, TASK, "с тех пор изменили"),
         ("change_task", {"id": 5, "is_completed": True}, replace(TASK, is_completed=True), {"is_completed": False}),
         ("change_task", {"id": 5, "is_completed": True}, TASK, "снова открыта"),
         ("change_task", {"id": 5, "text": "Позвонить"}, TASK, {"text": "Написать"}),
@@ -196,6 +204,75 @@ def test_twice_is_once_and_a_dry_bridge_takes_nothing_back(doing: Doing) -> None
         doing.undo().carry_out(7, 1, RULE, "Анна")
     doing.dry_run = False
     doing.undo().carry_out(7, 1, RULE, "Анна")
-    with pytest.raises(NotUndoable, match="уже отменено"):
+    with pytest.raises(NotUndoable, match="уже отменяется"):
         doing.undo().carry_out(7, 1, RULE, "Анна")
     assert len(doing.written()) == 1
+
+
+def test_what_was_not_needed_any_more_was_not_done(doing: Doing) -> None:
+    """A person had closed the task: it is not opened again."""
+    doing.task = replace(TASK, is_completed=True)
+    doing.did("change_task", {"id": 5, "is_completed": True}, error="задача уже закрыта")
+    (one,) = doing.undo().preview(7, 1, RULE)
+    assert (one.is_possible, one.words) == (False, "и не было сделано: задача уже закрыта")
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "why"),
+    [
+        ("ready", None, "уже отменяется"),
+        ("doubt", None, "уже отменяется"),
+        ("failed", "отказ", "Отказы"),
+        ("done", None, "уже отменено"),
+        ("done", "сделка уже на другом этапе", ""),
+        ("dropped", None, ""),
+    ],
+)
+def test_an_undoing_that_came_to_nothing_may_be_tried_again(
+    doing: Doing, state: str, error: str | None, why: str
+) -> None:
+    doing.did("patch_deal", key(BRIEF), expects=list(key(NEW).values()))
+    doing.undo().carry_out(7, 1, RULE, "Анна")
+    with doing.store.write() as connection:
+        connection.execute(update(outbox).where(outbox.c.key.like("undo|%")).values(state=state, error=error))
+    if why:
+        with pytest.raises(NotUndoable, match=why):
+            doing.undo().carry_out(7, 1, RULE, "Анна")
+    else:
+        doing.undo().carry_out(7, 1, RULE, "Анна")
+        assert len(doing.written()) == 2
+
+
+def test_the_journal_shows_what_became_of_it(doing: Doing) -> None:
+    doing.did("patch_deal", key(BRIEF), expects=list(key(NEW).values()))
+    doing.undo().carry_out(7, 1, RULE, "Анна")
+    (told,) = [one for one in Journal(doing.store).of_deal(7) if one.verdict == "undone"]
+    assert [state for _, state, _ in told.effects] == ["ready"]
+
+
+def test_what_is_leaving_already_is_not_said_to_be_held_back(doing: Doing) -> None:
+    doing.did("send_letter", {}, "ready")
+    undo = doing.undo()
+    preview = undo.preview(7, 1, RULE)
+    with doing.store.write() as connection:
+        connection.execute(update(outbox).values(state="sending"))
+    undo.preview = lambda *_: preview  # type: ignore[method-assign]
+    with pytest.raises(NotUndoable, match="уже ушло"):
+        undo.carry_out(7, 1, RULE, "Анна")
+    assert Journal(doing.store).of_deal(7) == []
+
+
+def test_what_was_taken_back_does_not_leave(doing: Doing) -> None:
+    box = Outbox(doing.store, clock())
+    doing.did("add_note", {}, "ready")
+    taken = box.take("ready")
+    doing.undo().carry_out(7, 1, RULE, "Анна")
+    assert box.sending(taken) == []
+    with doing.store.read() as connection:
+        assert list(connection.execute(select(outbox.c.state)).scalars()) == ["dropped"]
+
+
+def test_a_lost_deal_gets_its_stage_and_the_reason_is_a_persons(doing: Doing) -> None:
+    doing.did("patch_deal", key(BRIEF), expects=list(key(LOST).values()))
+    (one,) = doing.undo().preview(7, 1, RULE)
+    assert "причину отказа amoCRM забыла" in one.words

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -154,3 +154,13 @@ def test_the_stage_s_age_is_kept_in_columns_that_can_be_asked(store: Store) -> N
     assert (row.pipeline_id, row.status_id) == agency().stage(BRIEF).key
     assert (row.stage_since, row.updated_at, row.read_at) == tuple(at(s).timestamp() for s in (-60, 0, 1))
     assert json.loads(row.record)["responsible_user_id"] == user("Иван Петров")
+
+
+def test_a_deal_that_is_taken_back_to_a_stage_it_has_left_stands_there_since_now() -> None:
+    """Its steps by the clock must not count from when it came onto the stage before."""
+    old, moment = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)
+    copy = MirroredDeal(record(NEW), old)
+    moved = copy.put_back(record(BRIEF), moment)
+    assert (moved.stage_since, [stay.since for stay in moved.came_by]) == (moment, [old])
+    back = moved.put_back(record(NEW), moment)
+    assert (back.stage_since, back.came_by) == (old, ())

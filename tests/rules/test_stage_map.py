@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.command_line import EXAMPLE
+from support.fakes import agency
 
 from amo_bridge.config.loader import load
 from amo_bridge.rules.stage_map import StageMap, mermaid
@@ -114,3 +115,44 @@ def test_as_mermaid(tmp_path: Path) -> None:
         "  end",
         '  s0 -->|"file_moves_deal.a"| s2',
     ]
+
+
+def answer(name: str, word: str, to: str) -> str:
+    return (
+        f'[handlers.task_answer_decides.{name}]\nenabled = true\ntask = "Согласовать"\nstages = ["В / Один"]\n'
+        f'answers = [{{ words = ["{word}"], move_to = "{to}" }}]\n'
+    )
+
+
+def test_answers_that_differ_are_not_at_odds(tmp_path: Path) -> None:
+    assert told(tmp_path, answer("yes", "да", "В / Два"), answer("no", "нет", "В / Три"), MINDED) == []
+    assert told(tmp_path, answer("yes", "да", "В / Два"), answer("no", "да", "В / Три"), MINDED)[0][1]
+
+
+def test_stages_are_known_by_any_spelling(tmp_path: Path) -> None:
+    found = [(("a", "b"), True)]
+    assert told(tmp_path, moves("a", "В / Два"), moves("b", "В / Три", stages="Один"), MINDED) == found
+    assert told(tmp_path, moves("a", "В / Два"), moves("b", "В / Три", stages="в / один"), MINDED) == found
+
+
+def test_a_bare_name_means_every_pipeline_that_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(BEGIN + gate("Закрыто и не реализовано"), "utf-8")
+    found = StageMap.of(load(path, {}).rules, agency().stage_titles)
+    assert {one.stage for one in found.places} == {stage.title for stage in agency().stages if stage.kind == "lost"}
+
+
+def test_where_a_deal_comes_from_is_not_where_a_rule_works() -> None:
+    found = StageMap.of(load(EXAMPLE.parent / "examples" / "client_department.toml", {}).rules)
+    assert "stage_creates_tasks" not in {rule.handler.name for rule in found.on("Клиенты / Передача из продаж")}
+
+
+def test_many_ways_are_looked_through_at_once(tmp_path: Path) -> None:
+    """Each stage leads to every other one."""
+    stages = [f"В / {number}" for number in range(12)]
+    blocks = [
+        ladder(f"l{a}_{b}", one, other) for a, one in enumerate(stages) for b, other in enumerate(stages) if a != b
+    ]
+    circles = [names for names, is_sure in told(tmp_path, *blocks) if is_sure]
+    assert circles
+    assert all(len(names) == 2 for names in circles)

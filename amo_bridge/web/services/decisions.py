@@ -23,6 +23,7 @@ ENDINGS: Mapping[Ending, Any] = {
     "unsent": _l("не отправлено"),
 }
 LONGEST_SPAN = 366
+EARLIEST, LATEST = date(2000, 1, 1), date(2100, 12, 31)
 MOST_DEALS = 500
 """Whose decisions are looked for by words; more are not told apart by anybody."""
 MOST_COUNTED = 10_000
@@ -137,9 +138,10 @@ def _midnight(here: AccountView, day: date) -> float:
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat(text or "")
+        told = date.fromisoformat(text or "")
     except ValueError:
         return None
+    return told if EARLIEST <= told <= LATEST else None
 
 
 def _is_number(text: str) -> bool:

@@ -76,6 +76,9 @@ def events(pages: Pages, **asked: str) -> list[int | None]:
         ({"from": "2026-11-23"}, [5, 4, 3, 2, 1, 7]),
         ({"to": "2026-11-23"}, [7]),
         ({"from": "вчера", "to": "99"}, [5, 4, 3, 2, 1]),
+        ({"to": "9999-12-31"}, [5, 4, 3, 2, 1]),
+        ({"from": "0001-01-01", "to": "0001-01-01"}, [5, 4, 3, 2, 1]),
+        ({"text": '"'}, []),
         ({"rule": WIN_BACK}, [2]),
         ({"person": str(agency().user(MARIA).id)}, [5, 3, 2]),
         ({"person": "никто"}, [5, 4, 3, 2, 1]),
@@ -264,3 +267,15 @@ def test_in_a_browser(day: Day, browser: Browser, size: dict[str, int]) -> None:
         expect(page.get_by_role("link", name="ООО «Ромашка», весна")).to_be_visible()
         assert serious_findings(page) == []
         assert fits_its_width(page)
+
+
+def test_the_list_is_drawn_anew_by_what_is_chosen(day: Day, viewer: Visit) -> None:
+    section = re.search(r'<section class="card" id="decisions"([^>]*)>', viewer.get("/done").text)
+    assert section is not None
+    assert 'hx-include="form.filters"' in section[1]
+    assert 'hx-get="/done/list"' in section[1], "the filter of the page's first drawing is not kept"
+
+
+def test_an_undoing_counts_as_done(day: Day) -> None:
+    day.pages.say("undone", deal_id=ROSE, event_id=4, at=TUESDAY, reason="Анна: не будет отправлено")
+    assert events(day.pages, ending="done") == [4, 1]
