@@ -59,6 +59,7 @@ COMMANDS = LazyCommands(
         "why": "journal",
         "upcoming": "journal",
         "violations": "violations",
+        "pay": "pay",
         "audiences": "audiences",
         "replay": "replay",
         "rehearse": "rehearse",

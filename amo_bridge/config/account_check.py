@@ -17,6 +17,7 @@ from amo_bridge.rules.option_types import (
     CustomFieldName,
     DateFieldName,
     DocumentName,
+    EmployeeName,
     EnclosureName,
     FieldName,
     LossReasonName,
@@ -69,6 +70,7 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     yield from names_in(config.channels.dial, ("dial",))
     yield from names_in(config.channels.people, ("people",))
     yield from names_in(config.channels.series.named, ("series",))
+    yield from names_in(config.pay, ("pay",))
     for rule in config.rules:
         yield from names_in(rule.options, rule.path)
 
@@ -235,5 +237,6 @@ LOOK_UPS: Mapping[type[AccountName], Callable[[Any, Config, Account], Any]] = {
     TaskTypeName: lambda name, config, account: account.task_type(name),
     TagName: lambda name, config, account: None,
     UserName: _user,
+    EmployeeName: lambda name, config, account: account.user(name),
     PersonName: _person,
 }

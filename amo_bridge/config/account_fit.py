@@ -295,6 +295,7 @@ class _Fitting:
         yield "pipedrive", config.channels.pipedrive, True
         yield "dial", config.channels.dial, is_on
         yield "people", config.channels.people, is_on
+        yield "pay", config.pay, True
         yield "kpi", config.kpi, True
         yield "daily_report", config.daily_report, True
         yield "ads", config.ads, True
@@ -468,6 +469,7 @@ class _Fitting:
             webinar=with_names(config.webinar, self._rename),
             channels=channels,
             evening_list=evening,
+            pay=with_names(config.pay, self._rename),
             kpi=kpi,
             ads=with_names(config.ads, self._rename),
             daily_report=self._of_those_left(config.daily_report),

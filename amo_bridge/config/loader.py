@@ -43,6 +43,7 @@ from amo_bridge.config.model import (
     WeeklyLetterSection,
     overlaps,
 )
+from amo_bridge.config.pay import PaySection
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.config.toml_recovery import Recovered, recover
 from amo_bridge.config.webinar import WebinarSection
@@ -218,7 +219,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
     *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", "daily_report"),
-    *("ads", "policies", "weekly_letter", *RULES),
+    *("ads", "policies", "weekly_letter", "pay", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -350,6 +351,7 @@ class _Loader:
         webinar = self._section("webinar", WebinarSection) if "webinar" in self.tree else None
         channels = self._channels(bridge)
         evening = self._section("evening_list", EveningListSection) if "evening_list" in self.tree else None
+        pay = self._section("pay", PaySection) if "pay" in self.tree else None
         intake = self._section("intake", IntakeSection) if "intake" in self.tree else None
         kpi = (self._section("kpi", KpiSection) if "kpi" in self.tree else None) or KpiSection()
         daily = self._section("daily_report", DailyReportSection) if "daily_report" in self.tree else None
@@ -378,7 +380,7 @@ class _Loader:
             return None
         calendar = calendar or CalendarOptions()
         more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily, ads, policies, weekly)
-        return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
+        return Config(self.path, account, bridge, calendar, roles, rules, lines, *more, pay=pay)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:
         vendors: dict[str, Any] = {

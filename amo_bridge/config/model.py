@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from amo_bridge.config.channels import Channels
 from amo_bridge.config.intake import IntakeSection
+from amo_bridge.config.pay import PaySection
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions, Day
@@ -317,6 +318,7 @@ class Config:
     roles: Mapping[str, RoleSpec]
     rules: tuple[Rule, ...]
     lines: Mapping[KeyPath, int]
+    pay: PaySection | None = field(default=None, kw_only=True)
     absences: Absences = field(default_factory=dict)
     services: ServicesSection | None = None
     provision: ProvisionSection | None = None

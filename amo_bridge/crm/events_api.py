@@ -6,7 +6,8 @@ alone: the notes and tasks that it names are read as well, but for those whose e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -324,6 +325,76 @@ def touches_before(client: CrmClient, since: datetime, until: datetime) -> tuple
         return _events_of(client, within), None
     # A second that holds more than a page can't be read whole.
     return _events_of(client, within), min(_at(within[-1]), until - timedelta(seconds=1))
+
+
+# What became of deals: for a past that nobody has kept.
+
+OWNER_CHANGED = "entity_responsible_changed"
+FIELD_CHANGED = re.compile(r"custom_field_(?:(\d+)_)?value_changed")
+
+
+class DealChange(NamedTuple):
+    """``field_id``: None for a move or another responsible user; ``stages``, ``owners``: before and after; ``texts``: a
+    field's values before and after, as amoCRM writes them."""
+
+    deal_id: int
+    at: datetime
+    user_id: int | None
+    stages: tuple[tuple[int, int] | None, tuple[int, int] | None] | None = None
+    owners: tuple[int | None, int | None] | None = None
+    field_id: int | None = None
+    texts: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+
+
+def deal_changes(client: CrmClient, since: datetime, until: datetime, field_ids: Sequence[int]) -> Iterator[DealChange]:
+    """Moves, changes of the responsible user and of these fields from ``since`` on and before ``until``, the newest
+    first. Raises CrmError. A type of a field in the filter excludes all other types: so they are asked for apart."""
+    span = {"from": int(since.timestamp()), "to": int(until.timestamp()) - 1}
+    asked = [f"lead_status_changed,{OWNER_CHANGED}"]
+    asked += [",".join(f"custom_field_{one}_value_changed" for one in some) for some in batches(field_ids, MAX_IDS)]
+    for types in asked:
+        params = {"filter": {"entity": "lead", "created_at": span, "type": types}}
+        for row in client.pages("/api/v4/events", params, "events", limit=PAGE_SIZE):
+            change = _deal_change(row)
+            # The filters are believed only as far as they hold.
+            if change and since <= change.at < until and change.field_id in (None, *field_ids):
+                yield change
+
+
+def _deal_change(row: Row) -> DealChange | None:
+    deal_id, kind = identifier(row.get("entity_id")), str(row.get("type"))
+    if deal_id is None or row.get("entity_type") != "lead":
+        return None
+    common = (deal_id, _at(row), integer(row.get("created_by")))
+    if kind == "lead_status_changed":
+        before, after = (_whole(_stage(row, side)) for side in ("value_before", "value_after"))
+        return DealChange(*common, stages=(before, after))
+    if kind == OWNER_CHANGED:
+        before_id, after_id = (_owner(row, side) for side in ("value_before", "value_after"))
+        return DealChange(*common, owners=(before_id, after_id))
+    if FIELD_CHANGED.fullmatch(kind):
+        values = {side: _field_values(row, side) for side in ("value_before", "value_after")}
+        field_id = next((number for found in values.values() for number, _ in found), None)
+        texts = tuple(tuple(text for _, text in values[side]) for side in ("value_before", "value_after"))
+        return DealChange(*common, field_id=field_id, texts=(texts[0], texts[1]))
+    return None
+
+
+def _whole(stage: tuple[int | None, int | None]) -> tuple[int, int] | None:
+    pipeline, status = stage
+    return None if pipeline is None or status is None else (pipeline, status)
+
+
+def _owner(row: Row, side: str) -> int | None:
+    for value in row.get(side) or []:
+        if isinstance(value, Mapping) and isinstance(user := value.get("responsible_user"), Mapping):
+            return integer(user.get("id"))
+    return None
+
+
+def _field_values(row: Row, side: str) -> list[tuple[int | None, str]]:
+    told = (value.get("custom_field_value") for value in row.get(side) or [] if isinstance(value, Mapping))
+    return [(identifier(one.get("field_id")), str(one.get("text") or "")) for one in told if isinstance(one, Mapping)]
 
 
 def _events_of(client: CrmClient, newest_first: list[Row], known_notes: KnownNotes = lambda ids: set()) -> list[Event]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import case, update
@@ -20,8 +20,9 @@ from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.waiting import WaitingEvents
-from amo_bridge.events import ClientAnswered, Event, TaskAnswered
+from amo_bridge.events import ClientAnswered, DealMoved, DealReported, Event, TaskAnswered
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.mirror.facts import record_stages
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import events
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 # Events written in one transaction: some ten milliseconds' work, for which incoming webhooks wait.
 CHUNK_SIZE = 100
 MAX_ATTEMPTS = 5
+# A deal that is changed twice is read once: of the second change its own webhook tells when all is known.
+TOLD_WITHIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,9 @@ class Recorder:
         self._timers.forget(connection, deleted)
         self._waiting.forget(connection, deleted)
         mirrored = [result.mirrored[deal_id] for deal_id in deal_ids if deal_id in result.mirrored]
-        self._mirror.put(connection, mirrored, now)
+        # Before the copies: a deal that has been moved on since is met on its last stage.
+        record_stages(connection, self._store.account_id, [move for one in chunk if (move := _move(one.event))])
+        self._mirror.put(connection, mirrored, now, _found(chunk, result.mirrored))
         if self._rule_engine.timetable.from_messages:
             told = {one.event.deal_id for one in chunk if isinstance(one.event, ClientAnswered)}
             told -= {copy.record.id for copy in mirrored}
@@ -188,6 +193,26 @@ class Recorder:
                 log.warning("event postponed", event_id=event_id, error=error)
                 values = {"attempts": attempts, "error": error, "due_at": now.timestamp() + delay(1), "state": state}
                 connection.execute(update(events).where(events.c.id == event_id).values(**values))
+
+
+def _found(chunk: Iterable[ProcessedEvent], mirrored: Mapping[int, MirroredDeal]) -> set[int]:
+    """Deals of whose last change no webhook has told: none came of itself about the minute in which that was."""
+    told = {
+        deal_id
+        for one in chunk
+        if isinstance(one.event, DealReported)
+        and not one.event.caught_up
+        and (deal_id := one.event.deal_id) in mirrored
+        # A webhook without a time is about what was read after it.
+        and (one.event.at is None or mirrored[deal_id].record.updated_at - one.event.at < TOLD_WITHIN)
+    }
+    return mirrored.keys() - told
+
+
+def _move(event: Event) -> tuple[int, tuple[int, int], datetime, int | None] | None:
+    if not isinstance(event, DealMoved) or event.at is None or event.pipeline_id is None or event.status_id is None:
+        return None
+    return event.deal_id, (event.pipeline_id, event.status_id), event.at, event.user_id
 
 
 def _is_acting(verdict: Verdict) -> bool:

@@ -20,6 +20,7 @@ from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine.timers import FIRED, Timers, contacts_of, waiting_clients
 from amo_bridge.engine.timetable import TimerKey, Timetable
 from amo_bridge.mirror.deals import Mirror
+from amo_bridge.mirror.facts import OWNER, STAGE
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
@@ -28,6 +29,7 @@ from amo_bridge.storage.tables import (
     audience_holds,
     audience_members,
     audience_uploads,
+    deal_facts,
     dial_calls,
     dials,
     enquiries,
@@ -103,6 +105,8 @@ TOUCHES_KEPT = timedelta(days=400)
 FINISHED_KEPT = timedelta(days=30)
 # The report of overdue tasks looks back a year. What is open keeps its whole history.
 TASK_HISTORY_KEPT = timedelta(days=400)
+# Of deals: pay sheets of three years can be made anew. What fields became stays: a client's first day is never too old.
+MOVES_KEPT = timedelta(days=1100)
 # The worker does nothing else meanwhile; a chunk takes some milliseconds.
 CHUNKS_IN_A_ROW = 20
 SETTLED = ("done", "dropped", "unsent")
@@ -168,6 +172,10 @@ class Retention:
         yield from self._unordered(audience_members, audience_members.c.id, left)
         yield from self._unordered(audience_holds, audience_holds.c.deal_id, audience_holds.c.ended_at < told)
         yield from self._unordered(touches, touches.c.id, touches.c.at < (now - TOUCHES_KEPT).timestamp())
+        passing = deal_facts.c.what.in_((STAGE, OWNER))
+        yield from self._unordered(
+            deal_facts, deal_facts.c.id, and_(passing, deal_facts.c.at < (now - MOVES_KEPT).timestamp())
+        )
         finished = and_(tasks.c.is_completed, tasks.c.updated_at < (now - FINISHED_KEPT).timestamp())
         yield from self._unordered(tasks, tasks.c.task_id, finished)
         long_ago = (now - TASK_HISTORY_KEPT).timestamp()

@@ -64,9 +64,13 @@ class WriteResults:
         self._rename(connection, {row.body["id"]: row.body["text"] for row, _ in done if _renames(row)})
         self._queue(connection, [event for row, written in done for event in _news(row, written)])
         self._put_clients(connection, done)
-        patched = [row for row, _ in done if row.kind == "patch_deal" and not row.payload.get(BY_PERSON)]
+        patched = [
+            (row, written) for row, written in done if row.kind == "patch_deal" and not row.payload.get(BY_PERSON)
+        ]
+        written_at = {row.deal_id: _at(row, written) for row, written in patched}
         undone = {row.deal_id: _at(row, written) for row, written in done if row.payload.get(UNDONE)}
-        self._mirror.amend_all(connection, [(row.deal_id, partial(_patched, row=row)) for row in patched], undone)
+        changes = [(row.deal_id, partial(_patched, row=row)) for row, _ in patched]
+        self._mirror.amend_all(connection, changes, undone, written_at=written_at)
         for row, written in done:
             if row.kind not in (NEW_TASK, "patch_deal") and WRITE_KINDS[row.kind].creates != "deal":
                 self._apply_one(connection, row, written)

@@ -6,9 +6,10 @@ What is about to be written is always judged by a fresh read; this copy only say
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, delete, func, select, update
@@ -16,12 +17,15 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import DealReported, DealUpdated
+from amo_bridge.mirror.facts import Source, record_changes
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import deals
 from amo_bridge.text.names import normalise
 
 # As far back as a regulation may count.
 MOST_STAYS = 20
+RECORDS_AT_ONCE = 500
+BY_BRIDGE: Source = "bridge"
 LONGEST_NAME = 250
 
 
@@ -146,6 +150,17 @@ class Mirror:
         rows = connection.execute(self._copies().where(deals.c.deal_id > deal_id).order_by(deals.c.deal_id).limit(most))
         return [_mirrored(row) for row in rows]
 
+    def records(self) -> Iterator[list[DealRecord]]:
+        """All deals as they were last seen, some at a time."""
+        last = 0
+        while True:
+            with self._store.read() as connection:
+                some = self.next_after(connection, last, RECORDS_AT_ONCE)
+            if not some:
+                return
+            yield [copy.record for copy in some]
+            last = some[-1].record.id
+
     def _copies(self) -> Select[Any]:
         columns = (deals.c.deal_id, deals.c.record, deals.c.stage_since, deals.c.came_by)
         return select(*columns).where(self._store.owns(deals))
@@ -166,7 +181,16 @@ class Mirror:
                 select(func.count()).select_from(deals).where(self._store.owns(deals))
             ).scalar_one()
 
-    def put(self, connection: Connection, copies: Iterable[MirroredDeal], read_at: datetime) -> None:
+    def put(
+        self,
+        connection: Connection,
+        copies: Iterable[MirroredDeal],
+        read_at: datetime,
+        found: Container[int] = (),
+    ) -> None:
+        """``found``: deals of whose last change no webhook has told."""
+        copies = list(copies)
+        self._keep_facts(connection, copies, found)
         rows = [
             {
                 "account": self._store.account_id,
@@ -185,6 +209,23 @@ class Mirror:
         ]
         insert_or_replace(connection, deals, ("account", "deal_id"), rows)
 
+    def _keep_facts(self, connection: Connection, copies: Sequence[MirroredDeal], found: Container[int]) -> None:
+        known = self.among(connection, [copy.record.id for copy in copies])
+        record_changes(
+            connection,
+            self._store.account_id,
+            [
+                (
+                    known[copy.record.id].record if copy.record.id in known else None,
+                    copy.record,
+                    copy.record.updated_at,
+                    copy.stage_since,
+                    "found" if copy.record.id in found else "hook",
+                )
+                for copy in copies
+            ],
+        )
+
     def amend(self, connection: Connection, deal_id: int, change: Callable[[DealRecord], DealRecord]) -> None:
         """Write down what the bridge itself changed on a deal; does nothing if the deal is not known here."""
         self.amend_all(connection, [(deal_id, change)])
@@ -194,13 +235,21 @@ class Mirror:
         connection: Connection,
         changes: Sequence[tuple[int, Callable[[DealRecord], DealRecord]]],
         moved_at: Mapping[int, datetime] | None = None,
+        *,
+        written_at: Mapping[int, datetime] = MappingProxyType({}),
     ) -> None:
         """As ``amend``, for many deals in few statements; changes of one deal follow each other. ``moved_at``: as in
-        ``put_back``, of these deals."""
+        ``put_back``, of these deals. ``written_at``: deal → when it was changed, by amoCRM's clock."""
         known = self.among(connection, [deal_id for deal_id, _ in changes])
+        before_all = dict(known)
         for deal_id, change in changes:
             if before := known.get(deal_id):
                 known[deal_id] = before.put_back(change(before.record), (moved_at or {}).get(deal_id))
+        told = []
+        for deal_id, after in known.items():
+            at = written_at.get(deal_id, after.record.updated_at)
+            told.append((before_all[deal_id].record, replace(after.record, updated_by=0), at, at, BY_BRIDGE))
+        record_changes(connection, self._store.account_id, told)
         rows = [
             {
                 "of_deal": deal_id,

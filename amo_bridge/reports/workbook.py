@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from io import BytesIO
 
@@ -15,9 +16,25 @@ def is_available() -> bool:
     return find_spec("xlsxwriter") is not None
 
 
-def workbook(title: str, head: Sequence[str], rows: Sequence[Sequence[str | int]], *, has_chart: bool = True) -> bytes:
-    """``rows``: a name and its figures; with texts among them there is nothing to draw (``has_chart``). Nothing in it
-    is ever taken for a formula. Raises ConfigError (Russian) when the package is missing."""
+@dataclass(frozen=True)
+class Table:
+    """A sheet without a chart. A cell is a text, a number, or None for nothing."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str | int | None]]
+
+
+def workbook(
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str | int]],
+    more: Sequence[Table] = (),
+    *,
+    has_chart: bool = True,
+) -> bytes:
+    """``rows``: a name and its figures; with texts among them there is nothing to draw (``has_chart``). ``more``:
+    sheets behind it. Nothing is ever taken for a formula. Raises ConfigError (Russian) when the package is missing."""
     if not is_available():
         raise ConfigError([NEEDED])
     from xlsxwriter import Workbook
@@ -43,4 +60,11 @@ def workbook(title: str, head: Sequence[str], rows: Sequence[Sequence[str | int]
             )
         if rows and has_chart:
             sheet.insert_chart(len(rows) + 3, 0, chart, {"x_scale": 1.8, "y_scale": 1.2})
+        for table in more:
+            sheet = book.add_worksheet(table.title[:31])
+            sheet.write_row(0, 0, table.head, bold)
+            for number, cells in enumerate(table.rows, start=1):
+                sheet.write_row(number, 0, cells)
+            sheet.set_column(0, len(table.head) - 1, 20)
+            sheet.freeze_panes(1, 0)
     return out.getvalue()

@@ -138,6 +138,10 @@ class UserName(AccountName):
     kind = "пользователь"
 
 
+class EmployeeName(UserName):
+    """A user who may be switched off by now: somebody who has left is to be paid too."""
+
+
 class PersonName(AccountName):
     """A role of ``[roles]`` or a user's name."""
 

@@ -39,8 +39,10 @@ from amo_bridge.intake.processing import EnquiryProcessor
 from amo_bridge.intake.reception import settings_of
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
+from amo_bridge.mirror.facts import FactLog
 from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.reports.daily import DailyReportJob
+from amo_bridge.reports.pay_terms import watched_fields
 from amo_bridge.reports.week import WeeklyLetter
 from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
 from amo_bridge.runtime.worker import (
@@ -138,6 +140,7 @@ class CompositionRoot:
     def worker(self) -> Worker:
         """The worker, not started. Raises CrmError, StoreUnavailable."""
         self._scheduler.begin(self.rules.timetable())
+        self._keep_facts()
         context, store = self._context, self._store
         channels = self._channel_workers(settled=lambda: worker.wake())
         alerts = Alerts(store, self.rules, context.clock)
@@ -264,7 +267,14 @@ class CompositionRoot:
             context.compare(account=account)
             self.rules.replace(self._rule_engine(context, self._store))
             self._scheduler.begin(self.rules.timetable())
+            self._keep_facts()
         self._tell_of_names()
+
+    def _keep_facts(self) -> None:
+        """What the pay sheet will ask about deals is kept from now on."""
+        config, account = self.rules.get().config, self.rules.get().account
+        fields = watched_fields(config.pay, account, config.bridge.secret_fields)
+        FactLog(self._store).begin(fields, self._context.account_clock.now(), Mirror(self._store).records())
 
     def _tell_of_names(self) -> None:
         """Tell a person of rules that are broken and of names to be put right, once a day as long as it is so."""

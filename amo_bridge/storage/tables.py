@@ -215,6 +215,26 @@ Index("deals_changed", deals.c.account, deals.c.status_id, deals.c.updated_at)
 Index("deals_person", deals.c.account, deals.c.responsible_user_id, deals.c.deal_id)
 Index("deals_named", deals.c.account, deals.c.deal_id, deals.c.plain_name)
 
+deal_facts = Table(
+    "deal_facts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("key", String(80), nullable=False),
+    Column("what", String(40), nullable=False),
+    Column("was", String(255), nullable=False),
+    Column("now", String(255), nullable=False),
+    Column("number", Float),
+    Column("at", Float, nullable=False),
+    Column("user_id", BigInteger),
+    Column("source", String(8), nullable=False),
+    UniqueConstraint("account", "deal_id", "key"),
+)
+"""What became of deals, see mirror/facts.py. ``number``: ``now``, if it is one: by that dates are found."""
+Index("deal_facts_at", deal_facts.c.account, deal_facts.c.what, deal_facts.c.at)
+Index("deal_facts_number", deal_facts.c.account, deal_facts.c.what, deal_facts.c.number)
+
 cursors = Table(
     "cursors",
     metadata,
@@ -803,6 +823,83 @@ violation_decisions = Table(
     Column("why", Text, nullable=False),
 )
 """What people decided about a violation, one row for each decision: ``state`` is what it became by it."""
+
+# --- the pay sheet ----------------------------------------------------------------------------------------------------
+
+pay_months = Table(
+    "pay_months",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("currency", String(8), nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("closed_at", Float, nullable=False),
+    Column("closed_by", String(120), nullable=False),
+    Column("reopened_at", Float),
+    Column("reopened_by", String(120), nullable=False, default=""),
+    Column("why", Text, nullable=False, default=""),
+)
+"""Months that were closed; a row that was reopened stays, with its lines. ``notes``: JSON, as reports/pay.py has them.
+``why``: it was reopened."""
+_still_closed = text("reopened_at IS NULL")
+Index(
+    "pay_months_closed",
+    pay_months.c.account,
+    pay_months.c.month,
+    unique=True,
+    sqlite_where=_still_closed,
+    postgresql_where=_still_closed,
+)
+
+pay_lines = Table(
+    "pay_lines",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("pay_month_id", BigInteger, nullable=False, index=True),
+    Column("key", String(120), nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("deal_id", BigInteger),
+    Column("deal_name", Text, nullable=False),
+    Column("words", Text, nullable=False),
+)
+"""The lines of closed months, as they were then. ``key``: the same for the same line of a month, frozen or not."""
+
+pay_corrections = Table(
+    "pay_corrections",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("deal_id", BigInteger),
+    Column("why", Text, nullable=False),
+    Column("who", String(120), nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""What the head adds or takes off. None is ever changed or deleted: a mistake is put right by another one."""
+Index("pay_corrections_month", pay_corrections.c.account, pay_corrections.c.month)
+
+pay_comments = Table(
+    "pay_comments",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("line_key", String(120), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("who", String(120), nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""What is said about a line: a dispute and its answer. ``line_key``: see pay_lines."""
+Index("pay_comments_month", pay_comments.c.account, pay_comments.c.month)
 
 # --- webinar imports --------------------------------------------------------------------------------------------------
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import requests
+import responses
 from support.local_crm import TOKEN, LocalCrm
 
 from amo_bridge.crm import events_api
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.events_api import events_since, newest_at, touches_before
+from amo_bridge.crm.events_api import deal_changes, events_since, newest_at, touches_before
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.crm_user import CrmUser
@@ -216,3 +219,67 @@ def test_touches_of_the_past_are_read_page_by_page(desk: Desk, monkeypatch: pyte
     assert len(at_once) == 7
     # A page begins with the second in which the one before it ended.
     assert [event for number, event in enumerate(found) if event not in found[:number]] == at_once
+
+
+# --- what became of deals, as amoCRM documents it --------------------------------------------------------------------
+
+
+def row(kind: str, at: int, before: list[Any], after: list[Any], entity: str = "lead", deal: Any = 7) -> dict[str, Any]:
+    return {
+        "id": f"01{at}", "type": kind, "entity_id": deal, "entity_type": entity, "created_by": 11, "created_at": at,
+        "value_before": before, "value_after": after, "account_id": 1,
+    }  # fmt: skip
+
+
+def stage(status: int, pipeline: int = 3) -> list[Any]:
+    return [{"lead_status": {"id": status, "pipeline_id": pipeline}}]
+
+
+def owner(user: int) -> list[Any]:
+    return [{"responsible_user": {"id": user}}]
+
+
+def value(text: str, field: int = 71) -> list[Any]:
+    return [{"custom_field_value": {"field_id": field, "field_type": 6, "enum_id": None, "text": text}}]
+
+
+MOVES = [
+    row("lead_status_changed", 1_790_000_300, stage(142), stage(20)),
+    row("entity_responsible_changed", 1_790_000_200, owner(11), owner(12)),
+    # No deal's, before the time asked for, without an id.
+    row("entity_responsible_changed", 1_790_000_200, [], owner(12), "contact"),
+    row("lead_status_changed", 1_789_999_999, stage(10), stage(20)),
+    row("lead_status_changed", 1_790_000_100, stage(10), stage(20), deal=None),
+]  # fmt: skip
+FIELDS = [
+    # The type of a field comes with its number or without.
+    row("custom_field_71_value_changed", 1_790_000_400, value("1790000000"), []),
+    row("custom_field_value_changed", 1_790_000_150, [], value("1790000000")),
+    row("custom_field_value_changed", 1_790_000_150, [], value("чужое", 99)),
+]
+
+
+@responses.activate
+def test_what_became_of_deals_is_asked_in_two_lists_and_the_filters_are_not_believed() -> None:
+    asked: list[str] = []
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        asked.append(unquote(request.url))
+        rows = FIELDS if "custom_field_71" in asked[-1] else MOVES
+        return 200, {}, json.dumps({"_embedded": {"events": rows}, "_links": {}})
+
+    responses.add_callback("GET", "https://a.amocrm.ru/api/v4/events", answer)
+    client = CrmClient("https://a.amocrm.ru", LongLivedToken(TOKEN), LocalRateLimiter(5000), max_retry_wait=0.1)
+    since, until = (datetime.fromtimestamp(1_790_000_000 + n, UTC) for n in (0, 1_000))
+    found = list(deal_changes(client, since, until, [71]))
+    assert [(one.stages, one.owners, one.field_id, one.texts) for one in found] == [
+        (((3, 142), (3, 20)), None, None, ((), ())),
+        (None, (11, 12), None, ((), ())),
+        (None, None, 71, (("1790000000",), ())),
+        (None, None, 71, ((), ("1790000000",))),
+    ]
+    assert {(one.deal_id, one.user_id) for one in found} == {(7, 11)}
+    assert len(asked) == 2
+    assert all("filter[created_at][from]=1790000000" in url and "[to]=1790000999" in url for url in asked)
+    assert "lead_status_changed,entity_responsible_changed" in asked[0]
+    assert "custom_field_71_value_changed" in asked[1]

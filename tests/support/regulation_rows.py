@@ -73,6 +73,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "S3": Part("acknowledgement of rules", "amo_bridge/engine/policies.py", "tests/engine/test_policies.py"),
     "S8": _intake("work in Pipedrive is read and counted", "pipedrive_poll"),
     "S9": _web("when each has begun, against the shift", "kpi"),
+    "M17": _web("the pay sheet of a month", "pay"),
     "C14": _web("the page of documents by month", "documents"),
     "C13": Part("the evening list", "amo_bridge/engine/evening_digest.py", "tests/stories/test_evening.py"),
 }  # fmt: skip
@@ -85,7 +86,6 @@ LACKS: Final[Mapping[str, str]] = {
     "A66": BY_FILE,
     "A110": BY_FILE,
     "A124": "no notices by Viber, which only takes bots on a paid contract; MAX stands in its place",
-    "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
     "S9": "no confirmation by the bot or on the page: the first thing done in amoCRM counts",
     "C15": "Megaplan is not connected",
 }
