@@ -33,6 +33,7 @@ SUBJECTS: Mapping[str, Any] = {
     "rehearsals": _l("Репетиции"),
     "webinars": _l("Вебинары"),
     "violations": _l("Нарушения"),
+    "policies": _l("Правила CRM"),
     "channels": _l("Каналы"),
     "dials": _l("Дозвон"),
     "audiences": _l("Аудитории"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field, StringConstraints
 
+from amo_bridge.engine.daily_reports import DailyReport as DayReport
 from amo_bridge.engine.violations import NoSuchViolation
 from amo_bridge.engine.violations import Violation as Broken
 from amo_bridge.reports.months import Line
@@ -19,6 +21,8 @@ from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Number, Shape, day, one_of, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account, token
+from amo_bridge.web.pages.daily import SPANS as DAILY_SPANS
+from amo_bridge.web.pages.daily import reports_of, wish_asked_for
 from amo_bridge.web.pages.documents import month_asked_for, tables_of
 from amo_bridge.web.pages.reports import SPANS, report_asked_for
 from amo_bridge.web.pages.violations import ALL, asked_for, in_the_audit, ruling_of, violations_of
@@ -74,6 +78,85 @@ def overdue() -> Overdue:
         tasks=dict(report.tasks),
         moves={name: DeadlineMoves(times=moves.times, days=moves.days) for name, moves in report.moves.items()},
         known_from=report.known_from,
+    )
+
+
+class DailyReportChange(Shape):
+    """A version of a report. ``what``: made, figures, plan, confirmed; ``who``: empty for the bridge."""
+
+    version: int
+    at: datetime
+    who: str
+    what: str
+    amount: int
+    sales: int
+    talks: int
+    plan: str
+
+
+class DailyReport(Shape):
+    """A person's report of a day, as it stands now. ``amount``: whole units of the account's currency. ``corrections``:
+    how often it was changed after the confirmation; ``changes``: all versions, oldest first."""
+
+    number: int
+    day: date
+    person: str
+    amount: int
+    sales: int
+    talks: int
+    plan: str
+    confirmed_at: datetime | None
+    confirmed_by: str
+    corrections: int
+    changes: list[DailyReportChange]
+
+
+class DailyReportList(Shape):
+    """The newest first."""
+
+    reports: list[DailyReport]
+
+
+@api.endpoint(
+    Endpoint(
+        "reports_daily",
+        "/reports/daily",
+        "GET",
+        Role.VIEWER,
+        _l("Отчёты за день"),
+        DailyReportList,
+        query={"span": _l("week или month"), "day": _l("любой день этой недели или месяца, 2026-11-25")},
+        checks={"span": one_of(DAILY_SPANS), "day": day},
+    )
+)
+def daily() -> DailyReportList:
+    here = current_account()
+    found = reports_of(here, wish_asked_for(here))
+    return DailyReportList(reports=[_daily_report(one) for one in found])
+
+
+def _daily_report(one: DayReport) -> DailyReport:
+    changes = [
+        DailyReportChange(
+            version=change.version,
+            at=change.at,
+            who=change.who,
+            what=change.what,
+            plan=change.plan,
+            **asdict(change.sums),
+        )
+        for change in one.changes
+    ]
+    return DailyReport(
+        number=one.number,
+        day=one.day,
+        person=one.person,
+        **asdict(one.sums),
+        plan=one.plan,
+        confirmed_at=one.confirmed_at,
+        confirmed_by=one.confirmed_by,
+        corrections=len(one.corrections),
+        changes=changes,
     )
 
 
