@@ -248,6 +248,11 @@ class DailyReports:
         done = self._change(connection, row, "confirmed", who, confirmed_at=at, confirmed_by=who[:LONGEST_WHO])
         return "done" if done else "changed"
 
+    def mark_open(self, connection: Connection, number: int, **values: object) -> bool:
+        """As ``mark``, of one that is not confirmed; False if it has just been."""
+        is_open = (*self._is(number), daily_reports.c.confirmed_at.is_(None))
+        return bool(connection.execute(update(daily_reports).where(*is_open).values(**values)).rowcount)
+
     def mark(self, connection: Connection, number: int, **values: object) -> None:
         """``reminded_at``, ``shown_version`` and the like: no change of the report itself."""
         connection.execute(update(daily_reports).where(*self._is(number)).values(**values))

@@ -200,10 +200,11 @@ class Policies:
         unread = update(acknowledgements).where(*mine, acknowledgements.c.read_at.is_(None)).values(values)
         return "done" if connection.execute(unread).rowcount else "already"
 
-    def mark(self, connection: Connection, number: int, **values: object) -> None:
-        """``reminded_at``, ``escalated_at``."""
+    def mark_unread(self, connection: Connection, number: int, **values: object) -> bool:
+        """``reminded_at``, ``escalated_at``; False if it has just been read."""
         mine = (self._store.owns(acknowledgements), acknowledgements.c.id == number)
-        connection.execute(update(acknowledgements).where(*mine).values(**values))
+        unread = update(acknowledgements).where(*mine, acknowledgements.c.read_at.is_(None)).values(**values)
+        return bool(connection.execute(unread).rowcount)
 
 
 def named_people(engine: RuleEngine, section: PoliciesSection) -> list[User]:
@@ -342,8 +343,8 @@ class PolicyJob:
                 until = engine.calendar.local(_term(engine, section, one, now))
                 text = f"Вы ещё не ознакомились с правилами «{title}». Сделайте это до {until:%d.%m.%Y}"
                 with self._store.write() as connection:
-                    self._put(connection, notice_of(one, "remind", one.user_id, text, url))
-                    self._policies.mark(connection, one.number, reminded_at=now.timestamp())
+                    if self._policies.mark_unread(connection, one.number, reminded_at=now.timestamp()):
+                        self._put(connection, notice_of(one, "remind", one.user_id, text, url))
             elif one.escalated_at is None and one.reminded_at and now >= _term(engine, section, one, one.reminded_at):
                 self._escalate(engine, section, one, title, url, now)
 
@@ -368,8 +369,8 @@ class PolicyJob:
             effect = Effect("record_violation", NO_DEAL, body, f"нарушение пункта {clause} — {one.person}")
             rows = [*rows, Planned(None, rule, f"{rule}|{one.number}|violation|{one.user_id}", effect)]
         with self._store.write() as connection:
-            self._put(connection, *rows)
-            self._policies.mark(connection, one.number, escalated_at=now.timestamp())
+            if self._policies.mark_unread(connection, one.number, escalated_at=now.timestamp()):
+                self._put(connection, *rows)
 
     def _put(self, connection: Connection, *rows: Planned) -> None:
         now = self._clock.now()

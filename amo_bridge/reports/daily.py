@@ -132,24 +132,24 @@ class DailyReportJob:
         at = engine.calendar.local(until)
         text = f"Отчёт за {report.day:%d.%m.%Y} не подтверждён. Подтвердите до {at:%H:%M}: потом узнает руководитель"
         with self._store.write() as connection:
-            self._notify(connection, engine, report, "remind", [report.user_id], text)
-            self._reports.mark(connection, report.number, reminded_at=now.timestamp())
+            if self._reports.mark_open(connection, report.number, reminded_at=now.timestamp()):
+                self._notify(connection, engine, report, "remind", [report.user_id], text)
 
     def _escalate(self, engine: RuleEngine, section: DailyReportSection, report: DailyReport, now: datetime) -> None:
         text = f"{report.person}: отчёт за {report.day:%d.%m.%Y} не подтверждён"
+        url, rule = report_page(engine.viewer.pages_url, report.number), f"{RULE}.{report.number}"
+        rows = notice_or_task(engine, rule, "escalate", section.escalate_to, text, ABOUT, url, now)
+        if section.violation is not None:
+            body = {
+                "user_id": report.user_id, "clause": section.violation.clause,
+                "penalty": section.violation.penalty, "at": int(now.timestamp()), "deal_name": "",
+                "why": f"отчёт за {report.day:%d.%m.%Y} не подтверждён вовремя",
+            }  # fmt: skip
+            words = f"нарушение пункта {section.violation.clause} — {report.person}"
+            rows = [*rows, planned(report, "violation", report.user_id, "record_violation", body, words)]
         with self._store.write() as connection:
-            url, rule = report_page(engine.viewer.pages_url, report.number), f"{RULE}.{report.number}"
-            head = notice_or_task(engine, rule, "escalate", section.escalate_to, text, ABOUT, url, now)
-            self._put(connection, *head)
-            if section.violation is not None:
-                body = {
-                    "user_id": report.user_id, "clause": section.violation.clause,
-                    "penalty": section.violation.penalty, "at": int(now.timestamp()), "deal_name": "",
-                    "why": f"отчёт за {report.day:%d.%m.%Y} не подтверждён вовремя",
-                }  # fmt: skip
-                words = f"нарушение пункта {section.violation.clause} — {report.person}"
-                self._put(connection, planned(report, "violation", report.user_id, "record_violation", body, words))
-            self._reports.mark(connection, report.number, escalated_at=now.timestamp())
+            if self._reports.mark_open(connection, report.number, escalated_at=now.timestamp()):
+                self._put(connection, *rows)
 
     # --- what is confirmed ---
 

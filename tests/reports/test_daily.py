@@ -144,6 +144,17 @@ def test_nobody_is_escalated_who_was_not_reminded_before(agency: Agency) -> None
     assert [whom for whom, _ in agency.notices] == [user(IVAN), user(HEAD)]
 
 
+def test_who_confirms_at_that_very_moment_is_left_alone(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
+    agency.section |= {"tell": [], "violation": "S2"}
+    agency.at(MONDAY_EVENING)
+    open_then = agency.reports
+    agency.confirm()
+    monkeypatch.setattr(agency.job._reports, "open_since", lambda since: open_then)
+    for minutes in (60, 120, 180):
+        agency.at(MONDAY_EVENING + timedelta(minutes=minutes))
+    assert agency.put == []
+
+
 # --- what is confirmed ------------------------------------------------------------------------------------------------
 
 
