@@ -113,7 +113,7 @@ def test_what_the_bridge_writes_itself_is_a_fact_when_it_was_written(office: Off
         office.mirror.amend_all(
             connection,
             [(DEAL, lambda record: replace(record, status_id=10, fields={DATE: (1_790_086_400,)}))],
-            {DEAL: later(5.5)},
+            written_at={DEAL: later(5.5)},
         )
     (*_, first, second) = sorted(office.log.of_deals([DEAL])[DEAL], key=lambda one: (one.at, one.what))
     assert (first.what, first.was, first.now) == (field_fact(DATE), "1790000000", "1790086400")
