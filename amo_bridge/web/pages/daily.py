@@ -200,7 +200,7 @@ def _is_own(here: AccountView, report: DailyReport) -> bool:
 
 
 def _may_confirm(here: AccountView, report: DailyReport) -> bool:
-    return _is_own(here, report) or user().may(Role.ADMIN)
+    return _is_own(here, report) or user().may(Role.HEAD)
 
 
 def _tell_owner(here: AccountView, connection: Connection, report: DailyReport, *, is_confirmed: bool) -> None:

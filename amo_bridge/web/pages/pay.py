@@ -94,7 +94,7 @@ def show() -> str:
 @open_to(Role.VIEWER)
 def as_text() -> Response:
     here, month = current_account(), month_asked_for(current_account())
-    board = _board(here, month) or abort(403)
+    board = _board(here, month) or abort(404)
     return download(as_csv(_head(), _rows(here, board)), f"pay-{month}.csv")
 
 
@@ -102,7 +102,7 @@ def as_text() -> Response:
 @open_to(Role.VIEWER)
 def as_workbook() -> Response:
     here, month = current_account(), month_asked_for(current_account())
-    board = _board(here, month) or abort(403)
+    board = _board(here, month) or abort(404)
     head = [_("Человек"), *(str(words) for words in KIND_WORDS.values()), _("Итого")]
     rows: list[list[str | int]] = [
         [name, *_by_kind(board.sheet, number).values(), board.sheet.total(number)]
@@ -117,7 +117,7 @@ def as_workbook() -> Response:
 def comment() -> Answer:
     """A dispute about a line, or the answer to one: by whoever sees the line."""
     here, month = current_account(), month_asked_for(current_account())
-    board = _board(here, month) or abort(403)
+    board = _board(here, month) or abort(404)
     key, words = request.form.get("line", ""), " ".join(request.form.get("words", "").split())
     line = next((one for one in board.lines if one.key == key), None)
     if line is None:
@@ -132,10 +132,10 @@ def comment() -> Answer:
 
 
 @routes.post("/reports/pay/correct")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def correct() -> Answer:
     here, month = current_account(), month_asked_for(current_account())
-    board = _board(here, month) or abort(403)
+    board = _board(here, month) or abort(404)
     person, amount = request.form.get("person", type=int), _amount(request.form.get("amount", ""))
     deal_text, why = request.form.get("deal", "").strip(), " ".join(request.form.get("why", "").split())
     deal = int(deal_text) if deal_text.isdecimal() and deal_text.isascii() else None
@@ -159,13 +159,13 @@ def correct() -> Answer:
 
 
 @routes.post("/reports/pay/close")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def close() -> Answer:
     here, month = current_account(), month_asked_for(current_account())
     if month.first >= _this_month(here).first:
         flash(_("Месяц ещё не кончился: закрыть его можно с первого числа следующего."))
         return _back(month)
-    _terms, sheet = live_sheet(here, month) or abort(403)
+    _terms, sheet = live_sheet(here, month) or abort(404)
     # What the page showed is what is closed.
     if request.form.get("total", "") != _checksum(sheet):
         flash(_("Ведомость с тех пор изменилась: посмотрите её ещё раз и закройте."))
@@ -184,7 +184,7 @@ def close() -> Answer:
 
 
 @routes.post("/reports/pay/reopen")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def reopen() -> Answer:
     here, month = current_account(), month_asked_for(current_account())
     why = " ".join(request.form.get("why", "").split())
@@ -231,8 +231,8 @@ def _board(here: AccountView, month: Month) -> Board | None:
     if made is None:
         return None
     terms, live = made
-    mine = None if user().may(Role.ADMIN) else terms.whose(user().login)
-    if mine is None and not user().may(Role.ADMIN):
+    mine = None if user().may(Role.HEAD) else terms.whose(user().login)
+    if mine is None and not user().may(Role.HEAD):
         return None
     ledger = _ledger(here)
     frozen = ledger.frozen(month)

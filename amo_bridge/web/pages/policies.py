@@ -102,7 +102,7 @@ def one(policy_id: int) -> str:
         versions=versions,
         readers=[one for one in readers if one.version == shown.version],
         own=_own_unread(readers, policy, own.id if own else 0),
-        may_change=user().may(Role.ADMIN),
+        may_change=user().may(Role.HEAD),
         is_current=shown.version == policy.current.version and policy.withdrawn_at is None,
     )
 
@@ -122,7 +122,7 @@ def acknowledge(policy_id: int) -> Answer:
         abort(404)
     own = here.person_of(user().login)
     is_own = own is not None and own.id == asked.user_id
-    if not is_own and not user().may(Role.ADMIN):
+    if not is_own and not user().may(Role.HEAD):
         abort(403)
     if asked.version != policy.current.version or policy.withdrawn_at is not None:
         flash(_("Вышла новая версия: прочитайте её."))
@@ -144,13 +144,13 @@ def acknowledge(policy_id: int) -> Answer:
 
 
 @routes.route("/policies/new", methods=["GET", "POST"])
-@open_to(Role.ADMIN, most_bytes=MOST_BYTES)
+@open_to(Role.HEAD, most_bytes=MOST_BYTES)
 def add() -> str | Answer:
     return _form(None)
 
 
 @routes.route("/policies/<int:policy_id>/edit", methods=["GET", "POST"])
-@open_to(Role.ADMIN, most_bytes=MOST_BYTES)
+@open_to(Role.HEAD, most_bytes=MOST_BYTES)
 def edit(policy_id: int) -> str | Answer:
     policy = _policy(current_account(), policy_id)
     if policy.is_file:
@@ -159,7 +159,7 @@ def edit(policy_id: int) -> str | Answer:
 
 
 @routes.post("/policies/<int:policy_id>/withdraw")
-@open_to(Role.ADMIN)
+@open_to(Role.HEAD)
 def withdraw(policy_id: int) -> Answer:
     here = current_account()
     policy = _policy(here, policy_id)

@@ -91,7 +91,7 @@ def test_an_administrator_sees_everybody_with_the_evidence(office: Pages, admin:
     [
         ("Маша", "Клиент потерян", IVAN),
         ("маша", "Клиент потерян", IVAN),
-        ("Пётр", "Ведомость видит администратор", MARIA),
+        ("Пётр", "Ведомость видит руководитель", MARIA),
     ],
 )
 def test_a_manager_sees_his_own_if_the_config_says_who_he_is(office: Pages, login: str, sees: str, hidden: str) -> None:
@@ -101,7 +101,7 @@ def test_a_manager_sees_his_own_if_the_config_says_who_he_is(office: Pages, logi
     assert hidden not in told
     assert "Записать поправку" not in told
     answer = visit.get("/reports/pay.csv?month=2026-10")
-    assert answer.status_code == (403 if login == "Пётр" else 200)
+    assert answer.status_code == (404 if login == "Пётр" else 200)
     assert hidden not in answer.get_data().decode("utf-8-sig")
     for deed in ("correct", "close", "reopen"):
         assert visit.post(f"/reports/pay/{deed}?month=2026-10", page="/").status_code == 403
