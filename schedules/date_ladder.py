@@ -81,7 +81,7 @@ def _steps(deal: Deal, options: DateLadder, times: Times) -> Iterator[Step]:
     options=DateLadder,
     steps=_steps,
     on=(FieldChanged, ContactDateChanged, StageEntered),
-    needs={"own_tasks", "own_steps", "contact_steps", "people_steps", "touches", "contacts"},
+    needs={"own_tasks", "own_steps", "own_acts", "contact_steps", "people_steps", "touches", "contacts"},
     recurs=lambda options: options.yearly,
 )
 def date_ladder(
@@ -104,6 +104,8 @@ def date_ladder(
         return Skip("такого шага в правиле больше нет")
     if unmet := skip_unless(options.when, deal):
         return unmet
+    if options.is_same_end(event, deal, counted):
+        return Skip("расход немного другой, а о конце этих денег уже сказано")
     if options.is_for_an_older_deal(event, deal):
         return Skip("у этого контакта есть сделка старше, шаг делается на ней")
     return step.actions_on(event, deal, counted, options.dates)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -121,6 +122,10 @@ def names_are_unique(names: Iterable[str]) -> None:
 # As much of a field's name as an anchor has room for.
 _LONGEST_FIELD = 80
 _LONGEST_TERM = 600
+# Within so long the money of one invoice comes and is spent.
+LATELY = timedelta(days=60)
+# Days.
+_LONGEST_SPENDING = 3650
 _FEBRUARY_28 = (2, 28)
 
 
@@ -151,17 +156,47 @@ class Counted:
 
 
 class Term(Options):
-    """How long after the date in the field it is: ``{ field = "Оплачено месяцев", unit = "months" }``."""
+    """How long after the date in the field it is: ``{ field = "Оплачено месяцев", unit = "months" }``; or until the sum
+    in ``field`` is spent: ``{ field = "Остаток средств", per_day = "Расход в день" }``. ``about_days``: spending is not
+    even, and an end that is so near to the one of which a step was done already is no other one."""
 
     field: FieldName
-    unit: Literal["months", "days"]
+    unit: Literal["months", "days"] | None = None
+    per_day: FieldName | None = None
+    about_days: Annotated[int, Field(ge=0, le=60)] = 5
+
+    @model_validator(mode="after")
+    def one_way_to_count(self) -> Self:
+        if (self.unit is None) == (self.per_day is None):
+            raise ValueError("нужно одно: unit (месяцы или дни) или per_day (поле с расходом в день)")
+        return self
+
+    @property
+    def fields(self) -> tuple[FieldName, ...]:
+        """By which its length changes."""
+        return (self.field, self.per_day) if self.per_day else (self.field,)
 
     def after(self, value: date, deal: Deal) -> date | None:
-        """None if the field holds no whole number."""
+        """None if the field holds no whole number, or nobody can tell how long the sum will last."""
+        if self.per_day is not None:
+            days = _days_of(deal.text(self.field), deal.text(self.per_day))
+            return None if days is None else value + timedelta(days=days)
         text = deal.text(self.field).strip()
         if not text.isdecimal() or int(text) > _LONGEST_TERM:
             return None
         return value + timedelta(days=int(text)) if self.unit == "days" else _months_after(value, int(text))
+
+
+def _days_of(left: str, per_day: str) -> int | None:
+    """For how many whole days a sum lasts; what is overspent has ended."""
+    try:
+        amounts = [Decimal("".join(text.split()).replace(",", ".")) for text in (left, per_day)]
+    except InvalidOperation:
+        return None
+    if not all(amount.is_finite() for amount in amounts) or amounts[1] <= 0:
+        return None
+    days = max(amounts[0], Decimal(0)) // amounts[1]
+    return int(days) if days <= _LONGEST_SPENDING else None
 
 
 class Dates(Options):
@@ -187,7 +222,7 @@ class Dates(Options):
 
     def concern(self, field: str) -> tuple[DateFieldName, ...]:
         """The dates of the deal that are other ones when this field of it changes."""
-        if self.term and same_name(self.term.field, field):
+        if self.term and any(same_name(name, field) for name in self.term.fields):
             return self.dates
         return tuple(name for name in self.dates if same_name(name, field))
 
@@ -243,6 +278,21 @@ class Dates(Options):
             for action in step.moves(field, values.get(field), deal, self, card)
         ]
         return told or Skip("открытых задач по этой дате нет, будущие шаги назначены заново")
+
+    def is_same_end(self, event: StepDue, deal: Deal, counted: Counted) -> bool:
+        """Was the step done lately for nearly the same end of the money? The schedule needs ``own_steps``,
+        ``own_acts``: a step that fell due when the end was another one already has done nothing."""
+        if self.term is None or self.term.per_day is None or event.at is None:
+            return False
+        if not deal.was_acted_on_since(event.at - LATELY):
+            return False
+        beginning = f"{counted.field[:_LONGEST_FIELD]}="
+        ends = (
+            one.anchor.removeprefix(beginning)
+            for one in deal.own_steps
+            if one.name == event.step and one.anchor != event.anchor and one.anchor.startswith(beginning)
+        )
+        return any(abs((counted.value - date.fromisoformat(end)).days) <= self.term.about_days for end in ends)
 
     def is_for_an_older_deal(self, event: StepDue, deal: Deal) -> bool:
         """Is it enough that the same step is done on an older deal of the contact, and is it? The schedule needs

@@ -170,6 +170,71 @@ def test_a_date_computed_from_fields(unit, paid, due):
     assert planned(rule, now) == ({"в тот же день": due} if due else {})
 
 
+SPENT = {"field": "Остаток", "per_day": "Расход"}
+
+
+@pytest.mark.parametrize(
+    ("left", "per_day", "due"),
+    [
+        ("30000", "1000", "09.01.2027 00:00"),
+        ("30 999,99", "1000", "09.01.2027 00:00"),
+        ("0", "1000", "10.12.2026 00:00"),
+        ("-500", "1000", "10.12.2026 00:00"),
+        ("", "1000", None),
+        ("30000", "", None),
+        ("30000", "0", None),
+        ("30000", "-1", None),
+        ("много", "1000", None),
+        ("NaN", "1000", None),
+        ("30000", "0.001", None),
+    ],
+)
+def test_the_day_on_which_the_money_is_spent(left, per_day, due):
+    """C5."""
+    now = waiting(fields={DECISION: THURSDAY, "Остаток": left, "Расход": per_day})
+    assert planned(options(term=SPENT), now) == ({"в тот же день": due} if due else {})
+
+
+@pytest.mark.parametrize(
+    ("left", "acted", "done"),
+    [
+        (
+            "10000",
+            24,
+            ("в тот же день", "2026-12-18"),
+        ),
+        ("10000", 24, ("в тот же день", "2026-12-10")),
+        ("10000", 24, ("другой", "2026-12-18")),
+        ("10000", None, ("в тот же день", "2026-12-18")),
+        ("10000", 24 * 61, ("в тот же день", "2026-12-18")),
+    ],
+)
+def test_an_invoice_is_not_asked_for_again_as_the_spending_is_uneven(left, acted, done):
+    """C5: the end was the 18th, and is the 20th of December now."""
+    acts = () if acted is None else (NOON - timedelta(hours=acted),)
+    steps = (DoneStep(done[0], f"{DECISION}={done[1]}"), DoneStep("в тот же день", f"{DECISION}=2026-12-20"))
+    fields = {DECISION: THURSDAY, "Остаток": left, "Расход": "1000"}
+    now = waiting(fields=fields, own_steps=steps, own_acts=acts)
+    said = date_ladder(step_due("в тот же день", f"{DECISION}=2026-12-20"), now, options(term=SPENT))
+    is_same = done == ("в тот же день", "2026-12-18") and acted == 24
+    assert isinstance(said, Skip) == is_same
+    assert not is_same or "расход немного другой" in said.reason
+
+
+@pytest.mark.parametrize("term", [{"field": "Остаток"}, {**SPENT, "unit": "days"}])
+def test_a_term_is_counted_in_one_way(term):
+    with pytest.raises(ValidationError, match="нужно одно"):
+        options(term=term)
+
+
+@pytest.mark.parametrize("name", ["Остаток", "Расход"])
+def test_another_sum_or_spending_moves_the_task(name):
+    fields = {DECISION: THURSDAY, "Остаток": "30000", "Расход": "1000"}
+    now = waiting(fields=fields, own_tasks=(task(SLOT),))
+    (action,) = date_ladder(field_changed(name), now, options(term=SPENT))
+    assert action.due.resolve(NOON, times().calendar) == datetime(2027, 1, 11, 16, 0, tzinfo=UTC)
+
+
 def test_a_month_after_the_31st_is_the_last_day():
     rule = options(term={"field": "Оплачено", "unit": "months"})
     now = waiting(fields={DECISION: date(2026, 12, 31), "Оплачено": "2"})

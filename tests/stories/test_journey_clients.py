@@ -219,6 +219,25 @@ def test_before_the_period_or_the_money_ends_there_is_an_invoice(day: OfficeDay,
     assert begins(day, deal, "Выставить счёт с приложением") == [], "the next period is paid for"
 
 
+def test_the_end_of_the_money_is_reckoned_from_what_is_left_and_spent(day: OfficeDay) -> None:
+    """C5: 12,000 left on the 16th, 800 a day: spent by the 31st; seven working days before is the 20th."""
+    invoice = "Средства кончаются: выставить счёт"
+    deal = running(day)
+    day.fill(ANTON, deal, **{"Расход в день": 800, "Остаток средств": 12_000, "Остаток на дату": "2026-03-16"})
+    day.at("2026-03-19T18:00")
+    assert begins(day, deal, invoice) == []
+    day.at("2026-03-20T10:30")
+    assert len(begins(day, deal, invoice)) == 1
+    day.finish(ANTON, deal, invoice)
+    # A little more was spent; then the client has paid.
+    day.fill(ANTON, deal, **{"Остаток средств": 7_200, "Остаток на дату": "2026-03-20"})
+    day.at("2026-03-21T10:30")
+    assert begins(day, deal, invoice) == []
+    day.fill(ANTON, deal, **{"Остаток средств": 47_200})
+    day.at("2026-03-27T10:30")
+    assert begins(day, deal, invoice) == []
+
+
 def test_creatives_and_access_before_the_launch(day: OfficeDay) -> None:
     """C6, C7."""
     deal = day.deal(ANTON, "Ромашка", APPROVED, known(day))
