@@ -7,9 +7,10 @@ from collections.abc import Callable
 from amo_bridge.channels.approvals import Approvals
 from amo_bridge.channels.daily_reports import DailyReportButtons
 from amo_bridge.channels.mail_series import SeriesJob
+from amo_bridge.channels.megaplan_tasks import MegaplanJob
 from amo_bridge.channels.policies import PolicyButtons
 from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
-from amo_bridge.channels.registry import GOOGLE_SHEETS, ROISTAT, ChannelContext, messengers_of
+from amo_bridge.channels.registry import GOOGLE_SHEETS, MEGAPLAN, ROISTAT, ChannelContext, messengers_of
 from amo_bridge.channels.roistat import RoistatCostsJob, RoistatJob
 from amo_bridge.channels.sheets import ReportSheetJob
 
@@ -41,6 +42,18 @@ def sheet_job(context: ChannelContext) -> ReportSheetJob | None:
         return None
     sheets = GOOGLE_SHEETS.client_of(context.config, context.environment)
     return ReportSheetJob(sheets, section, context.store, context.rule_engine, context.clock, context.account_clock)
+
+
+def megaplan_job(
+    context: ChannelContext, tell: Callable[[str, str], None], came: Callable[[], None]
+) -> MegaplanJob | None:
+    """What hands tasks on to Megaplan and hears what became of them; None where the config has no ``[megaplan]``."""
+    section = context.config.channels.megaplan
+    if section is None:
+        return None
+    megaplan = MEGAPLAN.client_of(context.config, context.environment)
+    rules, clocks = context.rule_engine, (context.clock, context.account_clock)
+    return MegaplanJob(megaplan, section, context.store, rules, *clocks, tell, came)
 
 
 def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: None) -> ButtonJob | None:

@@ -27,6 +27,7 @@ from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesLog, SeriesPort
 from amo_bridge.channels.max_bot import MaxBot
+from amo_bridge.channels.megaplan import Megaplan
 from amo_bridge.channels.messengers import Messenger
 from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.pipedrive import Pipedrive
@@ -66,6 +67,7 @@ from amo_bridge.config.channels import (
     Way,
 )
 from amo_bridge.config.loader import secret
+from amo_bridge.config.megaplan import MEGAPLAN_PASSWORD
 from amo_bridge.config.model import Config
 from amo_bridge.config.pipedrive import PIPEDRIVE_TOKEN
 from amo_bridge.crm.client import CrmClient
@@ -437,9 +439,10 @@ GOOGLE_SHEETS = Vendor(
 )
 ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")
 PIPEDRIVE = Vendor("pipedrive", Pipedrive, PIPEDRIVE_TOKEN, {}, no_secret="нет токена API Pipedrive")
+MEGAPLAN = Vendor("megaplan", Megaplan, MEGAPLAN_PASSWORD, {}, no_secret="нет пароля Мегаплана")
 VENDORS: tuple[Vendor[Any], ...] = (
     UNISENDER_GO, MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, YANDEX_DIRECT, VKADS, AUDIENCES, ROISTAT, PIPEDRIVE,
-    GOOGLE_SHEETS,
+    MEGAPLAN, GOOGLE_SHEETS,
     YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
     ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
 )  # fmt: skip

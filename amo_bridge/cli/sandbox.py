@@ -40,7 +40,7 @@ HOST = "127.0.0.1"
     "vendors",
     metavar="СЕРВИСЫ",
     help="Рядом — местные сервисы через запятую: site, vk, telegram, max, meta, zadarma, novofon, novofon2, onlinepbx,"
-    " unisender_go, yandex_audience, yandex_direct, vkads, roistat, pipedrive, yandex_disk, google_drive,"
+    " unisender_go, yandex_audience, yandex_direct, vkads, roistat, pipedrive, megaplan, yandex_disk, google_drive,"
     " google_sheets, s3; pbx — все АТС, ads — вся реклама, all — всё. На их странице пишут и звонят от имени клиента.",
 )
 @click.option(

@@ -20,6 +20,7 @@ from amo_bridge.config.advertising import (
     YandexDirectSection,
 )
 from amo_bridge.config.diagnostics import Problems
+from amo_bridge.config.megaplan import MegaplanSection
 from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
 from amo_bridge.dates.duration import Duration
@@ -445,6 +446,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "audiences": AudiencesSection,
     "roistat": RoistatSection,
     "pipedrive": PipedriveSection,
+    "megaplan": MegaplanSection,
     "onlinepbx": OnlinePbxSection,
     "novofon2": Novofon2Section,
     "novofon": NovofonSection,
@@ -474,6 +476,7 @@ class Channels:
     audiences: AudiencesSection | None = None
     roistat: RoistatSection | None = None
     pipedrive: PipedriveSection | None = None
+    megaplan: MegaplanSection | None = None
     people: Mapping[UserName, PersonSection] = field(default_factory=dict)
     series: AllSeries = field(default_factory=AllSeries)
     onlinepbx: OnlinePbxSection | None = None

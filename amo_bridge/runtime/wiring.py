@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from amo_bridge.advertising.poll import ad_polls
-from amo_bridge.channels.jobs import button_job, roistat_costs_job, roistat_job, series_job, sheet_job
+from amo_bridge.channels.jobs import button_job, megaplan_job, roistat_costs_job, roistat_job, series_job, sheet_job
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import (
     ChannelContext,
@@ -250,11 +250,12 @@ class CompositionRoot:
         leads = lead_poll(context.fit.config, context.environment, self._store, context.clock, tell, came)
         channels = self._channel_context
         pipedrive = pipedrive_poll(context.fit.config, context.environment, self._store, context.clock, tell)
+        megaplan = megaplan_job(channels, tell, came)
         ads = ad_polls(
             context.fit.config, context.environment, self._store, self.rules.get, context.account_clock, tell, came
         )
         own = (roistat_job(channels), roistat_costs_job(channels), sheet_job(channels), button_job(channels, came))
-        jobs = (*own, leads, *ads, pipedrive)
+        jobs = (*own, leads, *ads, pipedrive, megaplan)
         return [job for job in jobs if job is not None]
 
     def _refresh(self) -> None:

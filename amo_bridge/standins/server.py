@@ -18,6 +18,7 @@ from amo_bridge.standins.calls import CallScript, Switchboard
 from amo_bridge.standins.faults import KINDS, REQUEST_FAULTS, VendorFaults
 from amo_bridge.standins.google_drive import GoogleDriveStandIn
 from amo_bridge.standins.google_sheets import GoogleSheetsStandIn
+from amo_bridge.standins.megaplan import MegaplanStandIn
 from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.novofon import Novofon2StandIn
 from amo_bridge.standins.onlinepbx import OnlinePbxStandIn
@@ -45,7 +46,7 @@ STAND_INS: tuple[type[StandIn], ...] = (
     SmsRuStandIn, SmscStandIn,
     YandexDiskStandIn, GoogleDriveStandIn, GoogleSheetsStandIn, S3StandIn,
     YandexAudienceStandIn, YandexDirectStandIn, VkAdsStandIn, RoistatStandIn, UnisenderGoStandIn,
-    PipedriveStandIn,
+    PipedriveStandIn, MegaplanStandIn,
 )  # fmt: skip
 """The table of vendors."""
 GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -1330,6 +1330,26 @@ pipedrive_users = Table(
     UniqueConstraint("account", "user_id"),
 )
 
+megaplan_tasks = Table(
+    "megaplan_tasks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("task_id", BigInteger, nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("number", String(20), nullable=False),
+    Column("project", String(20), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("comment_id", BigInteger, nullable=False),
+    Column("due_at", Float, nullable=False),
+    UniqueConstraint("account", "task_id"),
+)
+"""Tasks of amoCRM that are made in Megaplan (channels/megaplan_tasks.py). ``number``: Megaplan's own, empty until it
+is made. ``comment_id``: the last comment that became a note. ``due_at``: not to be touched before."""
+Index("megaplan_tasks_state", megaplan_tasks.c.account, megaplan_tasks.c.state)
+
 # --- the pages: of the installation, not of an account ----------------------------------------------------------------
 
 users = Table(

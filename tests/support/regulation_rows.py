@@ -74,6 +74,9 @@ PARTS: Final[Mapping[str, Part]] = {
     "S8": _intake("work in Pipedrive is read and counted", "pipedrive_poll"),
     "S9": _web("when each has begun, against the shift", "kpi"),
     "M17": _web("the pay sheet of a month", "pay"),
+    "C15": Part(
+        "tasks in Megaplan", "amo_bridge/channels/megaplan_tasks.py", "tests/channels/test_megaplan_tasks.py"
+    ),
     "C14": _web("the page of documents by month", "documents"),
     "C13": Part("the evening list", "amo_bridge/engine/evening_digest.py", "tests/stories/test_evening.py"),
 }  # fmt: skip
@@ -87,6 +90,5 @@ LACKS: Final[Mapping[str, str]] = {
     "A110": BY_FILE,
     "A124": "no notices by Viber, which only takes bots on a paid contract; MAX stands in its place",
     "S9": "no confirmation by the bot or on the page: the first thing done in amoCRM counts",
-    "C15": "Megaplan is not connected",
 }
 """What a row still lacks, with the system that would be needed. A row that nothing serves is missing as a whole."""
