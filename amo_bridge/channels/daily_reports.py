@@ -55,7 +55,9 @@ class DailyReportButtons(ButtonSubject):
     def run(self) -> int:
         engine, now = self._rule_engine(), self._account_clock.now()
         reports = {one.number: one for one in self._reports.open_since(now - ASKED_FOR)}
-        return self._end_others(engine, reports) + self._ask(engine, reports, now)
+        moved = self._end_others(engine, reports) + self._ask(engine, reports, now)
+        self._mark_reached(reports, now)
+        return moved
 
     def _ask(self, engine: RuleEngine, reports: dict[int, DailyReport], now: datetime) -> int:
         if not reports:
@@ -75,6 +77,15 @@ class DailyReportButtons(ButtonSubject):
                 number, report.version, person, text, url, buttons, self._notice_instead(engine, report)
             ) in ("sent", "refused")
         return moved
+
+    def _mark_reached(self, reports: dict[int, DailyReport], now: datetime) -> None:
+        """Who was sent his report, or a notice in its place, by now: the time to confirm begins then."""
+        untold = [number for number, report in reports.items() if report.told_at is None]
+        told = [number for number, row in self._messages.of(untold).items() if row.state in ("asked", "refused")]
+        if told:
+            with self._store.write() as connection:
+                for number in told:
+                    self._reports.mark(connection, number, told_at=now.timestamp())
 
     def _notice_instead(self, engine: RuleEngine, report: DailyReport) -> Callable[[Connection], None]:
         url = report_page(engine.viewer.pages_url, report.number)

@@ -28,6 +28,7 @@ from amo_bridge.text.typography import money
 What = Literal["made", "figures", "plan", "confirmed"]
 """Stored names of what changed."""
 Confirmation = Literal["done", "already", "changed", "no plan"]
+Planning = Literal["saved", "same", "changed", "no plan"]
 RULE = "daily_report"
 ABOUT = "Отчёт за день"
 NO_DEAL = 0
@@ -58,8 +59,8 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class DailyReport:
-    """As it stands now. ``due``: when that shift ended; ``shown_version``: the one that was passed on last, 0 for
-    none; ``changes``: oldest first."""
+    """As it stands now. ``due``: when that shift ended; ``told_at``: when the person was sent it, None until he was;
+    ``shown_version``: the one that was passed on last, 0 for none; ``changes``: oldest first."""
 
     number: int
     day: date
@@ -72,6 +73,7 @@ class DailyReport:
     confirmed_at: datetime | None
     confirmed_by: str
     shown_version: int
+    told_at: datetime | None
     reminded_at: datetime | None
     escalated_at: datetime | None
     changes: tuple[Change, ...] = ()
@@ -226,12 +228,18 @@ class DailyReports:
         values = {"amount": sums.amount, "sales": sums.sales, "talks": sums.talks}
         return self._change(connection, row, "figures", "", **values)
 
-    def set_plan(self, connection: Connection, number: int, plan: str, who: str) -> bool:
-        """False if it is the same plan already, or somebody else has just changed the report."""
+    def set_plan(
+        self, connection: Connection, number: int, plan: str, who: str, *, version: int | None = None
+    ) -> Planning:
+        """``version``: the one that whoever plans has seen; None: whichever it is. A confirmed report keeps a plan."""
         row = self._row(connection, number)
-        if row is None or row.plan == plan:
-            return False
-        return self._change(connection, row, "plan", who, plan=plan)
+        if row is None or (version is not None and row.version != version):
+            return "changed"
+        if row.plan == plan:
+            return "same"
+        if row.confirmed_at is not None and not plan.strip():
+            return "no plan"
+        return "saved" if self._change(connection, row, "plan", who, plan=plan) else "changed"
 
     def confirm(self, connection: Connection, number: int, who: str, *, version: int | None = None) -> Confirmation:
         """``version``: the one that whoever confirms has seen; None: whichever it is."""
@@ -315,6 +323,7 @@ def _report(row: Row[Any], changes: tuple[Change, ...] = ()) -> DailyReport:
         confirmed_at=moment(row.confirmed_at),
         confirmed_by=row.confirmed_by,
         shown_version=row.shown_version,
+        told_at=moment(row.told_at),
         reminded_at=moment(row.reminded_at),
         escalated_at=moment(row.escalated_at),
         changes=changes,

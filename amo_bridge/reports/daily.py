@@ -44,6 +44,8 @@ log = structlog.get_logger()
 RECOUNT_SECONDS = 600.0
 FOLLOWED = timedelta(days=7)
 """So long figures are counted again, and a report that is not confirmed is asked for."""
+SHOWN = timedelta(days=14)
+"""So long after its confirmation a report is passed on: longer than its figures are counted again."""
 
 
 def shift_end(config: Config, section: DailyReportSection, day: date) -> time:
@@ -123,7 +125,11 @@ class DailyReportJob:
     def _ask_again(self, engine: RuleEngine, section: DailyReportSection, now: datetime) -> None:
         between = section.escalate_after - section.remind_after
         for report in self._reports.open_since(now - FOLLOWED):
-            if report.reminded_at is None and now >= report.due + section.remind_after:
+            if report.told_at is None:
+                # Nobody is late with what has not reached him: quiet hours, a messenger that is down.
+                continue
+            begin = max(report.due, report.told_at)
+            if report.reminded_at is None and now >= begin + section.remind_after:
                 self._remind(engine, report, now, until=now + between)
             elif report.reminded_at and report.escalated_at is None and now >= report.reminded_at + between:
                 self._escalate(engine, section, report, now)
@@ -154,23 +160,26 @@ class DailyReportJob:
     # --- what is confirmed ---
 
     def _pass_on(self, engine: RuleEngine, section: DailyReportSection, now: datetime) -> None:
-        for report in self._reports.unshown_since(now - FOLLOWED):
+        for report in self._reports.unshown_since(now - SHOWN):
             confirmed = report.confirmed
             assert confirmed is not None
             to = list(_users(engine, section.tell, now))
             currency = engine.account.currency
             head = f"{report.person}, отчёт за {report.day:%d.%m.%Y}"
-            text = f"{head}\n{report_text(report.sums, report.plan, currency)}"
+            # What was confirmed comes first, whatever has changed since then: that is a correction of the next minute.
+            version = confirmed.version
+            text = f"{head}\n{report_text(confirmed.sums, confirmed.plan, currency)}"
             if report.shown_version >= confirmed.version:
+                version = report.version
                 before = next(one for one in report.changes if one.version == report.shown_version)
                 changed = correction_text(before, report, currency)
                 text = f"{head}: исправление\n{changed}" if changed else ""
                 to.append(report.user_id)
             with self._store.write() as connection:
                 if text:
-                    step = f"shown{report.version}"
+                    step = f"shown{version}"
                     self._notify(connection, engine, report, step, dict.fromkeys(to), text)
-                self._reports.mark(connection, report.number, shown_version=report.version)
+                self._reports.mark(connection, report.number, shown_version=version)
 
     # --- outbox ---
 

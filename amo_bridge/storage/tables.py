@@ -1144,11 +1144,12 @@ daily_reports = Table(
     Column("reminded_at", Float),
     Column("escalated_at", Float),
     Column("sheet_version", Integer, nullable=False, server_default="0"),
+    Column("told_at", Float),
     UniqueConstraint("account", "day", "user_id"),
 )
 """One row for each person and day («2026-11-24»), as it stands now. ``due_at``: the end of that shift. ``version``
 grows with every change; ``shown_version``: the last one that those who see confirmed reports were sent, 0 for none;
-``sheet_version``: the one in the table that people read elsewhere."""
+``sheet_version``: the one in the table that people read elsewhere; ``told_at``: when the person was sent it first."""
 Index("daily_reports_open", daily_reports.c.account, daily_reports.c.confirmed_at, daily_reports.c.due_at)
 
 daily_report_versions = Table(

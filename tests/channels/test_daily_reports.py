@@ -67,6 +67,36 @@ def test_quiet_hours_put_it_off(agency: Agency) -> None:
     assert len(sent(agency)) == 1
 
 
+@pytest.mark.parametrize("cause", ["quiet hours", "Telegram is down"])
+def test_nobody_is_late_with_a_report_that_has_not_reached_him(agency: Agency, cause: str) -> None:
+    agency.section |= {"violation": "S2"}
+    if cause == "quiet hours":
+        agency.ways[IVAN] = {"telegram": NUMBERS[IVAN], "quiet": "17:00-21:00"}
+    else:
+        agency.stand_ins.faults.add("limited", vendor="telegram", count=None)  # type: ignore[union-attr]
+    for minutes in range(0, 180, 10):
+        agency.at(MONDAY_EVENING + timedelta(minutes=minutes))
+    assert (sent(agency), agency.put) == ([], [])
+    agency.stand_ins.faults.clear()  # type: ignore[union-attr]
+    agency.at(MONDAY_EVENING + 3 * HOUR)
+    agency.begin()
+    for minutes in (5, 59):
+        agency.at(MONDAY_EVENING + 3 * HOUR + timedelta(minutes=minutes))
+    assert (len(sent(agency)), agency.put) == (1, [])
+    for minutes in (66, 90):
+        agency.at(MONDAY_EVENING + 3 * HOUR + timedelta(minutes=minutes))
+    assert [kind for kind, _ in agency.put] == ["notify"]
+    agency.at(MONDAY_EVENING + 6 * HOUR)
+    assert [kind for kind, _ in agency.put] == ["notify", "notify", "record_violation"]
+
+
+def test_a_notice_in_the_messages_place_begins_the_time_too(agency: Agency) -> None:
+    agency.ways[IVAN] = {"mail": "ivan@agency.ru"}
+    for minutes in (0, 61):
+        agency.at(MONDAY_EVENING + timedelta(minutes=minutes))
+    assert [text[:17] for _, text in agency.notices] == ["23.11.2026\n✅ Сумм", "Отчёт за 23.11.20"]
+
+
 @pytest.mark.parametrize("cause", ["no messenger", "blocked"])
 def test_whoever_has_no_button_gets_a_notice_with_the_link_once(agency: Agency, cause: str) -> None:
     if cause == "blocked":

@@ -191,6 +191,31 @@ def test_before_the_confirmation_figures_follow_and_after_it_they_are_correction
     assert agency.notices[1:] == [(user(MARIA), words), (user(IVAN), words)]
 
 
+def test_the_chat_is_shown_what_was_confirmed_and_then_the_correction(agency: Agency) -> None:
+    agency.at(MONDAY_EVENING)
+    assert agency.confirm() == "done"
+    agency.sell(MONDAY_EVENING, 50_000, deal_id=31)
+    agency.begin()
+    for _ in range(3):
+        agency.after(minutes=1)
+    assert [one.what for one in agency.report.changes] == ["made", "confirmed", "figures"]
+    first, *more = agency.notices
+    assert first == (user(MARIA), f"Иван Петров, отчёт за 23.11.2026\n{DONE}")
+    assert [(whom, text.partition(")")[2]) for whom, text in more] == [
+        (one, "\nКол-во продаж – 2 шт (было 1)") for one in (user(MARIA), user(IVAN))
+    ]
+
+
+def test_a_correction_of_the_last_day_that_is_counted_again_is_told(agency: Agency) -> None:
+    agency.at(MONDAY_EVENING)
+    assert agency.confirm() == "done"
+    agency.after(minutes=1)
+    agency.sell(MONDAY_EVENING + HOUR, 10_000, deal_id=32)
+    agency.at(MONDAY_EVENING + timedelta(days=7, hours=2))
+    found = [text for _, text in agency.notices if "отчёт за 23.11.2026: исправление" in text]
+    assert len(found) == 2
+
+
 def test_a_report_without_a_plan_can_not_be_confirmed(agency: Agency) -> None:
     agency.section |= {"plan": ""}
     agency.at(MONDAY_EVENING)

@@ -155,6 +155,11 @@ class Agency:
         self.job.run()
         if self.stand_ins is not None:
             self.buttons.send()
+            return
+        with self.store.write() as connection:
+            # As the buttons do.
+            for report in (one for one in self.reports if one.told_at is None):
+                DailyReports(self.store, self.clock).mark(connection, report.number, told_at=moment.timestamp())
 
     def after(self, **time: float) -> None:
         self.at(self.clock.now() + timedelta(**time))

@@ -15,8 +15,10 @@ from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.daily_reports import (
     LONGEST_PLAN,
+    Confirmation,
     DailyReport,
     DailyReports,
+    Planning,
     Sums,
     notice_of,
 )
@@ -46,6 +48,8 @@ ANSWERS: Mapping[str, Any] = {
     "already": _l("Отчёт уже подтверждён."),
     "changed": _l("Отчёт изменился, пока вы смотрели: проверьте цифры и подтвердите ещё раз."),
     "no plan": _l("Сначала напишите план на завтра."),
+    "saved": _l("План сохранён."),
+    "same": _l("Ничего не изменилось: план тот же."),
 }
 EARLIEST = date(2000, 1, 1)
 
@@ -114,9 +118,15 @@ def as_workbook() -> Response:
 def one(number: int) -> str:
     here = current_account()
     report = _report(here, number)
+    return _shown(here, report, report.plan)
+
+
+def _shown(here: AccountView, report: DailyReport, plan: str) -> str:
+    """``plan``: what stands in the form."""
     return render_template(
         "daily/one.html",
         report=report,
+        plan=plan,
         may_confirm=_may_confirm(here, report),
         is_own=_is_own(here, report),
         what=WHAT,
@@ -127,8 +137,9 @@ def one(number: int) -> str:
 
 @routes.post("/reports/daily/<int:number>")
 @open_to(Role.VIEWER)
-def change(number: int) -> Answer:
-    """Save the plan, or save it and confirm; by the person himself, or by an admin, of which the person is told."""
+def change(number: int) -> str | Answer:
+    """Save the plan, or save it and confirm; by the person himself, or by an admin, of which the person is told. What
+    was written under an older version is kept in the form, and overwrites nothing."""
     here = current_account()
     report = _report(here, number)
     if not _may_confirm(here, report):
@@ -142,21 +153,22 @@ def change(number: int) -> Answer:
     is_own = _is_own(here, report)
     who = f"{report.person}, {user().login}" if is_own else f"{user().login} вместо: {report.person}"
     is_confirmed = request.form.get("do") == "confirm"
-    has_seen = request.form.get("version", type=int) == report.version
+    seen = request.form.get("version", type=int) or 0
     with here.store.write() as connection:
-        changed = reports.set_plan(connection, number, plan, who)
-        answer = "saved"
-        if is_confirmed:
-            seen = report.version + changed
-            answer = reports.confirm(connection, number, who, version=seen) if has_seen else "changed"
+        answer: Planning | Confirmation = "no plan"
+        if plan or not is_confirmed:
+            answer = reports.set_plan(connection, number, plan, who, version=seen)
+        changed = answer == "saved"
+        if is_confirmed and answer in ("saved", "same"):
+            answer = reports.confirm(connection, number, who, version=seen + changed)
         if not is_own and (changed or answer == "done"):
             _tell_owner(here, connection, report, is_confirmed=answer == "done")
         notify(connection, here.key)
     if not is_own and (changed or answer == "done"):
         deed = "подтверждён" if answer == "done" else "изменён план"
         audit("daily.confirm", f"Отчёт за {report.day:%d.%m.%Y}, {report.person}: {deed}")
-    flash(ANSWERS.get(answer) or _("План сохранён."))
-    return back
+    flash(ANSWERS[answer])
+    return _shown(here, _report(here, number), plan) if answer == "changed" else back
 
 
 def wish_asked_for(here: AccountView) -> Wish:

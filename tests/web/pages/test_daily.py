@@ -113,7 +113,8 @@ def test_an_admin_may_and_the_person_is_told(office: Pages, admin: Visit) -> Non
         ({"plan": " "}, "Сначала напишите план на завтра."),
         ({"plan": "x" * 1001}, "План длиннее 1000 знаков"),
         ({"version": "0"}, "Отчёт изменился, пока вы смотрели"),
-        ({"do": "save"}, "План сохранён."),
+        ({"do": "save", "plan": "Звонить"}, "План сохранён."),
+        ({"do": "save"}, "Ничего не изменилось: план тот же."),
     ],
 )
 def test_what_does_not_confirm(office: Pages, form: dict[str, Any], answer: str) -> None:
@@ -132,6 +133,31 @@ def test_twice_is_once_and_what_changes_later_is_a_correction(office: Pages) -> 
     assert "цифры пересчитаны исправление мост 9 000 ₽ 2 10" in words.replace("\N{NO-BREAK SPACE}", " ")
     assert "подтверждён Иван Петров, ivan 5 000 ₽ 1 10" in words.replace("\N{NO-BREAK SPACE}", " ")
     assert "подтверждён исправлен" in words_of(ivan.get("/reports/daily"))
+
+
+def test_an_old_tab_overwrites_nothing_and_keeps_what_was_written(office: Pages) -> None:
+    ivan = office.visit(Role.VIEWER, "ivan")
+    path = address(office, IVAN)
+    old = str(of(office, IVAN).version)
+    send(ivan, path, do="save", plan="Новый план")
+    for do in ("save", "confirm"):
+        words = send(ivan, path, do=do, plan="Старая вкладка", version=old)
+        assert "Отчёт изменился, пока вы смотрели" in words
+        assert "План сохранён" not in words
+        assert "Старая вкладка" in words, "in the form, not lost"
+    assert (of(office, IVAN).plan, of(office, IVAN).is_confirmed) == ("Новый план", False)
+    send(ivan, path, do="save", plan="Старая вкладка")
+    assert of(office, IVAN).plan == "Старая вкладка"
+
+
+def test_a_confirmed_report_keeps_a_plan(office: Pages) -> None:
+    ivan = office.visit(Role.VIEWER, "ivan")
+    path = address(office, IVAN)
+    send(ivan, path)
+    for do in ("save", "confirm"):
+        assert "Сначала напишите план на завтра." in send(ivan, path, do=do, plan=" ")
+    assert of(office, IVAN).plan == PLAN
+    assert "План сохранён." in send(ivan, path, do="save", plan="Другой план")
 
 
 def test_a_week_a_month_and_files(office: Pages, viewer: Visit) -> None:
