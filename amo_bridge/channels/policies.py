@@ -74,7 +74,12 @@ class PolicyButtons(ButtonSubject):
         moved = 0
         for number, one in unread.items():
             person = reach.person(one.user_id)
-            if person is None or not self._messages.is_due(known.get(number), 1) or reach.quiet_until(person, now):
+            row = known.get(number)
+            # Where no button could be sent in the term before, the notice comes again.
+            is_anew = row is not None and row.state == "refused" and row.version < one.term
+            if person is None or not (is_anew or self._messages.is_due(row, one.term)):
+                continue
+            if reach.quiet_until(person, now):
                 continue
             policy = self._policies.of(one.policy_id)
             if policy is None:
@@ -83,7 +88,7 @@ class PolicyButtons(ButtonSubject):
             url = policy_page(engine.viewer.pages_url, policy.number)
             buttons = [Button(READ, f"{self.mark}:{number}")]
             moved += self._messages.send(
-                number, 1, person, text, url, buttons, self._notice_instead(one, text, url)
+                number, one.term, person, text, url, buttons, self._notice_instead(one, text, url)
             ) in ("sent", "refused")
         return moved
 
@@ -99,7 +104,7 @@ class PolicyButtons(ButtonSubject):
 
     def _notice_instead(self, one: Acknowledgement, text: str, url: str) -> Callable[[Connection], None]:
         def put(connection: Connection) -> None:
-            planned = notice_of(one, "new", one.user_id, text, url)
+            planned = notice_of(one, one.step("new"), one.user_id, text, url)
             insert_new(connection, outbox, [planned.row(self._store.account_id, self._clock.now())])
 
         return put

@@ -5,6 +5,8 @@
     asking ─► asked ─► closed       it says what became of it, without its button
        └─► refused                  the person can't be written to by a messenger with buttons
 
+What is closed and wanted again is asked by a new message.
+
 The row is there before the message is sent. A message whose answer was lost is sent once more: for our own people twice
 is better than never, and both messages work.
 """
@@ -61,6 +63,9 @@ class StaffMessages:
     def is_due(self, row: Row[Any] | None, version: int) -> bool:
         """Is a message about this version to be sent now, or the one that was sent to be changed?"""
         if row is None:
+            return True
+        if row.state == "closed":
+            # What was no longer asked for is wanted again.
             return True
         if row.state == "asked":
             return bool(row.version != version and not self._bots.is_down(row.way))
@@ -161,8 +166,15 @@ class StaffMessages:
             "words": "", "due_at": 0.0,
         }  # fmt: skip
         with self._store.write() as connection:
-            insert_new(connection, staff_messages, [row])
+            if not insert_new(connection, staff_messages, [row]):
+                # What is closed keeps its last words: a new message is sent.
+                self._forget_closed(connection, number)
             self._mark_in(connection, number, state="asking", version=version, text=text)
+
+    def _forget_closed(self, connection: Connection, number: int) -> None:
+        mine = (self._store.owns(staff_messages), staff_messages.c.subject == self._mark)
+        closed = (*mine, staff_messages.c.number == number, staff_messages.c.state == "closed")
+        connection.execute(update(staff_messages).where(*closed).values(way="", chat_id=0, message=""))
 
     def _mark_row(self, number: int, **values: object) -> None:
         with self._store.write() as connection:

@@ -40,6 +40,10 @@ LONGEST_NOTICE = 1200
 SUFFIX = ".md"
 # A file that is just being written is not published half.
 UNTOUCHED = timedelta(minutes=1)
+# So long a file is missing, beside others that are there, before its text is out of force.
+GONE = timedelta(minutes=15)
+# An absence without an end moves a term no further.
+LONGEST_LEAVE = timedelta(days=366)
 _HEADING = re.compile(r"#{1,6} +(.+)")
 
 
@@ -67,7 +71,7 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Acknowledgement:
-    """One person and one version. ``due``: until when."""
+    """One person and one version. ``due``: until when; ``term``: which time he is asked for it, 1 at first."""
 
     number: int
     policy_id: int
@@ -81,6 +85,12 @@ class Acknowledgement:
     escalated_at: datetime | None
     read_at: datetime | None
     read_by: str
+    term: int
+    is_set_aside: bool
+
+    def step(self, name: str) -> str:
+        """The name of what is done once in each term."""
+        return name if self.term == 1 else f"{name}{self.term}"
 
 
 class Policies:
@@ -133,6 +143,7 @@ class Policies:
         wanted = (
             self._store.owns(acknowledgements),
             acknowledgements.c.read_at.is_(None),
+            acknowledgements.c.set_aside_at.is_(None),
             policies.c.withdrawn_at.is_(None),
         )
         asked = set(user_ids)
@@ -142,6 +153,24 @@ class Policies:
                 .order_by(acknowledgements.c.id)
             )  # fmt: skip
             return [_acknowledgement(row) for row in rows if row.user_id in asked]
+
+    def not_asked(self, user_ids: Iterable[int]) -> list[int]:
+        """Numbers of what nobody has to read now, and which is not set aside yet: of texts out of force, and of people
+        who are not among these."""
+        asked = set(user_ids)
+        same = and_(policies.c.id == acknowledgements.c.policy_id, policies.c.version == acknowledgements.c.version)
+        query = (
+            select(acknowledgements.c.id, acknowledgements.c.user_id, policies.c.withdrawn_at)
+            .select_from(acknowledgements.join(policies, same))
+            .where(
+                self._store.owns(acknowledgements),
+                acknowledgements.c.read_at.is_(None),
+                acknowledgements.c.set_aside_at.is_(None),
+            )
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        return [row.id for row in rows if row.withdrawn_at is not None or row.user_id not in asked]
 
     # --- writing; in the caller's transaction ---
 
@@ -193,6 +222,18 @@ class Policies:
             for user in people
         ]  # fmt: skip
         insert_new(connection, acknowledgements, rows)
+
+    def set_aside(self, connection: Connection, number: int) -> None:
+        """He is not asked any more; what he has read stays read."""
+        self.mark_unread(connection, number, set_aside_at=self._clock.now().timestamp())
+
+    def ask_anew(self, connection: Connection, one: Acknowledgement, remind: datetime, due: datetime) -> None:
+        """He is asked again, and his term begins anew."""
+        values = {
+            "set_aside_at": None, "term": one.term + 1, "asked_at": self._clock.now().timestamp(),
+            "remind_at": remind.timestamp(), "due_at": due.timestamp(), "reminded_at": None, "escalated_at": None,
+        }  # fmt: skip
+        self.mark_unread(connection, one.number, **values)
 
     def acknowledge(self, connection: Connection, number: int, who: str) -> Literal["done", "already"]:
         mine = (self._store.owns(acknowledgements), acknowledgements.c.id == number)
@@ -268,6 +309,8 @@ class PolicyJob:
         self._policies = Policies(store, account_clock)
         self._seen: dict[str, str] = {}
         """File → digest of what was published of it by this process: an unchanged folder costs no question."""
+        self._gone: dict[str, datetime] = {}
+        """Text → since when its file is missing, as this process has seen it."""
 
     def run(self) -> None:
         """Raises StoreUnavailable."""
@@ -278,27 +321,52 @@ class PolicyJob:
         now = self._account_clock.now()
         if (folder := engine.config.policies_folder) is not None:
             self._read_folder(folder)
+        else:
+            self._withdraw(one for one in self._policies.all() if one.is_file)
         people = named_people(engine, section)
+        self._set_aside(people)
         self._enrol(engine, section, people, now)
         self._ask_again(engine, section, people, now)
 
     # --- files ---
 
     def _read_folder(self, folder: Path) -> None:
-        files = {path.stem: path for path in folder.glob(f"*{SUFFIX}")} if folder.is_dir() else None
+        try:
+            files = {path.stem: path for path in folder.glob(f"*{SUFFIX}")} if folder.is_dir() else None
+        except OSError as error:
+            self._tell(f"папку с правилами не прочитать: {folder} ([policies] folder): {error}", "policies")
+            return
         if files is None:
             self._tell(f"папки с правилами нет: {folder} ([policies] folder)", "policies")
             return
+        if not files:
+            # An unmounted disk looks like that too: nobody is told that the rules have gone.
+            words = "пуста или не читается: прежние тексты остаются в силе; чтобы их отменить, уберите folder"
+            self._tell(f"папка с правилами {words}: {folder} ([policies] folder)", "policies")
+            self._gone.clear()
+            return
         for name, path in sorted(files.items()):
-            self._read_file(name, path)
-        for policy in self._policies.all():
-            if policy.is_file and policy.name not in files:
-                with self._store.write() as connection:
-                    self._policies.withdraw(connection, policy.number)
-                self._seen.pop(policy.name, None)
-                log.warning("a text of rules is no longer in its folder", name=policy.name)
+            try:
+                self._read_file(name, path)
+            except ValueError as error:
+                self._tell(f"правила не прочитать, {_printable(path)}: {error}", f"policies:{_printable(path)}")
+        now = self._clock.now()
+        missing = {one.name: one for one in self._policies.all() if one.is_file and one.name not in files}
+        # A deploy takes files away and brings them back.
+        self._gone = {name: self._gone.get(name, now) for name in missing}
+        self._withdraw(missing[name] for name, since in self._gone.items() if now - since >= GONE)
+
+    def _withdraw(self, texts: Iterable[Policy]) -> None:
+        for policy in texts:
+            with self._store.write() as connection:
+                self._policies.withdraw(connection, policy.number)
+            self._seen.pop(policy.name, None)
+            log.warning("a text of rules is no longer in its folder", name=policy.name)
 
     def _read_file(self, name: str, path: Path) -> None:
+        if _printable(path) != str(path):
+            self._tell(f"правила не взяты, {_printable(path)}: имя файла не в UTF-8", f"policies:{_printable(path)}")
+            return
         try:
             untouched = self._clock.now().timestamp() - path.stat().st_mtime >= UNTOUCHED.total_seconds()
             text = path.read_text("utf-8-sig").replace("\r\n", "\n").strip()
@@ -311,6 +379,9 @@ class PolicyJob:
         if len(text) > LONGEST_TEXT or len(name) > LONGEST_TITLE:
             self._tell(f"правила не взяты, {path}: текст длиннее {LONGEST_TEXT} знаков", f"policies:{name}")
             return
+        if "\0" in text:
+            self._tell(f"правила не взяты, {path}: в тексте есть знак с кодом 0", f"policies:{name}")
+            return
         first, _, rest = text.partition("\n")
         heading = _HEADING.fullmatch(first.strip())
         title, body = (heading[1], rest.strip()) if heading else (name, text)
@@ -320,32 +391,45 @@ class PolicyJob:
 
     # --- people ---
 
+    def _set_aside(self, people: Iterable[User]) -> None:
+        if numbers := self._policies.not_asked(user.id for user in people):
+            with self._store.write() as connection:
+                for number in numbers:
+                    self._policies.set_aside(connection, number)
+
     def _enrol(self, engine: RuleEngine, section: PoliciesSection, people: Sequence[User], now: datetime) -> None:
         calendar = engine.calendar
         for policy in self._policies.all():
-            asked = {one.user_id for one in self._policies.readers(policy.number, policy.current.version)}
+            asked = {one.user_id: one for one in self._policies.readers(policy.number, policy.current.version)}
             missing = [user for user in people if user.id not in asked]
-            if missing:
+            back = [asked[user.id] for user in people if user.id in asked and asked[user.id].is_set_aside]
+            if missing or back:
                 # In the morning: who reads it in the evening would be late at once.
                 remind = calendar.open_of(calendar.local(calendar.add_working_days(now, section.remind_days)).date())
                 due = calendar.add_working_days(now, section.days)
                 with self._store.write() as connection:
                     self._policies.enrol(connection, policy, missing, remind, due)
+                    for one in back:
+                        self._policies.ask_anew(connection, one, remind, due)
 
     def _ask_again(self, engine: RuleEngine, section: PoliciesSection, people: Sequence[User], now: datetime) -> None:
-        today = engine.calendar.local(now).date()
-        at_work = {user.id for user in people if engine.people.is_at_work(user, today)}
+        calendar = engine.calendar
+        today = calendar.local(now).date()
+        if not calendar.is_working_day(today) or now < calendar.open_of(today):
+            return
+        at_work = {user.id: user for user in people if engine.people.is_at_work(user, today)}
         titles: Mapping[int, str] = {one.number: one.current.title for one in self._policies.all()}
         for one in self._policies.unread(at_work):
             title = titles.get(one.policy_id, "")
             url = policy_page(engine.viewer.pages_url, one.policy_id)
-            if one.reminded_at is None and now >= one.remind:
-                until = engine.calendar.local(_term(engine, section, one, now))
+            terms = _Terms(engine, section, at_work[one.user_id], one)
+            if one.reminded_at is None and now >= terms.remind:
+                until = calendar.local(terms.due(now))
                 text = f"Вы ещё не ознакомились с правилами «{title}». Сделайте это до {until:%d.%m.%Y}"
                 with self._store.write() as connection:
                     if self._policies.mark_unread(connection, one.number, reminded_at=now.timestamp()):
-                        self._put(connection, notice_of(one, "remind", one.user_id, text, url))
-            elif one.escalated_at is None and one.reminded_at and now >= _term(engine, section, one, one.reminded_at):
+                        self._put(connection, notice_of(one, one.step("remind"), one.user_id, text, url))
+            elif one.escalated_at is None and one.reminded_at and now >= terms.due(one.reminded_at):
                 self._escalate(engine, section, one, title, url, now)
 
     def _escalate(
@@ -359,7 +443,9 @@ class PolicyJob:
     ) -> None:
         rule = f"{RULE}.{one.policy_id}"
         text = f"{one.person}: нет отметки, что правила «{title}» прочитаны; срок прошёл"
-        rows = notice_or_task(engine, rule, f"{one.number}|escalate", section.escalate_to, text, ABOUT, url, now)
+        rows = notice_or_task(
+            engine, rule, f"{one.number}|{one.step('escalate')}", section.escalate_to, text, ABOUT, url, now
+        )
         if section.violation is not None:
             clause = section.violation.clause
             body = {
@@ -367,7 +453,7 @@ class PolicyJob:
                 "at": int(now.timestamp()), "deal_name": "", "why": f"правила «{title}» не прочитаны в срок",
             }  # fmt: skip
             effect = Effect("record_violation", NO_DEAL, body, f"нарушение пункта {clause} — {one.person}")
-            rows = [*rows, Planned(None, rule, f"{rule}|{one.number}|violation|{one.user_id}", effect)]
+            rows = [*rows, Planned(None, rule, f"{rule}|{one.number}|{one.step('violation')}|{one.user_id}", effect)]
         with self._store.write() as connection:
             if self._policies.mark_unread(connection, one.number, escalated_at=now.timestamp()):
                 self._put(connection, *rows)
@@ -377,9 +463,43 @@ class PolicyJob:
         insert_new(connection, outbox, [one.row(self._store.account_id, now) for one in rows])
 
 
-def _term(engine: RuleEngine, section: PoliciesSection, one: Acknowledgement, reminded_at: datetime) -> datetime:
-    """When the head is told: not before the person has had time after the reminder, if that came late."""
-    return max(one.due, engine.calendar.add_working_days(reminded_at, section.days - section.remind_days))
+class _Terms:
+    """One acknowledgement's moments: working days on which the person is away do not count."""
+
+    def __init__(self, engine: RuleEngine, section: PoliciesSection, user: User, one: Acknowledgement) -> None:
+        self._engine = engine
+        self._section = section
+        self._user = user
+        self._one = one
+
+    @property
+    def remind(self) -> datetime:
+        """In the morning."""
+        calendar, one = self._engine.calendar, self._one
+        moved = self._moved(one.asked_at, one.remind)
+        return one.remind if moved == one.remind else calendar.open_of(calendar.local(moved).date())
+
+    def due(self, reminded_at: datetime) -> datetime:
+        """When the head is told: not before the person has had time after the reminder, if that came late."""
+        after = self._engine.calendar.add_working_days(reminded_at, self._section.days - self._section.remind_days)
+        return max(self._moved(self._one.asked_at, self._one.due), self._moved(reminded_at, after))
+
+    def _moved(self, begin: datetime, end: datetime) -> datetime:
+        """``end``, by as many working days later as the person is away after the day of ``begin``."""
+        calendar, people = self._engine.calendar, self._engine.people
+        day, last = calendar.local(begin).date(), calendar.local(end).date()
+        latest = last + LONGEST_LEAVE
+        away = 0
+        while (day := calendar.next_working_day(day)) <= last <= latest:
+            if not people.is_at_work(self._user, day):
+                away += 1
+                last = calendar.next_working_day(last)
+        return calendar.add_working_days(end, away) if away else end
+
+
+def _printable(path: Path) -> str:
+    """A file's name may be bytes that are no text at all."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _current() -> Any:
@@ -422,4 +542,6 @@ def _acknowledgement(row: Row[Any]) -> Acknowledgement:
         escalated_at=_moment(row.escalated_at),
         read_at=_moment(row.read_at),
         read_by=row.read_by,
+        term=row.term,
+        is_set_aside=row.set_aside_at is not None,
     )

@@ -1207,9 +1207,12 @@ acknowledgements = Table(
     Column("escalated_at", Float),
     Column("read_at", Float),
     Column("read_by", String(160), nullable=False),
+    Column("term", Integer, nullable=False, server_default="1"),
+    Column("set_aside_at", Float),
     UniqueConstraint("policy_id", "version", "user_id"),
 )
-"""Who is to acknowledge which version until when, and has. ``read_by``: the person and the way."""
+"""Who is to acknowledge which version until when, and has. ``read_by``: the person and the way. ``set_aside_at``: since
+when he is not asked, as the text went out of force or he is not named; asked again, he has the next ``term``."""
 Index("acknowledgements_open", acknowledgements.c.account, acknowledgements.c.read_at)
 
 # --- rehearsals -------------------------------------------------------------------------------------------------------

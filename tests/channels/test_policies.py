@@ -111,6 +111,35 @@ def test_what_is_read_on_the_page_or_withdrawn_asks_no_more(agency: PolicyAgency
     assert agency.answers[-1] == "Эти правила больше не действуют"
 
 
+@pytest.mark.parametrize("way", ["telegram", "mail"])
+@pytest.mark.parametrize("cause", ["out of force", "no longer named"])
+def test_what_is_asked_for_again_is_asked_by_a_new_message(agency: PolicyAgency, cause: str, way: str) -> None:
+    agency.ways[MARIA] = {way: NUMBERS[MARIA] if way == "telegram" else "maria@agency.ru"}
+    agency.policies_section["people"] = [MARIA]
+    for _ in range(2):
+        agency.after(minutes=1)
+    if cause == "out of force":
+        with agency.store.write() as connection:
+            Policies(agency.store, agency.clock).withdraw(connection, 1)
+    else:
+        agency.policies_section["people"] = [IVAN]
+    agency.after(minutes=1)
+    agency.policies_section["people"] = [MARIA]
+    agency.clock.advance(timedelta(days=1))
+    agency.publish(OLD)
+    for _ in range(3):
+        agency.after(minutes=1)
+        agency.begin()
+    if way == "mail":
+        assert [text[-11:] for _, text in agency.notices] == ["26.11.2026.", "27.11.2026."]
+        return
+    first, second = [one for one in sent(agency) if one["chat_id"] == NUMBERS[MARIA]]
+    assert ("Отвечать больше не нужно." in first["text"], first["buttons"]) == (True, {})
+    assert "до 27.11.2026" in second["text"]
+    agency.press(MARIA, next(iter(second["buttons"].values())))
+    assert agency.answers == ["Отмечено: прочитано"]
+
+
 def test_a_dead_messenger_is_tried_again(agency: PolicyAgency) -> None:
     agency.policies_section["people"] = [MARIA]
     agency.stand_ins.faults.add("limited", vendor="telegram", count=None)  # type: ignore[union-attr]

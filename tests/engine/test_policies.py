@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,15 @@ def test_a_changed_file_is_the_next_version_once_nobody_writes_it_any_more(agenc
     assert agency.text.current.version == 1
     agency.after(minutes=1)
     assert (agency.text.current.version, agency.text.current.text) == (2, NEW)
-    (agency.folder / "policies" / "сделки.md").unlink()
-    agency.after(minutes=1)
-    assert agency.texts == []
+    agency.write(OLD, "другие")
+    agency.remove()
+    for minutes, left in ((1, ["другие", "сделки"]), (14, ["другие", "сделки"]), (1, ["другие"])):
+        agency.after(minutes=minutes)
+        assert sorted(one.name for one in agency.texts) == left
     agency.write(NEW)
     agency.after(minutes=1)
-    assert agency.text.current.version == 2, "put back, it is the same version"
+    (back,) = [one for one in agency.texts if one.name == "сделки"]
+    assert back.current.version == 2, "put back, it is the same version"
 
 
 def test_what_can_not_be_read_is_told_and_holds_up_nothing_else(agency: PolicyAgency) -> None:
@@ -95,6 +99,49 @@ def test_what_can_not_be_read_is_told_and_holds_up_nothing_else(agency: PolicyAg
     (agency.folder / "policies").rename(agency.folder / "elsewhere")
     agency.after(minutes=1)
     assert len(agency.texts) == 1, "a folder that is away withdraws nothing"
+
+
+def test_a_name_or_a_text_that_can_not_be_stored_is_told_and_holds_up_nothing_else(agency: PolicyAgency) -> None:
+    agency.policies_section["folder"] = "policies"
+    agency.write(OLD, "я-последний")
+    agency.write("Звонить\0", "ноль")
+    folder = os.fsencode(agency.folder / "policies")
+    with open(folder + b"/\xef\xf0.md", "wb") as file:
+        file.write(b"- text")
+    os.utime(folder + b"/\xef\xf0.md", (0, 0))
+    agency.after(minutes=1)
+    assert agency.text.name == "я-последний"
+    assert [text.partition(":")[2] for text in agency.told] == [
+        " в тексте есть знак с кодом 0",
+        " имя файла не в UTF-8",
+    ]
+    for text in agency.told:
+        text.encode()
+
+
+def test_an_emptied_folder_withdraws_nothing_and_is_told(agency: PolicyAgency) -> None:
+    agency.policies_section |= {"folder": "policies", "people": [IVAN]}
+    agency.write(OLD)
+    agency.at(NOON)
+    agency.remove()
+    for _ in range(3):
+        agency.after(minutes=20)
+    assert "пуста или не читается" in agency.told[-1]
+    assert agency.text.name == "сделки"
+    agency.write(OLD)
+    agency.after(minutes=1)
+    (one,) = agency.asked(IVAN)
+    assert (agency.text.current.version, one.term, one.due) == (1, 1, moscow(26, 19))
+
+
+def test_without_a_folder_in_the_config_texts_of_files_are_withdrawn(agency: PolicyAgency) -> None:
+    agency.policies_section["folder"] = "policies"
+    agency.write(OLD)
+    agency.at(NOON)
+    agency.publish(NEW)
+    del agency.policies_section["folder"]
+    agency.after(minutes=1)
+    assert [one.name for one in agency.texts] == ["page:1"]
 
 
 # --- people -----------------------------------------------------------------------------------------------------------
@@ -144,6 +191,68 @@ def test_reminded_once_then_the_head_is_told_and_it_is_entered(agency: PolicyAge
     assert agency.notices[1:] == [(user(HEAD), f"{IVAN}: нет отметки, что правила «{TITLE}» прочитаны; срок прошёл")]
     (violation,) = [body for kind, body in agency.put if kind == "record_violation"]
     assert (violation["user_id"], violation["clause"], violation["penalty"]) == (user(IVAN), "S3", None)
+
+
+@pytest.mark.parametrize("cause", ["out of force", "no longer named"])
+def test_what_is_asked_for_again_begins_its_term_anew(agency: PolicyAgency, cause: str) -> None:
+    agency.policies_section |= {"people": [IVAN], "violation": "S3"}
+    agency.publish(OLD)
+    for day, hour in ((23, 12), (25, 10), (26, 19)):
+        agency.at(moscow(day, hour))
+    assert len(agency.put) == 3, "reminded, escalated, entered"
+    if cause == "out of force":
+        with agency.store.write() as connection:
+            Policies(agency.store, agency.clock).withdraw(connection, 1)
+    else:
+        agency.policies_section["people"] = [MARIA]
+    agency.at(moscow(27, 11))
+    agency.begin()
+    agency.policies_section["people"] = [IVAN]
+    agency.clock.move_to(moscow(30, 12))
+    agency.publish(OLD)
+    agency.at(moscow(30, 12))
+    (one,) = agency.asked(IVAN)
+    assert (one.version, one.term, one.due, one.reminded_at, one.escalated_at) == (1, 2, moscow(33, 19), None, None)
+    assert len(agency.put) == 3
+    for day, hour in ((32, 10), (33, 19)):
+        agency.at(moscow(day, hour))
+    assert [kind for kind, _ in agency.put[3:]] == ["notify", "notify", "record_violation"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "reminded", "escalated"),
+    [
+        pytest.param(23, 29, moscow(31, 10), moscow(32, 19), id="the whole term"),
+        pytest.param(25, 25, moscow(26, 10), moscow(27, 19), id="a day of it"),
+        pytest.param(26, 30, moscow(25, 10), moscow(31, 19), id="after the reminder"),
+        pytest.param(18, 20, moscow(25, 10), moscow(26, 19), id="before"),
+    ],
+)
+def test_days_away_do_not_count(
+    agency: PolicyAgency, first: int, last: int, reminded: datetime, escalated: datetime
+) -> None:
+    agency.policies_section["people"] = [IVAN]
+    away = {"from": moscow(first, 12).date(), "to": moscow(last, 12).date(), "deputy": MARIA}
+    agency.absences = {UserName(IVAN): (Absence.model_validate(away),)}
+    agency.publish(OLD)
+    seen: list[datetime] = []
+    moment = NOON
+    while moment < moscow(36, 0):
+        agency.at(moment)
+        seen += [moment] * (len(agency.put) - len(seen))
+        moment += timedelta(hours=1)
+    assert seen == [reminded, escalated]
+
+
+@pytest.mark.parametrize("moment", [moscow(28, 12), moscow(30, 0.1), moscow(30, 9.9)])
+def test_nobody_is_reminded_on_a_day_off_or_before_the_opening(agency: PolicyAgency, moment: datetime) -> None:
+    agency.policies_section["people"] = [IVAN]
+    agency.publish(OLD)
+    agency.at(NOON)
+    agency.at(moment)
+    assert agency.put == []
+    agency.at(moscow(30, 10))
+    assert len(agency.put) == 1
 
 
 @pytest.mark.parametrize("change", ["read", "withdrawn", "no longer named", "away", "dry run", "newer version"])

@@ -69,6 +69,9 @@ class PolicyAgency(Agency):
     def texts(self) -> list[Policy]:
         return Policies(self.store, self.clock).all()
 
+    def remove(self, name: str = "сделки") -> None:
+        (self.folder / "policies" / f"{name}.md").unlink()
+
     @property
     def text(self) -> Policy:
         (one,) = self.texts
