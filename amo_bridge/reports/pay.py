@@ -196,25 +196,22 @@ class _Maker:
         rate, wanted = self._terms.section.renewed, self._terms.signs.get("renewed")
         if rate is None or wanted is None:
             return
-        renewals: list[list[Sign]] = []
-        for sign in past.signs(wanted):
-            if renewals and (sign.day - renewals[-1][0].day).days < self._terms.section.month_days:
-                renewals[-1].append(sign)
-            else:
-                renewals.append([sign])
-        for signs in renewals:
-            day = signs[0].day
-            words = "; ".join(self._terms.in_words(sign.fact) for sign in signs)
+        start, least = past.start, self._terms.section.month_days
+        signs = past.signs(wanted)
+        # The first payment is none: nor may it take the renewal that follows it.
+        early = [sign for sign in signs if start and (sign.day - start.day).days < least]
+        for group in [*_renewals(early, least), *_renewals([sign for sign in signs if sign not in early], least)]:
+            day = group[0].day
+            words = "; ".join(self._terms.in_words(sign.fact) for sign in group)
             if self._is_within(day) and self._served_a_month(past, "renewed", day, words):
-                at = min(signs[0].fact.at, self._terms.end(day))
+                at = min(group[0].fact.at, self._terms.end(day))
                 self._add(past, "renewed", rate.sum, day, at, words, f"renewed|{past.deal_id}|{day}")
 
     def _add_loss(self, past: DealPast) -> None:
         rate, wanted = self._terms.section.lost, self._terms.signs.get("lost")
         if rate is None or wanted is None:
             return
-        until = min(self._end, self._now + timedelta(seconds=1))
-        stays = [stay for stay in past.stays if stay.at < until]
+        stays = [stay for stay in past.meant_stays(self._now) if stay.at < self._end]
         entries = [
             stay
             for number, stay in enumerate(stays)
@@ -419,3 +416,14 @@ class _Maker:
             if measure == "balance"
             else many["renewed" if measure == "renewed" else "kept"]
         )
+
+
+def _renewals(signs: Iterable[Sign], month_days: int) -> list[list[Sign]]:
+    """The signs by days, those of one renewal together."""
+    found: list[list[Sign]] = []
+    for sign in signs:
+        if found and (sign.day - found[-1][0].day).days < month_days:
+            found[-1].append(sign)
+        else:
+            found.append([sign])
+    return found

@@ -216,6 +216,20 @@ class DealPast:
                 found.append(fact)
         return found
 
+    def meant_stays(self, until: datetime) -> list[Fact]:
+        """The stays up to that moment, without stages that it left within ``MISTAKE`` for the one it came from."""
+        found: list[Fact] = []
+        for stay in self.stays:
+            if stay.at > until:
+                break
+            if found:
+                before = found[-1].was or (found[-2].now if len(found) > 1 else "")
+                if stay.now == before and stay.at - found[-1].at <= MISTAKE:
+                    found.pop()
+            if not found or found[-1].now != stay.now:
+                found.append(stay)
+        return found
+
     def owner_at(self, at: datetime) -> int | None:
         """Whose deal it was; None if nobody knows."""
         changes = self._of(OWNER)

@@ -260,6 +260,50 @@ def test_whose_client_it_was_may_be_told_from_the_start(office: Office) -> None:
     assert [who for _, who, _ in lines(office.sheet(whose="start"))] == ["Тимур"]
 
 
+def test_the_first_payment_does_not_take_the_renewal_that_follows_it(office: Office) -> None:
+    started(office, 5, 10)
+    office.filled(PAID, seconds(6, 10), at(6, month=10))
+    office.filled(PAID, seconds(1), at(1), seconds(6, 10))
+    october = office.sheet(Month(date(2026, 10, 1)))
+    assert "renewed" not in {kind for kind, _, _ in lines(october)}
+    assert ["дней: 1, нужно 27" in one.words for one in october.uncounted] == [True]
+    assert [kind for kind, _, _ in lines(office.sheet())] == ["renewed"]
+
+
+@pytest.mark.parametrize(
+    ("stays", "wanted"),
+    [
+        pytest.param([(NOTIFIED, at(1)), (LOST, at(30, 23)), (NOTIFIED, at(1, 9, 12))], [], id="ошибка на стыке"),
+        pytest.param(
+            [(NOTIFIED, at(1)), (LOST, at(30, 23)), (NOTIFIED, at(1, 23.1, 12))], [-5_000], id="вернулся позже"
+        ),
+        pytest.param([(NOTIFIED, at(1)), (LOST, at(30, 23)), (LAUNCHED, at(1, 9, 12))], [-5_000], id="другой этап"),
+        pytest.param(
+            [(NOTIFIED, at(1, month=9)), (LOST, at(15, month=10)), (NOTIFIED, at(15)), (LOST, at(15, 13))],
+            [],
+            id="вынесли",
+        ),
+        pytest.param([(NOTIFIED, at(1)), (LOST, at(15)), (NOTIFIED, at(15, 13)), (LOST, at(15, 14))], [-5_000]),
+    ],
+)
+def test_a_client_dragged_to_or_from_the_lost_by_mistake(
+    office: Office, stays: list[tuple[str, datetime]], wanted: list[int]
+) -> None:
+    started(office, 1, 9)
+    for stage, when in sorted(stays, key=lambda one: one[1]):
+        office.moved(stage, when)
+    assert [amount for _, _, amount in lines(office.sheet(now=at(5, month=12)))] == wanted
+
+
+def test_a_mistake_is_seen_by_the_stage_that_the_first_move_tells_of(office: Office) -> None:
+    old_client(office)
+    notified, lost = (smm().stage(name) for name in (NOTIFIED, LOST))
+    before = stage_value(notified.pipeline_id, notified.status_id)
+    office.fact(STAGE, before, stage_value(lost.pipeline_id, lost.status_id), at(9))
+    office.moved(NOTIFIED, at(9, 13))
+    assert (lines(office.sheet()), office.sheet().uncounted) == ([], [])
+
+
 def test_two_renewals_a_month_apart_are_two(office: Office) -> None:
     old_client(office)
     office.filled(PAID, seconds(1), at(1))

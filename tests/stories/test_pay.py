@@ -105,11 +105,11 @@ def answers(clients: list[Client], month: Month) -> Counter[tuple[str, str]]:
             count(one, "kept", tenth)
         renewed: date | None = None
         for day in one.paid:
-            is_another = renewed is None or (day - renewed).days >= MONTH_DAYS
-            if is_another:
+            # A payment that comes too early is no renewal, and hides none.
+            is_served = (day - one.start).days >= MONTH_DAYS
+            if is_served and (renewed is None or (day - renewed).days >= MONTH_DAYS):
                 renewed = day
-                if (day - one.start).days >= MONTH_DAYS:
-                    count(one, "renewed", day)
+                count(one, "renewed", day)
         # Lost is who is lost when the month ends, since he was lost for good in it.
         losses = [(one.lost, one.back), (one.lost_again, None)]
         of_month = [(lost, back) for lost, back in losses if lost and first <= lost <= last]
