@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import DealReported, DealUpdated
-from amo_bridge.mirror.facts import Source, record_changes
+from amo_bridge.mirror.facts import Source, record_changes, watched
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import deals
 from amo_bridge.text.names import normalise
@@ -210,6 +210,8 @@ class Mirror:
         insert_or_replace(connection, deals, ("account", "deal_id"), rows)
 
     def _keep_facts(self, connection: Connection, copies: Sequence[MirroredDeal], found: Container[int]) -> None:
+        if not watched(connection, self._store.account_id):
+            return
         known = self.among(connection, [copy.record.id for copy in copies])
         record_changes(
             connection,

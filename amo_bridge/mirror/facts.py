@@ -108,8 +108,27 @@ def record_changes(
     """Facts of mirrored deals that become others: (before, after, when it changed, when it came onto its stage,
     source)."""
     kept = watched(connection, account_id)
-    if kept:
-        record_facts(connection, account_id, [fact for one in changes for fact in _changed(kept, *one)])
+    if not kept:
+        return
+    changes = list(changes)
+    told = _last_values(connection, account_id, kept, [after.id for before, after, *_ in changes if before is None])
+    found = [fact for one in changes for fact in _changed(kept, told.get(one[1].id, {}), *one)]
+    record_facts(connection, account_id, found)
+
+
+def _last_values(
+    connection: Connection, account_id: int, kept: Mapping[str, float], deal_ids: Iterable[int]
+) -> dict[int, dict[str, str]]:
+    """Deal → what is kept → its last value: of deals that are restored, or whose copy was lost. What was told before a
+    time that was not kept says nothing any more."""
+    found: dict[int, dict[str, str]] = {}
+    columns = (deal_facts.c.deal_id, deal_facts.c.what, deal_facts.c.now, deal_facts.c.at)
+    for some in chunks(sorted(set(deal_ids))):
+        query = select(*columns).where(deal_facts.c.account == account_id, deal_facts.c.deal_id.in_(some))
+        for row in connection.execute(query.order_by(deal_facts.c.at, deal_facts.c.id)):
+            if row.at >= kept.get(row.what, float("inf")):
+                found.setdefault(row.deal_id, {})[row.what] = row.now
+    return found
 
 
 def record_stages(
@@ -123,20 +142,23 @@ def record_stages(
 
 def _changed(
     kept: Mapping[str, float],
+    told: Mapping[str, str],
     before: DealRecord | None,
     after: DealRecord,
     at: datetime,
     stage_since: datetime,
     source: Source,
 ) -> Iterator[Fact]:
-    old = _values(before, kept) if before else {}
+    """``told``: the last values of a deal without ``before``, as far as there are facts about it."""
+    old = _values(before, kept) if before else told
     # A deal that was there before and is met only now: nobody knows since when its values are what they are.
     is_old = before is None and after.created_at.timestamp() < max(kept.values())
     for what, now in _values(after, kept).items():
         was = old.get(what, "")
-        if was == now or (is_old and what in (STAGE, OWNER)):
+        is_unknown = is_old and what not in told
+        if was == now or (is_unknown and what in (STAGE, OWNER)):
             continue
-        if is_old:
+        if is_unknown:
             since = datetime.fromtimestamp(kept[what], UTC)
             yield Fact(after.id, what, was, now, max(at, since), None, "known")
             continue

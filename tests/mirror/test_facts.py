@@ -104,6 +104,33 @@ def test_a_deal_met_later(office: Office, created: datetime, wanted: list[tuple[
     assert sorted(office.told()) == sorted(wanted)
 
 
+@pytest.mark.parametrize("created", [later(3), OLD.created_at])
+def test_a_deal_that_is_restored_tells_only_what_changed_meanwhile(office: Office, created: datetime) -> None:
+    office.put(replace(OLD, created_at=created), OLD.updated_at)
+    office.begin([DATE, OTHER])
+    office.put(changed(4, created_at=created, status_id=20), later(4))
+    office.put(changed(5, created_at=created, status_id=20, responsible_user_id=12), later(5))
+    before = office.told()
+    for minutes in (6, 7):
+        with office.store.write() as connection:
+            office.mirror.forget(connection, DEAL)
+        fields = {DATE: (1_790_000_000,), OTHER: ("было" if minutes == 6 else "стало",)}
+        restored = changed(minutes, created_at=created, status_id=20, responsible_user_id=12, fields=fields)
+        office.put(restored, later(minutes))
+    assert office.told() == [*before, (field_fact(OTHER), "было", "стало", "hook")]
+
+
+def test_no_copy_is_read_before_somebody_asks_for_facts(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    among = Mirror.among
+    monkeypatch.setattr(Mirror, "among", lambda self, *told: read.append(told) or among(self, *told))
+    for fields, wanted in ((None, 0), ([], 1)):
+        office.begin(fields)
+        with office.store.write() as connection:
+            office.mirror.put(connection, [MirroredDeal(OLD, OLD.updated_at)], BEGAN)
+        assert len(read) == wanted
+
+
 def test_what_the_bridge_writes_itself_is_a_fact_when_it_was_written(office: Office) -> None:
     office.put(OLD, OLD.updated_at)
     office.begin([DATE])
