@@ -123,10 +123,15 @@ def _rebuilt(config: Config, account: Account, store: AccountStore, month: Month
     try:
         with waiting("Читаю события amoCRM"):
             changes = deal_changes(account_client(config, os.environ), since, until, fields)
-            told = sorted(_facts(changes, checkboxes), key=lambda fact: fact.at)
+            told = facts_listed(changes, checkboxes)
     except BridgeError as error:
         raise Unreachable(f"события не прочитаны: {error}; ведомость осталась, как была") from error
     return log.replace(since, until, told, whats)
+
+
+def facts_listed(changes: Iterable[DealChange], checkboxes: set[int]) -> list[Fact]:
+    """What amoCRM's list tells, the oldest first. ``changes``: the newest first, also of what was within one second."""
+    return sorted(reversed(list(_facts(changes, checkboxes))), key=lambda fact: fact.at)
 
 
 def _facts(changes: Iterable[DealChange], checkboxes: set[int]) -> Iterable[Fact]:

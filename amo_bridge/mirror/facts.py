@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Row, and_, delete, or_, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import DealRecord
@@ -254,21 +254,36 @@ class FactLog:
         return found
 
     def replace(self, since: datetime, until: datetime, told: Sequence[Fact], whats: Iterable[str]) -> int:
-        """What amoCRM's list tells of these days takes the place of what was kept of the same things of the same deals.
+        """What amoCRM's list tells of these days takes the place of what was kept of the same things of the same deals,
+        and of what was found later to have become the same.
 
         All of ``whats`` is known from ``since`` on then. Returns how many facts were told."""
-        about = sorted({(fact.deal_id, fact.what) for fact in told})
+        last = {(fact.deal_id, fact.what): fact.now for fact in sorted(told, key=lambda fact: fact.at)}
+        about = sorted(last)
         with self._store.write() as connection:
             within = and_(deal_facts.c.at >= since.timestamp(), deal_facts.c.at < until.timestamp())
             for some in chunks(about, BATCH_SIZE // 5):
                 same = or_(*(and_(deal_facts.c.deal_id == deal, deal_facts.c.what == what) for deal, what in some))
                 mine = (self._store.owns(deal_facts), within, same, deal_facts.c.source != "known")
                 connection.execute(delete(deal_facts).where(*mine))
+                self._forget_found(connection, until, same, last)
             record_facts(connection, self._store.account_id, told)
             kept = watched(connection, self._store.account_id)
             for what in whats:
                 self._cursors.write(connection, MARK + what, min(since.timestamp(), kept.get(what, until.timestamp())))
         return len(told)
+
+    def _forget_found(
+        self, connection: Connection, until: datetime, same: ColumnElement[bool], last: Mapping[tuple[int, str], str]
+    ) -> None:
+        """Of the things in ``last`` the first fact after ``until``, if it was found with the value they had already."""
+        mine = (self._store.owns(deal_facts), deal_facts.c.at >= until.timestamp(), same)
+        query = select(deal_facts).where(*mine).order_by(deal_facts.c.at, deal_facts.c.id)
+        first: dict[tuple[int, str], Row[Any]] = {}
+        for row in connection.execute(query):
+            first.setdefault((row.deal_id, row.what), row)
+        told = [row.id for one, row in first.items() if row.source == "found" and row.now == last[one][:LONGEST]]
+        connection.execute(delete(deal_facts).where(deal_facts.c.id.in_(told)))
 
     def _forget_known(self, connection: Connection, gone: Iterable[str]) -> None:
         """What is watched no more changes unseen: when it is watched again, it is to be known anew."""

@@ -302,15 +302,20 @@ class DealPast:
             yield Sign(self._terms.day(stay.at), stay)
 
     def _field_signs(self, what: str) -> list[Sign]:
-        """A value that was emptied again, replaced within a day or by an earlier date, was a mistake."""
+        """A value that was emptied or replaced within a day was a mistake; so was a date that was emptied later or
+        replaced by an earlier one. What is told of a value that is there already is no other change."""
         terms, found = self._terms, list[Sign]()
-        for number, fact in enumerate(self._of(what)):
+        own = self._of(what)
+        for number, fact in enumerate(own):
             if number == 0 and (before := terms.date_of(what, fact.was)):
                 # Of a time that was not kept, but the field had said the day.
                 found.append(Sign(before, replace(fact, now=fact.was, source="known")))
+            if number and fact.now == own[number - 1].now:
+                continue
             day = terms.date_of(what, fact.now) or (None if fact.source == "known" else terms.day(fact.at))
             is_soon = bool(found) and found[-1].fact.source != "known" and fact.at - found[-1].fact.at <= MISTAKE
-            if found and (not fact.now or is_soon or (day is not None and day < found[-1].day)):
+            is_emptied = not fact.now and what in terms.dates
+            if found and (is_soon or is_emptied or (fact.now and day is not None and day < found[-1].day)):
                 found.pop()
             if fact.now and fact.now != fact.was and day:
                 found.append(Sign(day, fact))

@@ -202,3 +202,14 @@ def test_what_amocrm_tells_takes_the_place_of_what_was_kept(office: Office) -> N
             (field_fact(DATE), "1790000000", "1790086400", "list"),
         ]
         assert set(office.log.kept_since().values()) == {since}
+
+
+@pytest.mark.parametrize(("value", "left"), [(1_790_086_400, False), (1_790_172_800, True)])
+def test_what_was_found_after_the_days_that_amocrm_tells_of(office: Office, value: int, left: bool) -> None:
+    office.put(OLD, OLD.updated_at)
+    office.begin([DATE])
+    office.put(changed(300, fields={DATE: (value,)}), later(300), found=True)
+    told = [Fact(DEAL, field_fact(DATE), "1790000000", "1790086400", later(20), 12, "list")]
+    office.log.replace(BEGAN - timedelta(days=1), later(100), told, [field_fact(DATE)])
+    assert ("found" in {source for *_, source in office.told()}) == left
+    assert office.told()[1] == (field_fact(DATE), "1790000000", "1790086400", "list")

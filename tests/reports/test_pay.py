@@ -311,6 +311,30 @@ def test_two_renewals_a_month_apart_are_two(office: Office) -> None:
     assert [kind for kind, _, _ in lines(office.sheet())] == ["renewed", "renewed"]
 
 
+@pytest.mark.parametrize(
+    ("emptied", "wanted"),
+    [pytest.param(at(25), ["renewed"], id="через три недели"), pytest.param(at(4), [], id="за сутки")],
+)
+def test_a_renewal_stays_though_its_mark_is_taken_off_later(
+    office: Office, emptied: datetime, wanted: list[str]
+) -> None:
+    old_client(office)
+    office.filled("Оплачено месяцев", "1", at(3, 13))
+    office.filled("Оплачено месяцев", "", emptied, "1")
+    renewed = {"sum": 10_000, "fields": ["Оплачено месяцев"]}
+    assert [kind for kind, _, _ in lines(office.sheet(renewed=renewed))] == wanted
+
+
+@pytest.mark.parametrize("field", ["Оплачено месяцев", PAID])
+def test_what_is_found_again_after_a_rebuild_is_no_other_renewal(office: Office, field: str) -> None:
+    old_client(office)
+    office.filled(field, seconds(31, 10), at(31, 20, 10), source="list")
+    office.filled(field, seconds(31, 10), at(1, 10), source="found")
+    renewed = {"sum": 10_000, "fields": [field]}
+    sheets = [office.sheet(Month(date(2026, month, 1)), renewed=renewed) for month in (10, 11)]
+    assert [[kind for kind, _, _ in lines(sheet) if kind == "renewed"] for sheet in sheets] == [["renewed"], []]
+
+
 def test_the_evidence_says_what_when_and_by_whom(office: Office) -> None:
     old_client(office)
     office.filled(PAID, seconds(3), at(4))
