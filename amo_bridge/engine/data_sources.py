@@ -469,7 +469,8 @@ def _fired(connection: Connection, account: int, deal_ids: Iterable[int]) -> dic
     found: dict[int, list[FiredStep]] = {}
     for chunk in chunks(sorted(deal_ids)):
         for row in connection.execute(query.where(timers.c.deal_id.in_(chunk)).order_by(timers.c.id)):
-            found.setdefault(row.deal_id, []).append((row.rule, DoneStep(row.step, row.anchor, row.deal_id)))
+            step = DoneStep(row.step, row.anchor, row.deal_id, datetime.fromtimestamp(row.due_at, UTC))
+            found.setdefault(row.deal_id, []).append((row.rule, step))
     return found
 
 

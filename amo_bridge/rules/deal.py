@@ -179,11 +179,12 @@ class Task:
 @dataclass(frozen=True)
 class DoneStep:
     """A step of a schedule that has fallen due, whatever was decided then. ``anchor``: what it was counted from.
-    ``deal_id``: on which deal; 0 where that is plain."""
+    ``deal_id``: on which deal; 0 where that is plain. ``due``: when it fell due; None where nobody asks."""
 
     name: str
     anchor: str
     deal_id: int = 0
+    due: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from amo_bridge.dates.recurrence import Recurrence, Slot
 from amo_bridge.events import StageEntered, StepDue, TouchKind
 from amo_bridge.events.calls import TALK_SECONDS
 from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask, Skip
-from amo_bridge.rules.deal import Deal, Touches, stage_is_one_of
+from amo_bridge.rules.deal import Deal, DoneStep, Touches, stage_is_one_of
 from amo_bridge.rules.handler import Options, Step, Times
 from amo_bridge.rules.option_types import ContactDateFieldName, DateFieldName, FieldName, StageName
 from amo_bridge.rules.options import ActionsSpec, Condition, WantedFile, new_tasks_only, skip_unless
@@ -281,15 +281,13 @@ class Dates(Options):
 
     def is_same_end(self, event: StepDue, deal: Deal, counted: Counted) -> bool:
         """Was the step done lately for nearly the same end of the money? The schedule needs ``own_steps``,
-        ``own_acts``: a step that fell due when the end was another one already has done nothing."""
+        ``own_acts``: a step that fell due but was skipped has told nobody of its end."""
         if self.term is None or self.term.per_day is None or event.at is None:
-            return False
-        if not deal.was_acted_on_since(event.at - LATELY):
             return False
         beginning = f"{counted.field[:_LONGEST_FIELD]}="
         ends = (
             one.anchor.removeprefix(beginning)
-            for one in deal.own_steps
+            for one in _acted(deal, event.at - LATELY)
             if one.name == event.step and one.anchor != event.anchor and one.anchor.startswith(beginning)
         )
         return any(abs((counted.value - date.fromisoformat(end)).days) <= self.term.about_days for end in ends)
@@ -350,6 +348,13 @@ class DateStep(TimedActions):
                 day = _nearest(value, task.due.date()) if dates.yearly else value
                 due = due_after(day, self.shift, dues[task.slot])
                 yield ChangeTask(deal_id=deal.id, task_id=task.id, due=due)
+
+
+def _acted(deal: Deal, since: datetime) -> Iterator[DoneStep]:
+    """The steps that did something from then on: an act is of the step that fell due last before it."""
+    dues = {one.due for one in deal.own_steps if one.due is not None}
+    began = {max((due for due in dues if due <= act), default=None) for act in deal.own_acts if act >= since}
+    return (one for one in deal.own_steps if one.due is not None and one.due in began)
 
 
 def _about(task: CreateTask, names: Sequence[str], contact_id: int | None) -> CreateTask:

@@ -212,13 +212,39 @@ def test_the_day_on_which_the_money_is_spent(left, per_day, due):
 def test_an_invoice_is_not_asked_for_again_as_the_spending_is_uneven(left, acted, done):
     """C5: the end was the 18th, and is the 20th of December now."""
     acts = () if acted is None else (NOON - timedelta(hours=acted),)
-    steps = (DoneStep(done[0], f"{DECISION}={done[1]}"), DoneStep("в тот же день", f"{DECISION}=2026-12-20"))
+    due = NOON - timedelta(hours=acted or 24)
+    steps = (
+        DoneStep(done[0], f"{DECISION}={done[1]}", due=due),
+        DoneStep("в тот же день", f"{DECISION}=2026-12-20", due=NOON),
+    )
     fields = {DECISION: THURSDAY, "Остаток": left, "Расход": "1000"}
     now = waiting(fields=fields, own_steps=steps, own_acts=acts)
     said = date_ladder(step_due("в тот же день", f"{DECISION}=2026-12-20"), now, options(term=SPENT))
     is_same = done == ("в тот же день", "2026-12-18") and acted == 24
     assert isinstance(said, Skip) == is_same
     assert not is_same or "расход немного другой" in said.reason
+
+
+@pytest.mark.parametrize(
+    ("ends", "acted", "is_same"),
+    [
+        pytest.param([(10, 10), (15, 5)], [10], False, id="15-е пропущено как близкое к 10-му"),
+        pytest.param([(10, 10), (15, 5)], [9.9], False, id="сделано чуть позже срока"),
+        pytest.param([(10, 10), (15, 5)], [10, 5], True, id="о 15-м сказано"),
+        pytest.param([(10, 10), (17, 5)], [10, 5], True, id="о 17-м сказано"),
+        pytest.param([(15, 10), (10, 5)], [10], True, id="о 15-м сказано раньше"),
+    ],
+)
+def test_small_top_ups_do_not_put_the_invoice_off_for_ever(ends, acted, is_same):
+    """C5: the end is the 20th of December now; (its day before, how many days ago the step for it fell due)."""
+    steps = tuple(
+        DoneStep("в тот же день", f"{DECISION}=2026-12-{day}", due=NOON - timedelta(days=ago)) for day, ago in ends
+    )
+    acts = tuple(NOON - timedelta(days=ago) for ago in acted)
+    fields = {DECISION: THURSDAY, "Остаток": "10000", "Расход": "1000"}
+    now = waiting(fields=fields, own_tasks=(), own_steps=steps, own_acts=acts)
+    said = date_ladder(step_due("в тот же день", f"{DECISION}=2026-12-20"), now, options(term=SPENT))
+    assert isinstance(said, Skip) == is_same
 
 
 @pytest.mark.parametrize("term", [{"field": "Остаток"}, {**SPENT, "unit": "days"}])

@@ -238,6 +238,23 @@ def test_the_end_of_the_money_is_reckoned_from_what_is_left_and_spent(day: Offic
     assert begins(day, deal, invoice) == []
 
 
+def test_small_payments_do_not_put_the_next_invoice_off_for_ever(day: OfficeDay) -> None:
+    """C5: each payment moves the end by less than counts as another one, but of the last end nobody has been told."""
+    invoice = "Средства кончаются: выставить счёт"
+    deal = running(day)
+    day.fill(ANTON, deal, **{"Расход в день": 800, "Остаток средств": 12_000, "Остаток на дату": "2026-03-16"})
+    day.at("2026-03-20T10:30")
+    assert len(begins(day, deal, invoice)) == 1
+    day.finish(ANTON, deal, invoice)
+    # Spent by the 5th of April: nearly the 31st of March. Then by the 10th.
+    day.fill(ANTON, deal, **{"Остаток средств": 12_800, "Остаток на дату": "2026-03-20"})
+    day.at("2026-03-26T11:00")
+    assert begins(day, deal, invoice) == []
+    day.fill(ANTON, deal, **{"Остаток средств": 12_000, "Остаток на дату": "2026-03-26"})
+    day.at("2026-04-01T11:00")
+    assert len(begins(day, deal, invoice)) == 1
+
+
 def test_creatives_and_access_before_the_launch(day: OfficeDay) -> None:
     """C6, C7."""
     deal = day.deal(ANTON, "Ромашка", APPROVED, known(day))
