@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.tables import daily_report_versions, daily_reports
+from amo_bridge.storage.tables import daily_report_sales, daily_report_versions, daily_reports
 from amo_bridge.text.typography import money
 
 What = Literal["made", "figures", "plan", "confirmed"]
@@ -200,7 +200,25 @@ class DailyReports:
         with self._store.read() as connection:
             return self._reports(connection, connection.execute(query).all())
 
+    def sellers(self, first: date) -> dict[int, tuple[date, int]]:
+        """Deal → the day it was won, whose sale it is in the reports; of this day and later."""
+        kept = daily_report_sales
+        query = select(kept).where(self._store.owns(kept), kept.c.day >= first.isoformat())
+        with self._store.read() as connection:
+            return {row.deal_id: (date.fromisoformat(row.day), row.user_id) for row in connection.execute(query)}
+
     # --- writing; in the caller's transaction ---
+
+    def keep_seller(self, connection: Connection, deal_id: int, day: date, user_id: int) -> None:
+        kept, values = daily_report_sales, {"day": day.isoformat(), "user_id": user_id}
+        mine = (self._store.owns(kept), kept.c.deal_id == deal_id)
+        row = {"account": self._store.account_id, "deal_id": deal_id, **values}
+        if not insert_new(connection, kept, [row]):
+            connection.execute(update(kept).where(*mine).values(values))
+
+    def forget_sellers(self, connection: Connection, before: date) -> None:
+        kept = daily_report_sales
+        connection.execute(delete(kept).where(self._store.owns(kept), kept.c.day < before.isoformat()))
 
     def make(
         self, connection: Connection, day: date, due: datetime, plan: str, people: Iterable[tuple[int, str, Sums]]

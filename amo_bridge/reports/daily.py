@@ -6,7 +6,8 @@ counted again every few minutes: before the confirmation the report follows them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import structlog
@@ -33,7 +34,7 @@ from amo_bridge.engine.daily_reports import (
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName
-from amo_bridge.reports.kpi import Figures, per_day
+from amo_bridge.reports.kpi import Figures, per_day, sales_between
 from amo_bridge.rules.actions import Person
 from amo_bridge.storage.accounts import DAILY_REPORTS_MADE, Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
@@ -104,9 +105,34 @@ class DailyReportJob:
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         midnights = {day: calendar.moment(day, time()) for day in days}
         end = calendar.moment(last + timedelta(days=1), time())
+        sellers = self._sellers(midnights, end)
         own, seconds = engine.account.current_user_id, engine.config.kpi.talk_seconds
-        found = per_day(self._store, midnights, end, own_user_id=own, talk_seconds=seconds)
+        found = per_day(self._store, midnights, end, own_user_id=own, talk_seconds=seconds, sellers=sellers)
         return {day: dict(people) for day, people in found.items()}
+
+    def _sellers(self, midnights: Mapping[date, datetime], end: datetime) -> dict[int, int]:
+        """Deal → whose sale it is. A deal that is handed over takes its sale along only while the reports of both are
+        open: neither the seller's nor the next one's confirmed day is rewritten."""
+        days = sorted(midnights)
+        edges = [midnights[day] for day in days]
+        confirmed = {(one.day, one.user_id) for one in self._reports.between(days[0], days[-1]) if one.is_confirmed}
+        kept = self._reports.sellers(days[0])
+        found: dict[int, int] = {}
+        changed: list[tuple[int, date, int]] = []
+        for sale in sales_between(self._store, edges[0], end):
+            day = days[bisect_right(edges, sale.at) - 1]
+            before, seller = kept.get(sale.deal_id), sale.person
+            if before is not None and before[0] == day and confirmed & {(day, before[1]), (day, seller)}:
+                seller = before[1]
+            found[sale.deal_id] = seller
+            if before != (day, seller):
+                changed.append((sale.deal_id, day, seller))
+        if changed:
+            with self._store.write() as connection:
+                for deal_id, day, seller in changed:
+                    self._reports.keep_seller(connection, deal_id, day, seller)
+                self._reports.forget_sellers(connection, days[-1] - SHOWN)
+        return found
 
     def _recount(self, engine: RuleEngine, now: datetime) -> None:
         today = engine.calendar.local(now).date()

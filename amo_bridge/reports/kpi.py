@@ -51,6 +51,16 @@ class Figures:
                 setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
 
+@dataclass(frozen=True)
+class Sale:
+    """``at``: when the deal was won; ``person``: whose it is now."""
+
+    deal_id: int
+    at: datetime
+    person: int
+    price: int
+
+
 @dataclass
 class _Day:
     """What one person has done on one day, while it is read."""
@@ -72,9 +82,10 @@ def per_day(
     *,
     own_user_id: int | None,
     talk_seconds: int,
+    sellers: Mapping[int, Person] | None = None,
 ) -> PerDay:
-    """Day → person's id → figures. ``midnights``: day → when it begins; ``end``: of the last one. Raises
-    StoreUnavailable."""
+    """Day → person's id → figures. ``midnights``: day → when it begins; ``end``: of the last one; ``sellers``: deal →
+    whose sale it is, if not of whoever has the deal now. Raises StoreUnavailable."""
     days = sorted(midnights)
     edges = [midnights[day] for day in days]
     found: dict[tuple[date, Person], _Day] = {}
@@ -85,18 +96,26 @@ def per_day(
     with store.read() as connection:
         client_of = _clients(connection, store.account_id, {card for own in found.values() for card in own.clients})
         sales = list(_sales(connection, store, edges[0], end))
+    sellers = sellers or {}
     for own in found.values():
         _count_calls(own, talk_seconds)
         own.figures.worked = len({client_of(card) for card in own.clients})
     _count_new(store, found, client_of, talk_seconds, edges[0])
-    for at, person, price in sales:
-        figures = found.setdefault((days[bisect_right(edges, at) - 1], person), _Day()).figures
+    for sale in sales:
+        person = sellers.get(sale.deal_id, sale.person)
+        figures = found.setdefault((days[bisect_right(edges, sale.at) - 1], person), _Day()).figures
         figures.sales += 1
-        figures.amount += price
+        figures.amount += sale.price
     told: dict[date, dict[Person, Figures]] = {day: {} for day in days}
     for (day, person), own in found.items():
         told[day][person] = own.figures
     return told
+
+
+def sales_between(store: AccountStore, begin: datetime, end: datetime) -> list[Sale]:
+    """Raises StoreUnavailable."""
+    with store.read() as connection:
+        return list(_sales(connection, store, begin, end))
 
 
 def summed(days: Iterable[Mapping[Person, Figures]]) -> dict[Person, Figures]:
@@ -189,13 +208,11 @@ def _known_before(
     }
 
 
-def _sales(
-    connection: Connection, store: AccountStore, begin: datetime, end: datetime
-) -> Iterator[tuple[datetime, Person, int]]:
-    """When a deal was won, whose it is now, its price. What was won since then was changed since then too."""
+def _sales(connection: Connection, store: AccountStore, begin: datetime, end: datetime) -> Iterator[Sale]:
+    """What was won since then was changed since then too."""
     changed = deals.c.updated_at >= begin.timestamp()
     query = select(deals.c.record).where(store.owns(deals), deals.c.status_id == WON, changed)
     for text in connection.execute(query).scalars():
         deal = DealRecord.from_json(json.loads(text))
         if deal.closed_at is not None and begin <= deal.closed_at < end and not deal.is_deleted:
-            yield deal.closed_at, deal.responsible_user_id, deal.price
+            yield Sale(deal.id, deal.closed_at, deal.responsible_user_id, deal.price)

@@ -1166,6 +1166,16 @@ daily_report_versions = Table(
 )
 """What a report said after each change. ``what``: made, figures, plan, confirmed. ``who``: empty for the bridge."""
 
+daily_report_sales = Table(
+    "daily_report_sales",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("deal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", String(10), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+)
+"""Whose sale each deal won on ``day`` is in the daily reports, as long as these are counted again."""
+
 # --- rules of working in the CRM --------------------------------------------------------------------------------------
 
 policies = Table(

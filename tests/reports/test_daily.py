@@ -10,7 +10,7 @@ from support.daily_office import HEAD, IVAN, MARIA, MONDAY_EVENING, PLAN, Agency
 from support.fakes import NOON, user
 
 from amo_bridge.config.model import Absence
-from amo_bridge.engine.daily_reports import Sums
+from amo_bridge.engine.daily_reports import DailyReports, Sums
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.database import Store
 
@@ -214,6 +214,35 @@ def test_a_correction_of_the_last_day_that_is_counted_again_is_told(agency: Agen
     agency.at(MONDAY_EVENING + timedelta(days=7, hours=2))
     found = [text for _, text in agency.notices if "отчёт за 23.11.2026: исправление" in text]
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("confirmed", [(IVAN, MARIA), (IVAN,), (MARIA,), ()])
+def test_a_deal_that_is_handed_over_rewrites_no_confirmed_report(agency: Agency, confirmed: tuple[str, ...]) -> None:
+    agency.section |= {"people": [IVAN, MARIA], "tell": []}
+    agency.at(MONDAY_EVENING)
+    for report in [one for one in agency.reports if one.person in confirmed]:
+        with agency.store.write() as connection:
+            assert DailyReports(agency.store, agency.clock).confirm(connection, report.number, "сам") == "done"
+    agency.sell(NOON + HOUR, 150_000, MARIA)
+    agency.sell(NOON + HOUR, 1_000, MARIA, deal_id=31)
+    for _ in range(3):
+        agency.after(hours=8)
+        agency.begin()
+    sums = {one.person: one.sums for one in agency.reports if one.day.day == 23}
+    if confirmed:
+        assert (sums[IVAN], sums[MARIA]) == (Sums(150_000, 1, 2), Sums(1_000, 1, 0))
+    else:
+        assert (sums[IVAN], sums[MARIA]) == (Sums(0, 0, 2), Sums(151_000, 2, 0))
+
+
+def test_a_deal_of_somebody_without_a_report_stays_his(agency: Agency) -> None:
+    agency.section |= {"tell": []}
+    agency.sell(NOON + HOUR, 7_000, HEAD, deal_id=31)
+    agency.at(MONDAY_EVENING)
+    assert agency.confirm() == "done"
+    agency.sell(NOON + HOUR, 7_000, IVAN, deal_id=31)
+    agency.after(minutes=30)
+    assert agency.report.sums == Sums(150_000, 1, 2)
 
 
 def test_a_report_without_a_plan_can_not_be_confirmed(agency: Agency) -> None:
