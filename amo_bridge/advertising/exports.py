@@ -72,7 +72,8 @@ MOST_ROWS = 100_000
 MOST_MISTAKES = 10
 HEADER_WITHIN = 40
 EARLIEST = date(2010, 1, 1)
-_TOTAL = re.compile(r"(итого|всего|total|grand total|результаты из|results from)\b")
+_TOTAL = re.compile(r"(?:итого|всего|total|grand total)[\s:.]*(?:\(.*\)|\d[\d\s.,]*)?")
+_TOTAL_BEGINS = re.compile(r"(?:итого|всего|total|grand total|результаты из|results from)\b")
 _CURRENCIES: Mapping[str, str] = {
     "₽": "RUB", "руб": "RUB", "руб.": "RUB", "р.": "RUB", "rub": "RUB", "rur": "RUB", "$": "USD", "usd": "USD",
     "€": "EUR", "eur": "EUR", "₸": "KZT", "тг": "KZT", "тенге": "KZT", "kzt": "KZT", "byn": "BYN", "₴": "UAH",
@@ -143,6 +144,8 @@ class _Reader:
         self._day = date.fromisoformat(request["day"]) if request["day"] else None
         self._known = _known_titles(self._service, request["columns"])
         self._mistakes: list[str] = []
+        self._order: cells.Order | None = None
+        """How dates with slashes are written in this file, where some of them can be read in one way only."""
 
     def read(self, tables: Sequence[Table]) -> AdExport:
         found = [(table, header) for table in tables if not table.is_hidden and (header := self._header(table))]
@@ -158,6 +161,9 @@ class _Reader:
             raise ExportError(
                 f"{table.place(header.row)}: столбца с днём нет; укажите день на странице или выгрузите по дням"
             )
+        if (place := header.columns.get("day")) is not None:
+            below = [row for _, row in table.from_row(header.row + 1)]
+            self._order = cells.order_in(row[place] for row in below if place < len(row))
         for number, row in table.from_row(header.row + 1):
             if _is_total(header, row):
                 totals += 1
@@ -258,13 +264,16 @@ class _Reader:
         if place is None:
             return self._day
         told = row[place] if place < len(row) else None
-        moment = cells.moment(told)
+        if cells.is_slashed(told) and self._order is None:
+            wrong("day", f"«{cells.text(told)[:40]}»: день или месяц впереди? выгрузите даты как 31.12.2026")
+            return None
+        moment = cells.moment(told, order=self._order or "day first")
         if moment is None:
             wrong("day", f"«{cells.text(told)[:40]}» — не дата")
             return None
         day = moment.date()
         if header.last_day is not None and header.last_day < len(row):
-            last = cells.moment(row[header.last_day])
+            last = cells.moment(row[header.last_day], order=self._order or "day first")
             if last is not None and last.date() != day:
                 wrong("day", f"строка за несколько дней, по {last:%d.%m.%Y}: выгрузите с разбивкой по дням")
                 return None
@@ -303,10 +312,14 @@ def _currency(text: str) -> str:
 
 
 def _is_total(header: _Header, row: Sequence[Cell]) -> bool:
-    """A row of sums: it says so, or it has figures and neither a campaign nor a day."""
+    """A row of sums: it says so, or it has figures and neither a campaign nor a day. «Всего за 990» with a day of its
+    own is a campaign."""
     places = [header.columns[column] for column in ("campaign", "day") if column in header.columns]
-    told = [cells.text(row[place]) for place in places if place < len(row)]
-    return not any(told) or any(_TOTAL.match(text.casefold()) for text in told)
+    told = [cells.text(row[place]).casefold() for place in places if place < len(row)]
+    if not any(told):
+        return True
+    lacks_day = "day" in header.columns and not all(told)
+    return any((_TOTAL_BEGINS.match if lacks_day else _TOTAL.fullmatch)(text) for text in told)
 
 
 def whole_number(cell: Cell) -> int | None:

@@ -67,7 +67,7 @@ class DirectStatistics:
                 row.get("Impressions"),
                 row.get("Clicks"),
                 row.get("Cost"),
-                row.get("Conversions", "0"),
+                row.get("Conversions"),
                 currency,
                 placement=row.get("AdNetworkType", ""),
             )
@@ -100,7 +100,7 @@ class VkStatistics:
                             base.get("shows"),
                             base.get("clicks"),
                             base.get("spent"),
-                            events.get("sending_form", 0),
+                            events.get("sending_form"),
                             currency,
                         ),
                     )
@@ -124,7 +124,8 @@ def _figures(
             shows=int(str(shows or 0)),
             clicks=int(str(clicks or 0)),
             cost=round(Decimal(str(cost or 0)) * 100),
-            leads=int(str(leads or 0)),
+            # Not told is not none: a campaign whose leads nobody counts has no price of a lead.
+            leads=None if leads in (None, "", "--") else int(str(leads)),
             placement=placement[:80],
             currency=currency,
             service=service.name,

@@ -46,6 +46,9 @@ SINCE = "megaplan_since"
 PERIOD_SECONDS = 60.0
 LOOK_SECONDS = 300.0
 SETTLE_SECONDS = 60.0
+PUT_OFF_SECONDS = 600.0
+MOST_IN_A_ROW = 3
+"""So many errors one after another are the service's, not a task's."""
 """A task whose answer was lost may appear in the list a little later."""
 REFUSED_SECONDS = 3600.0
 LONGEST_NAME = 200
@@ -114,14 +117,31 @@ class MegaplanJob:
 
     def _round(self) -> int:
         self._take_new()
-        moved = 0
-        for row in self._rows(OPEN):
-            if row.due_at <= self._clock.now().timestamp():
-                moved += self._forward(row)
-        for row in self._rows(("linked",)):
-            if row.due_at <= self._clock.now().timestamp():
-                moved += self._look(row)
+        moved, errors, in_a_row = 0, [], 0
+        steps = [(self._forward, row) for row in self._rows(OPEN)] + [
+            (self._look, row) for row in self._rows(("linked",))
+        ]
+        for step, row in steps:
+            if row.due_at > self._clock.now().timestamp():
+                continue
+            try:
+                moved += step(row)
+                in_a_row = 0
+            except ChannelError as error:
+                # It may be this task alone: the others go on, unless nothing gets through at all.
+                errors.append(error)
+                in_a_row += 1
+                self._put_off(row)
+                if in_a_row == MOST_IN_A_ROW:
+                    break
+        if errors:
+            raise errors[0]
         return moved
+
+    def _put_off(self, row: Row[Any]) -> None:
+        """A row that stands where it stood; one whose answer was lost has its own time to be looked for."""
+        if self._fresh(row).state == row.state:
+            self._set(row, due_at=self._clock.now().timestamp() + PUT_OFF_SECONDS)
 
     # --- out ---
 
@@ -180,6 +200,9 @@ class MegaplanJob:
 
     def _forward(self, row: Row[Any]) -> int:
         """The next step of a row; one that Megaplan refuses does not hold up the others."""
+        if row.state == "new" and self._is_finished_here(row):
+            self._set(row, state="gone", words="завершена в amoCRM раньше, чем передана")
+            return 1
         try:
             if row.state in ("doubt", "sending"):
                 number = self._megaplan.find(self._mark(row))
@@ -187,7 +210,7 @@ class MegaplanJob:
                 return 1
             if row.state == "new":
                 number = self._create(row)
-                self._set(row, state="made", number=number)
+                self._set(row, state="made", number=number, due_at=0.0)
                 row = self._fresh(row)
             self._megaplan.put_into_project(row.number, row.project)
             url = f"{self._section.api.rstrip('/')}/task/{row.number}/card/"
@@ -207,7 +230,7 @@ class MegaplanJob:
         except ChannelError:
             if row.state == "new":
                 # Surely not made: nothing to look for.
-                self._set(row, state="new")
+                self._set(row, state="new", due_at=0.0)
             raise
 
     def _create(self, row: Row[Any]) -> str:
@@ -215,7 +238,7 @@ class MegaplanJob:
         url = deal_url(self._rule_engine().config.account.url, row.deal_id)
         subject = f"{body['text']}\n\nСделка: {url}\n{self._mark(row)}"
         # Committed before the request: a crash leaves a trace.
-        self._set(row, state="sending")
+        self._set(row, state="sending", due_at=self._later())
         deadline = datetime.fromisoformat(body["deadline"])
         name = body["text"][:LONGEST_NAME]
         return self._megaplan.create(name, subject, body["responsible"], deadline, body["auditors"])
@@ -235,13 +258,14 @@ class MegaplanJob:
         if not status:
             self._set(row, state="gone", words="удалена", note=f"задача в {TITLE} удалена: {row.number}")
             return 1
-        news = [one for one in self._megaplan.comments(row.number) if int(one["id"]) > row.comment_id]
+        told = self._megaplan.comments(row.number)
+        news = [one for one in told if int(one["id"]) > row.comment_id]
         effects = [(f"c{one['id']}", self._note(row, one)) for one in news]
         values: dict[str, Any] = {"due_at": self._clock.now().timestamp() + LOOK_SECONDS}
         if news:
             values["comment_id"] = int(news[-1]["id"])
         if status in FINISHED or status in DROPPED:
-            effects.append(("done", self._finish(row, status, news)))
+            effects.append(("done", self._finish(row, status, told)))
             values |= {"state": "done", "words": status}
         self._set(row, effects=effects, **values)
         if effects:
@@ -262,9 +286,9 @@ class MegaplanJob:
         body = {"entity_id": row.deal_id, "note_type": "common", "params": {"text": words}}
         return Effect("add_note", row.deal_id, body, f"примечание «{words[:80]}»")
 
-    def _finish(self, row: Row[Any], status: str, news: Sequence[Any]) -> Effect:
+    def _finish(self, row: Row[Any], status: str, comments: Sequence[Any]) -> Effect:
         told = "Выполнена в Мегаплане" if status in FINISHED else "Отклонена в Мегаплане"
-        last = str(news[-1].get("content") or "").strip()[:200] if news else ""
+        last = str(comments[-1].get("content") or "").strip()[:200] if comments else ""
         result = f"{told}: {last}" if last else told
         body = {"id": row.task_id, "is_completed": True, "result": {"text": result}}
         text = json.loads(row.body)["text"]

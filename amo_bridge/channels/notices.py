@@ -178,6 +178,8 @@ class NoticePort(Port):
         if person is None:
             return NotSent("такого пользователя в аккаунте больше нет")
         name = person.user.name
+        if not person.user.is_active:
+            return NotSent(f"«{name}» в amoCRM отключён: ему больше не пишут")
         if not person.ways:
             return NotSent(f'никуда не отправлено: у «{name}» нет ни Telegram, ни MAX, ни почты ([people."{name}"])')
         if not row.body["urgent"] and (until := reach.quiet_until(person, self._account_clock.now())):

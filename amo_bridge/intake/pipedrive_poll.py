@@ -29,6 +29,8 @@ from amo_bridge.storage.tables import intake_requests
 
 log = structlog.get_logger()
 PERIOD_SECONDS = 300.0
+SOONEST_SECONDS = 30.0
+"""However often webhooks come: each round costs several requests."""
 SOURCE = "pipedrive"
 FIRST_DAYS = timedelta(days=35)
 # Times there have whole seconds, and a list may show a change late.
@@ -87,8 +89,10 @@ class PipedrivePoll:
         return read
 
     def _is_called(self) -> bool:
-        """Has its webhook come since everything was read last?"""
+        """Has its webhook come since everything was read last, and that not just now?"""
         last = self._cursors.read(READ_AT) or 0.0
+        if self._clock.now().timestamp() < last + SOONEST_SECONDS:
+            return False
         mine = (self._store.owns(intake_requests), intake_requests.c.vendor == SOURCE)
         with self._store.read() as connection:
             newest = connection.execute(select(func.max(intake_requests.c.received_at)).where(*mine)).scalar()

@@ -170,7 +170,7 @@ class WeeklyLetter:
         reach = Reach(rules.config.channels, rules.account)
         for name in section.people:
             user = rules.account.user(name)
-            if reach.is_reachable(user.id):
+            if user.is_active and reach.is_reachable(user.id):
                 body = {
                     "user_id": user.id, "text": text, "urgent": False, "about": "Итоги недели",
                     "url": self._pages(rules) or rules.config.account.url,
@@ -180,4 +180,4 @@ class WeeklyLetter:
                 yield Planned(None, RULE, key, effect).row(self._store.account_id, self._clock.now())
 
     def _pages(self, rules: RuleEngine) -> str:
-        return (rules.config.bridge.public_url or "").rstrip("/")
+        return rules.viewer.pages_url.rstrip("/")

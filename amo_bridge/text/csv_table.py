@@ -24,5 +24,6 @@ def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
     writer.writerow(header)
-    writer.writerows([guarded(cell) for cell in row] for row in rows)
+    # Numbers stay numbers: a sum of cells that are texts would leave them out.
+    writer.writerows([cell if isinstance(cell, int | float) else guarded(cell) for cell in row] for row in rows)
     return out.getvalue().encode("utf-8-sig")

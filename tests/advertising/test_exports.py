@@ -211,3 +211,27 @@ def test_sums_as_people_write_them(told: Any, wanted: tuple[int, str]) -> None:
 )
 def test_counts(told: Any, wanted: int | None) -> None:
     assert whole_number(told) == wanted
+
+
+@pytest.mark.parametrize(
+    ("campaign", "day", "is_kept"),
+    [
+        ("Всего за 990", "27.11.2026", True),
+        ("Total Body Fitness", "27.11.2026", True),
+        ("Итого", "27.11.2026", False),
+        ("Итого: 2", "27.11.2026", False),
+        ("Всего за период", "", False),
+        ("Total (2 campaigns)", "27.11.2026", False),
+    ],
+)
+def test_a_campaign_that_begins_like_a_sum_is_a_campaign(campaign: str, day: str, is_kept: bool) -> None:
+    told = read(f"{VK}{day};{campaign};1;1;1;0\n")
+    assert [row.campaign for row in told.rows] == (["Ромашка", campaign] if is_kept else ["Ромашка"])
+    assert told.totals == (not is_kept)
+
+
+def test_dates_with_slashes_are_read_by_those_that_are_clear() -> None:
+    head = "Дата;Название;Показы;Клики;Потрачено всего, ₽\n"
+    rows = "11/05/2026;А;1;1;1\n11/25/2026;А;1;1;1\n"
+    assert [one.day for one in figures(head + rows)] == [date(2026, 11, 5), date(2026, 11, 25)]
+    assert "день или месяц впереди?" in why(head + "11/05/2026;А;1;1;1\n")

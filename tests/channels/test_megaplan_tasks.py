@@ -19,7 +19,7 @@ from amo_bridge.channels.megaplan_tasks import MegaplanJob
 from amo_bridge.config.megaplan import MegaplanSection
 from amo_bridge.crm.account import Field
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.errors import ChannelDown, ChannelError
+from amo_bridge.errors import ChannelDown, ChannelError, ChannelUncertain
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.standins.megaplan import MegaplanStandIn
 from amo_bridge.standins.server import StandIns, serving
@@ -202,6 +202,37 @@ def test_a_refused_task_does_not_hold_up_the_others(office: Office) -> None:
     office.there.projects.append("404")
     office.round(70)
     assert (office.states(), len(office.there.tasks)) == (["linked", "linked"], 2)
+
+
+@pytest.mark.parametrize("error", [ChannelDown("403: нет прав"), ChannelUncertain("502")])
+def test_one_that_gets_no_answer_does_not_hold_up_the_others(
+    office: Office, monkeypatch: pytest.MonkeyPatch, error: ChannelError
+) -> None:
+    megaplan = office.job._megaplan
+    put, first = megaplan.put_into_project, list[str]()
+
+    def refuse_the_first(number: str, project: str) -> None:
+        first.append(number)
+        if number == first[0]:
+            raise error
+        put(number, project)
+
+    monkeypatch.setattr(megaplan, "put_into_project", refuse_the_first)
+    office.task(31)
+    office.task(32)
+    office.round(3)
+    assert office.states() == ["made", "linked"]
+
+
+def test_what_is_finished_here_first_is_not_made_there(office: Office) -> None:
+    office.there.projects.clear()
+    office.deal(7, "")
+    office.task(31)
+    office.round()
+    office.deal(7, "5")
+    office.finish(31)
+    office.round(3)
+    assert office.there.tasks == {}
 
 
 def test_comments_become_notes_once_and_the_end_finishes_the_task(office: Office) -> None:

@@ -27,3 +27,8 @@ def test_a_cell(cell: object, text: str) -> None:
 def test_russian_excel_opens_it_as_it_is() -> None:
     told = as_csv(["Имя", "Минут"], [["Анна; Мария", 5]])
     assert told == '\ufeffИмя;Минут\r\n"Анна; Мария";5\r\n'.encode()
+
+
+def test_a_number_below_nothing_stays_a_number() -> None:
+    """A sum of cells would leave a text out."""
+    assert as_csv(["Сумма"], [[-5000], ["-5000"]]) == "\ufeffСумма\r\n-5000\r\n'-5000\r\n".encode()
