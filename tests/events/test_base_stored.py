@@ -142,6 +142,9 @@ SAMPLES: dict[str, ev.Event] = {
         at=NOON, deal_id=7, enquiry_id=5, source="zadarma", title="Zadarma", call="missed", phone="+79161234567"
     ),
     "enquiry made a deal": ev.EnquiryOnDeal(at=NOON, deal_id=7, enquiry_id=5, source="mail", is_new=True),
+    "campaign loaded": ev.CampaignLoaded(
+        at=NOON, deal_id=7, campaign="Ромашка", day="2026-11-22", loaded_on="2026-11-23", figures="ab12"
+    ),
     "step due": ev.StepDue(at=NOON, rule="ladder.one", deal_id=7, step="+ 5 working days", anchor="a", since=NOON),
     "step due, no time": ev.StepDue(rule="ladder.one", deal_id=7, step="7 d", anchor="a", since=NOON),
 }
@@ -528,6 +531,15 @@ EXPECTED: dict[str, Facts] = {
     ),
     "client answered somehow": Facts(
         7, "answered:7:note:6", False, False, "ClientAnswered:7:0:hook", "клиент ответил: pigeon", None
+    ),
+    "campaign loaded": Facts(
+        7,
+        "campaign:7:2026-11-22:ab12",
+        False,
+        False,
+        "hook",
+        "статистика рекламной кампании «Ромашка» за 2026-11-22",
+        None,
     ),
     "step due": Facts(
         7,
