@@ -17,11 +17,11 @@ def test_five_hundred_attendees_are_six_requests(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_four_thousand_attendees_are_less_than_a_thousand_statements(tmp_path: Path) -> None:
+def test_four_thousand_attendees_are_about_a_thousand_statements(tmp_path: Path) -> None:
     """2,400 new contacts (10), deals for 3,200 people (13), 800 open deals read in groups (7) and changed (4)."""
     told = import_attendees(tmp_path, 4_000, 8_000, lambda words: None)
     assert (told.requests, told.failed, told.doubled) == (34, 0, 0)
-    assert told.statements <= 1_000
+    assert told.statements <= 1_010, "one of them for each group of changed deals asks whether facts are kept"
 
 
 def test_two_hundred_contacts_that_lack_a_phone_are_two_requests_more(tmp_path: Path) -> None:
