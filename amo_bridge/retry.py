@@ -1,4 +1,4 @@
-"""Backoff: how long to wait before trying again, and trying a step of the start until it works."""
+"""Backoff: how long to wait before trying again; a job that waits after errors, a step of the start until it works."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception, sleep_using_event, stop_when_event_set
 
+from amo_bridge.clock import Clock
 from amo_bridge.errors import BridgeError, ConfigError, LeadLost, NotConnected, StoreUnavailable
 
 FIRST, MOST = 2.0, 3600.0
@@ -16,6 +17,36 @@ FIRST, MOST = 2.0, 3600.0
 def delay(attempt: int) -> float:
     """Seconds before try number ``attempt`` + 1: 2, 4, 8 … an hour at most."""
     return float(min(FIRST * 2 ** (max(attempt, 1) - 1), MOST))
+
+
+class Backoff:
+    """How long a job that runs by itself is left alone: after an error longer each time, after a round as long as it
+    says. ``patience``: how many steps of ``delay`` the first error skips, so that the first wait is not two seconds."""
+
+    def __init__(self, clock: Clock, patience: int) -> None:
+        self._clock = clock
+        self._patience = patience
+        self._until = 0.0
+        self.failures = 0
+        """In a row."""
+
+    @property
+    def lasts(self) -> bool:
+        return self._clock.now().timestamp() < self._until
+
+    def fail(self, error: BridgeError) -> None:
+        """After an error; at least as long as whoever answered asked for (``retry_after``, seconds)."""
+        self.failures += 1
+        self.put_off(max(getattr(error, "retry_after", None) or 0.0, delay(self.failures + self._patience)))
+
+    def rest(self, seconds: float = 0.0) -> None:
+        """After a round that went through."""
+        self.failures = 0
+        self.put_off(seconds)
+
+    def put_off(self, seconds: float) -> None:
+        """Not before so many seconds from now."""
+        self._until = self._clock.now().timestamp() + seconds
 
 
 # A step of the start: amoCRM, the database or an administrator may keep us waiting.

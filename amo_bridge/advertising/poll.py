@@ -23,7 +23,7 @@ from amo_bridge.engine.ad_campaigns import take_statistics
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelBusy, ChannelError, ChannelRefused, UnknownName
 from amo_bridge.mirror.ad_statistics import CampaignDay
-from amo_bridge.retry import delay
+from amo_bridge.retry import Backoff, delay
 from amo_bridge.rules.deal import AdDay
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore
@@ -157,13 +157,12 @@ class AdPoll:
         self._came = came
         self._cursors = Cursors(store)
         self._cursor = READ_UNTIL.format(service.name)
-        self._failures = 0
-        self._not_before = 0.0
+        self._backoff = Backoff(account_clock, patience=6)
 
     @property
     def is_put_off(self) -> bool:
         """After an error, until the statistics were read again."""
-        return self._failures > 0
+        return self._backoff.failures > 0
 
     def recover(self) -> None:
         """Nothing is in doubt: the same days are read again."""
@@ -171,25 +170,22 @@ class AdPoll:
     def send(self) -> int:
         """A round, if its time has come; how many rows came. Raises ChannelError, LeadLost, StoreUnavailable."""
         now = self._clock.now()
-        if now.timestamp() < self._not_before:
+        if self._backoff.lasts:
             return 0
         try:
             taken = self._read(now)
         except ChannelBusy as error:
             # A report that is being made is no failure, but is asked for as the service says.
-            self._not_before = now.timestamp() + (error.retry_after or delay(self._failures + 5))
-            self._failures += error.retry_after is None
+            self._backoff.put_off(error.retry_after or delay(self._backoff.failures + 5))
+            self._backoff.failures += error.retry_after is None
             return 0
         except (ChannelError, UnknownName) as error:
-            self._failures += 1
-            after = getattr(error, "retry_after", None) or 0
-            self._not_before = now.timestamp() + max(after, delay(self._failures + 6))
-            if isinstance(error, UnknownName | ChannelRefused) or self._failures > 1:
+            self._backoff.fail(error)
+            if isinstance(error, UnknownName | ChannelRefused) or self._backoff.failures > 1:
                 words = f"{self._service.title}: статистика рекламы не читается, мост спросит снова сам. {error}"
                 self._tell(words, f"ads:{self._service.name}")
             raise
-        self._failures = 0
-        self._not_before = now.timestamp() + POLL_SECONDS
+        self._backoff.rest(POLL_SECONDS)
         if taken:
             log.info("statistics read", service=self._service.name, rows=taken)
             self._came()

@@ -32,7 +32,7 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelBusy, ChannelError, ChannelRefused, ChannelUncertain
 from amo_bridge.mirror.deals import Mirror
-from amo_bridge.retry import delay
+from amo_bridge.retry import Backoff
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
@@ -84,13 +84,12 @@ class MegaplanJob:
         self._tell = tell
         self._came = came
         self._cursors = Cursors(store)
-        self._failures = 0
-        self._not_before = 0.0
+        self._backoff = Backoff(clock, patience=5)
 
     @property
     def is_put_off(self) -> bool:
         """After an error, until a round went through."""
-        return self._failures > 0
+        return self._backoff.failures > 0
 
     def recover(self) -> None:
         """What was being sent when the process died may be there."""
@@ -100,19 +99,16 @@ class MegaplanJob:
 
     def send(self) -> int:
         """A round, if its time has come; how much was moved on. Raises ChannelError, LeadLost, StoreUnavailable."""
-        now = self._clock.now().timestamp()
-        if now < self._not_before or self._rule_engine().config.bridge.dry_run:
+        if self._backoff.lasts or self._rule_engine().config.bridge.dry_run:
             return 0
         try:
             moved = self._round()
         except ChannelError as error:
-            self._failures += 1
-            self._not_before = now + max(error.retry_after or 0, delay(self._failures + 5))
+            self._backoff.fail(error)
             if not isinstance(error, ChannelBusy | ChannelUncertain):
                 self._tell(f"{TITLE}: задачи не передаются, мост повторит сам. {error}", "megaplan")
             raise
-        self._failures = 0
-        self._not_before = now + PERIOD_SECONDS
+        self._backoff.rest(PERIOD_SECONDS)
         return moved
 
     def _round(self) -> int:

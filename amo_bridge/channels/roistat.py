@@ -43,7 +43,7 @@ from amo_bridge.errors import (
     UnknownName,
 )
 from amo_bridge.mirror.deals import Mirror
-from amo_bridge.retry import delay
+from amo_bridge.retry import Backoff
 from amo_bridge.rules.actions import SetFields
 from amo_bridge.storage.accounts import (
     ROISTAT_COSTS_READ,
@@ -243,37 +243,13 @@ class Orders:
         }
 
 
-class _Pause:
-    """How long a job waits after errors; of those that don't pass by themselves a person is told."""
-
-    def __init__(self, store: AccountStore, rule_engine: Callable[[], RuleEngine], clock: Clock) -> None:
-        self._store = store
-        self._rule_engine = rule_engine
-        self._clock = clock
-        self._failures = 0
-        self._until = 0.0
-
-    @property
-    def has_begun(self) -> bool:
-        return self._failures > 0
-
-    @property
-    def lasts(self) -> bool:
-        return self._clock.now().timestamp() < self._until
-
-    def begin(self, error: BridgeError, words: str, subject: str) -> None:
-        """``words``: what does not happen (Russian); ``subject``: told of once a day."""
-        self._failures += 1
-        wait = max(getattr(error, "retry_after", None) or 0, delay(self._failures + 4))
-        self._until = self._clock.now().timestamp() + wait
-        log.warning("roistat waits", subject=subject, error=str(error))
-        if not isinstance(error, ChannelBusy | ChannelUncertain):
-            advice = FIELDS_ADVICE if isinstance(error, UnknownName) else ""
-            alerts = Alerts(self._store, CurrentRules(self._rule_engine()), self._clock)
-            alerts.tell(f"{words}: {error}{advice}", subject)
-
-    def end(self) -> None:
-        self._failures, self._until = 0, 0.0
+def _wait(error: BridgeError, backoff: Backoff, alerts: Alerts, words: str, subject: str) -> None:
+    """Try later; of what doesn't pass by itself a person is told. ``words``: what does not happen (Russian)."""
+    backoff.fail(error)
+    log.warning("roistat waits", subject=subject, error=str(error))
+    if not isinstance(error, ChannelBusy | ChannelUncertain):
+        advice = FIELDS_ADVICE if isinstance(error, UnknownName) else ""
+        alerts.tell(f"{words}: {error}{advice}", subject)
 
 
 class RoistatJob:
@@ -289,13 +265,13 @@ class RoistatJob:
         self._rule_engine = rule_engine
         self._clock = clock
         self._cursors = Cursors(store)
-        self._pause = _Pause(store, rule_engine, clock)
+        self._backoff = Backoff(clock, patience=4)
         self._ran_at = 0.0
 
     @property
     def is_put_off(self) -> bool:
         """After an error, until orders went out again."""
-        return self._pause.has_begun
+        return self._backoff.failures > 0
 
     def recover(self) -> None:
         """Nothing is in doubt: orders are sent again."""
@@ -310,7 +286,7 @@ class RoistatJob:
 
     def run(self) -> int:
         """How many orders went out; nothing is lost by an error, it is tried again."""
-        if self._rule_engine().config.bridge.dry_run or self._pause.lasts:
+        if self._rule_engine().config.bridge.dry_run or self._backoff.lasts:
             return 0
         try:
             self._send_states()
@@ -319,9 +295,10 @@ class RoistatJob:
             raise
         except BridgeError as error:
             # A field that the account has not, too.
-            self._pause.begin(error, "сделки не уходят в Roistat", self.name)
+            alerts = Alerts(self._store, CurrentRules(self._rule_engine()), self._clock)
+            _wait(error, self._backoff, alerts, "сделки не уходят в Roistat", self.name)
             return 0
-        self._pause.end()
+        self._backoff.rest()
         return sent
 
     def _send_states(self) -> None:
@@ -401,11 +378,11 @@ class RoistatCostsJob:
         self._rule_engine = rule_engine
         self._clock = clock
         self._cursors = Cursors(store)
-        self._pause = _Pause(store, rule_engine, clock)
+        self._backoff = Backoff(clock, patience=4)
 
     @property
     def is_put_off(self) -> bool:
-        return self._pause.has_begun
+        return self._backoff.failures > 0
 
     def recover(self) -> None:
         """A morning that broke off is read anew; what it has written is not written again."""
@@ -414,7 +391,7 @@ class RoistatCostsJob:
         """How many deals get a figure. Raises LeadLost, StoreUnavailable."""
         rule_engine = self._rule_engine()
         here = self._clock.now().astimezone(ZoneInfo(rule_engine.account.timezone))
-        if rule_engine.config.bridge.dry_run or self._pause.lasts or here.hour < COSTS_FROM_HOUR:
+        if rule_engine.config.bridge.dry_run or self._backoff.lasts or here.hour < COSTS_FROM_HOUR:
             return 0
         if self._cursors.read(ROISTAT_COSTS_READ) == here.date().toordinal():
             return 0
@@ -423,9 +400,10 @@ class RoistatCostsJob:
         except (LeadLost, StoreUnavailable):
             raise
         except BridgeError as error:
-            self._pause.begin(error, "стоимость привлечения из Roistat не записана", self.name)
+            alerts = Alerts(self._store, CurrentRules(self._rule_engine()), self._clock)
+            _wait(error, self._backoff, alerts, "стоимость привлечения из Roistat не записана", self.name)
             return 0
-        self._pause.end()
+        self._backoff.rest()
         return written
 
     def _read(self, rule_engine: RuleEngine, here: datetime) -> int:

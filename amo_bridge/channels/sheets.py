@@ -19,7 +19,7 @@ from amo_bridge.engine.alerts import Alerts
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import ChannelBusy, ChannelError, ChannelRefused, ChannelUncertain
-from amo_bridge.retry import delay
+from amo_bridge.retry import Backoff
 from amo_bridge.storage.database import AccountStore
 
 log = structlog.get_logger()
@@ -81,13 +81,12 @@ class ReportSheetJob:
         self._account_clock = account_clock
         self._reports = DailyReports(store, account_clock)
         self._ran_at = 0.0
-        self._failures = 0
-        self._until = 0.0
+        self._backoff = Backoff(clock, patience=3)
 
     @property
     def is_put_off(self) -> bool:
         """After an error, until rows were written again."""
-        return self._failures > 0
+        return self._backoff.failures > 0
 
     def recover(self) -> None:
         """Nothing is in doubt: keys are read before each write."""
@@ -95,7 +94,7 @@ class ReportSheetJob:
     def send(self) -> int:
         """A round, if its time has come; how many reports were written. Raises LeadLost, StoreUnavailable."""
         now = self._clock.now().timestamp()
-        if 0 <= now - self._ran_at < PERIOD_SECONDS or now < self._until:
+        if 0 <= now - self._ran_at < PERIOD_SECONDS or self._backoff.lasts:
             return 0
         self._ran_at = now
         return self.run()
@@ -119,7 +118,7 @@ class ReportSheetJob:
         except ChannelError as error:
             self._wait(error)
             return 0
-        self._failures, self._until = 0, 0.0
+        self._backoff.rest()
         versions: Mapping[int, int] = {report.number: report.version for report in reports}
         with self._store.write() as connection:
             for number, version in versions.items():
@@ -127,9 +126,7 @@ class ReportSheetJob:
         return len(reports)
 
     def _wait(self, error: ChannelError) -> None:
-        self._failures += 1
-        retry_after = getattr(error, "retry_after", None) or 0.0
-        self._until = self._clock.now().timestamp() + max(retry_after, delay(self._failures + 3))
+        self._backoff.fail(error)
         log.warning("the table of reports waits", error=str(error))
         if isinstance(error, ChannelRefused) or not isinstance(error, ChannelBusy | ChannelUncertain):
             alerts = Alerts(self._store, CurrentRules(self._rule_engine()), self._clock)

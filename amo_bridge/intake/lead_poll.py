@@ -23,7 +23,7 @@ from amo_bridge.intake.reception import VENDORS, outcomes_of, settings_of
 from amo_bridge.intake.repository import request_row
 from amo_bridge.intake.request import VendorRequest, VendorSettings
 from amo_bridge.intake.social import VK_ADS, lead_moment
-from amo_bridge.retry import delay
+from amo_bridge.retry import Backoff
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
@@ -66,13 +66,12 @@ class LeadPoll:
         self._tell = tell
         self._came = came
         self._cursors = Cursors(store)
-        self._failures = 0
-        self._not_before = 0.0
+        self._backoff = Backoff(clock, patience=6)
 
     @property
     def is_put_off(self) -> bool:
         """After an error, until the list was read again."""
-        return self._failures > 0
+        return self._backoff.failures > 0
 
     def recover(self) -> None:
         """Nothing is in doubt: the list is read again."""
@@ -80,18 +79,16 @@ class LeadPoll:
     def send(self) -> int:
         """A round, if its time has come; how many leads are new. Raises ChannelError, LeadLost, StoreUnavailable."""
         now = self._clock.now()
-        if now.timestamp() < self._not_before:
+        if self._backoff.lasts:
             return 0
         try:
             taken = self._read(now)
         except ChannelError as error:
-            self._failures += 1
-            self._not_before = now.timestamp() + max(error.retry_after or 0, delay(self._failures + 6))
+            self._backoff.fail(error)
             if isinstance(error, ChannelDown | ChannelRefused):
                 self._tell(f"{TITLE}: лиды не читаются, мост спросит снова сам; {WAYS_LEFT}. {error}", "leads:vkads")
             raise
-        self._failures = 0
-        self._not_before = now.timestamp() + PERIOD_SECONDS
+        self._backoff.rest(PERIOD_SECONDS)
         if taken:
             log.info("leads read", vendor=VK_ADS, leads=taken)
             self._came()

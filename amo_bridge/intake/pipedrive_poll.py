@@ -22,7 +22,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.errors import ChannelBusy, ChannelError
 from amo_bridge.reports.pipedrive import ACTIVITY, DEAL, READ_AT, PipedriveItem, PipedriveLog, PipedriveUser
-from amo_bridge.retry import delay
+from amo_bridge.retry import Backoff
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import intake_requests
@@ -59,13 +59,12 @@ class PipedrivePoll:
         self._tell = tell
         self._log = PipedriveLog(store)
         self._cursors = Cursors(store)
-        self._failures = 0
-        self._not_before = 0.0
+        self._backoff = Backoff(clock, patience=6)
 
     @property
     def is_put_off(self) -> bool:
         """After an error, until everything was read again."""
-        return self._failures > 0
+        return self._backoff.failures > 0
 
     def recover(self) -> None:
         """Nothing is in doubt: the lists are read on."""
@@ -74,18 +73,16 @@ class PipedrivePoll:
         """A round, if its time has come or a webhook came; how many things were read. Raises ChannelError, LeadLost,
         StoreUnavailable."""
         now = self._clock.now()
-        if now.timestamp() < self._not_before and (self._failures or not self._is_called()):
+        if self._backoff.lasts and (self._backoff.failures or not self._is_called()):
             return 0
         try:
             read = self._read(now)
         except ChannelError as error:
-            self._failures += 1
-            self._not_before = now.timestamp() + max(error.retry_after or 0, delay(self._failures + 6))
+            self._backoff.fail(error)
             if not isinstance(error, ChannelBusy):
                 self._tell(f"{TITLE}: не читается, мост спросит снова сам. {error}", "pipedrive")
             raise
-        self._failures = 0
-        self._not_before = now.timestamp() + PERIOD_SECONDS
+        self._backoff.rest(PERIOD_SECONDS)
         return read
 
     def _is_called(self) -> bool:
