@@ -13,7 +13,7 @@ import structlog
 from amo_bridge.clock import Clock
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
-from amo_bridge.engine.effects import Effect, Kind
+from amo_bridge.engine.effects import NO_DEAL, Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
@@ -25,7 +25,6 @@ from amo_bridge.storage.tables import outbox
 log = structlog.get_logger()
 DUE = Due.parse("end of day")
 RULE = "bridge.alarm"
-NO_DEAL = 0
 STOPPED = (
     "amoCRM остановила мост {since:%d.%m.%Y %H:%M} UTC: {why}. Вебхуки мост записывал; что велят правила, сделано "
     "с опозданием. Что могло случиться и что проверить — docs/troubleshooting.md, раздел «401, 402, 403»"

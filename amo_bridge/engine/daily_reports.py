@@ -19,7 +19,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.effects import Effect, Kind
+from amo_bridge.engine.effects import NO_DEAL, Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import daily_report_sales, daily_report_versions, daily_reports
@@ -31,7 +31,6 @@ Confirmation = Literal["done", "already", "changed", "no plan"]
 Planning = Literal["saved", "same", "changed", "no plan"]
 RULE = "daily_report"
 ABOUT = "Отчёт за день"
-NO_DEAL = 0
 LONGEST_PLAN = 1000
 LONGEST_WHO = 160
 

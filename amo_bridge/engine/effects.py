@@ -71,6 +71,9 @@ NEW_URL, NEW_ID = "{new.url}", "{new.id}"
 """Stand in a payload for the address and the id of the deal that is created before."""
 
 
+NO_DEAL = 0
+"""Stands in the outbox for the deal of what is on nobody's card."""
+
 UNDONE = "undone"
 """The payload key that says: a person takes back what a rule did, and nothing follows from it."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import and_, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import User
-from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.effects import NO_DEAL, Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
@@ -73,7 +73,6 @@ def _line(one: Undone, today: date) -> str:
 # The end of a working day: everybody is told once which of his tasks are not done.
 
 RULE = "bridge.evening"
-NO_DEAL = 0
 # A bridge that was down at that hour tells it later the same evening, and not in the night.
 NOT_LATER = timedelta(hours=3)
 

@@ -23,7 +23,7 @@ from amo_bridge.config.files import difference
 from amo_bridge.config.model import PoliciesSection
 from amo_bridge.crm.account import User
 from amo_bridge.engine.alerts import notice_or_task
-from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.effects import NO_DEAL, Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName
@@ -32,7 +32,6 @@ from amo_bridge.storage.tables import acknowledgements, outbox, policies, policy
 
 log = structlog.get_logger()
 RULE = "policies"
-NO_DEAL = 0
 ABOUT = "Правила работы в CRM"
 LONGEST_TITLE = 160
 LONGEST_TEXT = 100_000

@@ -20,7 +20,6 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.alerts import notice_or_task
 from amo_bridge.engine.daily_reports import (
     ABOUT,
-    NO_DEAL,
     RULE,
     DailyReport,
     DailyReports,
@@ -31,6 +30,7 @@ from amo_bridge.engine.daily_reports import (
     report_page,
     report_text,
 )
+from amo_bridge.engine.effects import NO_DEAL
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName

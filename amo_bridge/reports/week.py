@@ -10,16 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from typing import Any
 
 from sqlalchemy import func, select
 
 from amo_bridge.clock import Clock
-from amo_bridge.config.model import WeeklyLetterSection
-from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.alerts import notice_or_task
 from amo_bridge.engine.history import Count, History
-from amo_bridge.engine.outbox import Planned
-from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.violations import Violations
 from amo_bridge.reports.overdue import Span, overdue
@@ -28,7 +24,6 @@ from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import is_given_up, outbox
 
 RULE = "bridge.week"
-NO_DEAL = 0
 MOST_PEOPLE = 15
 # A bridge that was down at that hour tells it later that day.
 NOT_LATER = timedelta(hours=10)
@@ -152,32 +147,24 @@ class WeeklyLetter:
             return
         now = self._account_clock.now()
         today = calendar.local(now).date()
-        at = calendar.moment(today, section.at)
-        if today.weekday() != section.weekday or not at <= now < at + NOT_LATER:
+        due = calendar.moment(today, section.at)
+        if today.weekday() != section.weekday or not due <= now < due + NOT_LATER:
             return
-        if (self._cursors.read(WEEKLY_LETTER_SENT) or 0.0) >= at.timestamp():
+        if (self._cursors.read(WEEKLY_LETTER_SENT) or 0.0) >= due.timestamp():
             return
         monday = today - timedelta(days=today.weekday() + 7)
         text = in_words(week_of(self._store, rules, monday, self._account_clock), self._pages(rules))
-        rows = list(self._rows(rules, section, monday, text))
+        # Whoever is away or gone is stood in for; whom no notice reaches gets a task.
+        key, pages = monday.isoformat(), self._pages(rules)
+        planned = [
+            one
+            for name in section.people
+            for one in notice_or_task(rules, RULE, key, name, text, "Итоги недели", pages, now)
+        ]
+        rows = [one.row(self._store.account_id, self._clock.now()) for one in planned]
         with self._store.write() as connection:
             insert_new(connection, outbox, rows)
-            self._cursors.write(connection, WEEKLY_LETTER_SENT, at.timestamp())
-
-    def _rows(
-        self, rules: RuleEngine, section: WeeklyLetterSection, monday: date, text: str
-    ) -> Iterator[dict[str, Any]]:
-        reach = Reach(rules.config.channels, rules.account)
-        for name in section.people:
-            user = rules.account.user(name)
-            if user.is_active and reach.is_reachable(user.id):
-                body = {
-                    "user_id": user.id, "text": text, "urgent": False, "about": "Итоги недели",
-                    "url": self._pages(rules) or rules.config.account.url,
-                }  # fmt: skip
-                effect = Effect("notify", NO_DEAL, body, f"итоги недели с {monday:%d.%m.%Y}")
-                key = f"{RULE}|{user.id}|{monday.isoformat()}"
-                yield Planned(None, RULE, key, effect).row(self._store.account_id, self._clock.now())
+            self._cursors.write(connection, WEEKLY_LETTER_SENT, due.timestamp())
 
     def _pages(self, rules: RuleEngine) -> str:
         return rules.viewer.pages_url.rstrip("/")

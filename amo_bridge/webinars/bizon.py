@@ -17,7 +17,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.effects import NO_DEAL, Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
@@ -265,7 +265,6 @@ class BizonSettings:
 
 RULE = "bridge.bizon"
 MADE_BY = "Бизон365"
-NO_DEAL = 0
 BEFORE = "этот отчёт уже загружен"
 
 

@@ -19,6 +19,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.history import Count
 from amo_bridge.reports.week import Week, in_words
 from amo_bridge.rules.option_types import UserName
+from amo_bridge.runtime.worker import NAMES
 from amo_bridge.sandbox.account_file import CLIENTS
 
 ANTON, OLGA = "Антон Зуев", "Ольга Крылова"
@@ -76,10 +77,30 @@ def test_on_monday_the_week_is_told_once(
     assert "Не сделано в срок за неделю: 1" in words
     assert "Нарушения: нарушений нет" in words
     assert "https://bridge.example/done?from=2026-03-09&to=2026-03-15" in words
+    tasks = sandbox.control("GET", "state?kind=tasks")["tables"]["tasks"].values()
+    (task,) = [one for one in tasks if one["text"].startswith("Неделя")]
+    assert task["responsible_user_id"] == office.users[OLGA], "no notice reaches her"
     bridge.settle_at(sandbox, set="2026-03-17T09:30")
     assert len(letters(telegram)) == 1
     bridge.settle_at(sandbox, set="2026-03-23T09:30")
     wait_until(lambda: len(letters(telegram)) == 2, "and the next Monday again")
+
+
+def test_for_whoever_is_switched_off_the_letter_goes_to_who_works_for_him(
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, telegram: Telegram
+) -> None:
+    sandbox.control("POST", "ui/deactivate_user", {"user_id": office.users[OLGA], "target_id": office.users[ANTON]})
+    bridge.bridge.request_job(NAMES)
+    bridge.settle(sandbox)
+    bridge.settle_at(sandbox, set="2026-03-16T09:01")
+
+    def told() -> list[int]:
+        tasks = sandbox.control("GET", "state?kind=tasks")["tables"]["tasks"].values()
+        return [one["responsible_user_id"] for one in tasks if one["text"].startswith("Неделя")]
+
+    wait_until(told, "somebody is told")
+    assert office.users[ANTON] not in told()
+    assert letters(telegram) == []
 
 
 def week(**changed: object) -> Week:
