@@ -1,6 +1,7 @@
 """The week as its head is told it: who is late with what, violations, what the bridge did, what waits for a decision.
 
-Figures come from the bridge's own store; amoCRM is not asked. The week is the one that ended last Sunday.
+Figures come from the bridge's own store; amoCRM is not asked. The letter is about the week that ended last Sunday; the
+page shows any week, the one that goes on as far as it has come.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from itertools import pairwise
 from sqlalchemy import func, select
 
 from amo_bridge.clock import Clock
+from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.engine.alerts import notice_or_task
 from amo_bridge.engine.history import Count, History
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
@@ -49,15 +51,32 @@ class Week:
     def sunday(self) -> date:
         return self.monday + timedelta(days=6)
 
+    def day(self, number: int) -> date:
+        """Its Monday is 0."""
+        return self.monday + timedelta(days=number)
 
-def week_of(store: AccountStore, rules: RuleEngine, monday: date, clock: Clock) -> Week:
-    """Raises StoreUnavailable."""
-    calendar = rules.calendar
+    @property
+    def people(self) -> list[str]:
+        """Whoever has a figure, the most overdue first."""
+        return list(dict.fromkeys((*self.late, *self.missed, *self.violations)))
+
+
+def week_of(
+    store: AccountStore,
+    calendar: WorkCalendar,
+    names: Mapping[int, str],
+    broken: Sequence[str],
+    monday: date,
+    clock: Clock,
+) -> Week:
+    """``names``: of the account's people. ``broken``: names of the rules that don't work. Raises StoreUnavailable."""
+    now = clock.now().timestamp()
     midnights = [calendar.moment(monday + timedelta(days=number), time()).timestamp() for number in range(8)]
     spans = [
-        Span(monday + timedelta(days=number), begin, end) for number, (begin, end) in enumerate(pairwise(midnights))
+        Span(monday + timedelta(days=number), begin, min(end, now))
+        for number, (begin, end) in enumerate(pairwise(midnights))
+        if begin < now
     ]
-    names = {user.id: user.name for user in rules.account.users}
     standing = overdue(store, spans[-1:], names, "standing").rows
     missed = overdue(store, spans, names, "missed").tasks
     first, last = (datetime.fromtimestamp(one, UTC) for one in (midnights[0], midnights[-1]))
@@ -72,7 +91,7 @@ def week_of(store: AccountStore, rules: RuleEngine, monday: date, clock: Clock) 
         violations=_most(dict(counted)),
         days=History(store).by_stretch(midnights),
         failures=failures,
-        broken=[rule.name for rule in rules.config.rules if rule.broken],
+        broken=broken,
     )
 
 
@@ -92,7 +111,9 @@ def in_words(week: Week, url: str) -> str:
         span = f"from={week.monday.isoformat()}&to={week.sunday.isoformat()}"
         lines += [
             "", f"Подробно: {url}/done?{span}",
-            f"Просроченные: {url}/reports/overdue?days=7&until={week.sunday.isoformat()}", f"Отказы: {url}/failed",
+            f"С графиками: {url}/reports/week?monday={week.monday.isoformat()}",
+            f"Просроченные: {url}/reports/overdue?days=7&until={week.sunday.isoformat()}",
+            f"Не выполнено: {url}/failed",
         ]  # fmt: skip
     return "\n".join(lines)
 
@@ -123,9 +144,9 @@ def _decisions(week: Week) -> Iterator[str]:
     """What only a person can settle."""
     told = []
     if week.failures:
-        told.append(f"— отказы, ждут решения: {week.failures}")
+        told.append(f"— не выполнено, ждёт решения: {week.failures}")
     told += [f"— правило не работает: {name}" for name in week.broken]
-    yield "Решить:" if told else "Решать нечего: отказов нет, правила работают."
+    yield "Решить:" if told else "Решать нечего: всё выполнено, правила работают."
     yield from told
 
 
@@ -153,7 +174,10 @@ class WeeklyLetter:
         if (self._cursors.read(WEEKLY_LETTER_SENT) or 0.0) >= due.timestamp():
             return
         monday = today - timedelta(days=today.weekday() + 7)
-        text = in_words(week_of(self._store, rules, monday, self._account_clock), self._pages(rules))
+        names = {user.id: user.name for user in rules.account.users}
+        broken = [rule.name for rule in rules.config.rules if rule.broken]
+        week = week_of(self._store, calendar, names, broken, monday, self._account_clock)
+        text = in_words(week, self._pages(rules))
         # Whoever is away or gone is stood in for; whom no notice reaches gets a task.
         key, pages = monday.isoformat(), self._pages(rules)
         planned = [

@@ -114,7 +114,7 @@ def week(**changed: object) -> Week:
 def test_a_quiet_week_says_so() -> None:
     words = in_words(week(), "")
     assert "просроченных задач к концу недели нет" in words
-    assert "Решать нечего: отказов нет, правила работают." in words
+    assert "Решать нечего: всё выполнено, правила работают." in words
     assert "http" not in words
 
 
@@ -124,5 +124,5 @@ def test_bars_and_decisions() -> None:
     words = in_words(week(days=days, failures=2, broken=["a.b"], late=late), "https://x")
     assert "пн ████████████ 12\nвт ██████ 6 (не вышло 2)" in words
     assert "вс  0 (не отправлено 1, вхолостую 3)" in words
-    assert "— отказы, ждут решения: 2\n— правило не работает: a.b" in words
+    assert "— не выполнено, ждёт решения: 2\n— правило не работает: a.b" in words
     assert "… и ещё человек: 2" in words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 from flask import abort
@@ -24,7 +24,7 @@ from amo_bridge.web.context import audit, current_account, token
 from amo_bridge.web.pages.daily import SPANS as DAILY_SPANS
 from amo_bridge.web.pages.daily import reports_of, wish_asked_for
 from amo_bridge.web.pages.documents import month_asked_for, tables_of
-from amo_bridge.web.pages.reports import SPANS, report_asked_for
+from amo_bridge.web.pages.reports import SPANS, report_asked_for, week_asked_for, week_at
 from amo_bridge.web.pages.violations import ALL, asked_for, in_the_audit, ruling_of, violations_of
 
 
@@ -78,6 +78,74 @@ def overdue() -> Overdue:
         tasks=dict(report.tasks),
         moves={name: DeadlineMoves(times=moves.times, days=moves.days) for name, moves in report.moves.items()},
         known_from=report.known_from,
+    )
+
+
+class DayOfWeek(Shape):
+    """What the bridge did on one day: how many decisions were carried out, refused, sent nowhere, only noted."""
+
+    day: date
+    acted: int
+    failed: int
+    unsent: int
+    would_act: int
+
+
+class WeekOfPerson(Shape):
+    """``late``: tasks overdue when the week ended, or now; ``missed``: deadlines of the week that were missed."""
+
+    late: int
+    missed: int
+    violations: int
+
+
+class WeekSummary(Shape):
+    """``failures``, ``broken``: how many failed actions wait for a decision now, and which rules don't work now."""
+
+    monday: date
+    people: dict[str, WeekOfPerson]
+    days: list[DayOfWeek]
+    failures: int
+    broken: list[str]
+
+
+@api.endpoint(
+    Endpoint(
+        "reports_week",
+        "/reports/week",
+        "GET",
+        Role.VIEWER,
+        _l("Неделя: кто с чем опаздывает, нарушения, что сделал мост"),
+        WeekSummary,
+        query={"monday": _l("любой день недели, 2026-11-25; без него — прошлая неделя")},
+        checks={"monday": day},
+    )
+)
+def week() -> WeekSummary:
+    here = current_account()
+    found = week_at(here, week_asked_for(here))
+    return WeekSummary(
+        monday=found.monday,
+        people={
+            name: WeekOfPerson(
+                late=found.late.get(name, 0),
+                missed=found.missed.get(name, 0),
+                violations=found.violations.get(name, 0),
+            )
+            for name in found.people
+        },
+        days=[
+            DayOfWeek(
+                day=found.monday + timedelta(days=number),
+                acted=count.acted,
+                failed=count.failed,
+                unsent=count.unsent,
+                would_act=count.would_act,
+            )
+            for number, count in enumerate(found.days)
+        ],
+        failures=found.failures,
+        broken=list(found.broken),
     )
 
 

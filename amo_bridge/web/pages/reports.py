@@ -1,15 +1,16 @@
-"""Reports: overdue tasks, each person × each day (A120), as a page with a chart, as CSV, as an Excel file."""
+"""Reports: overdue tasks, each person × each day (A120), as a page with a chart, as CSV, as an Excel file; the week."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from flask import Blueprint, Response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.reports.overdue import DAY_SECONDS, WAYS, Moves, Report, Span, Way, knows_tasks, late_tasks, overdue
+from amo_bridge.reports.week import Week, week_of
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.web.accounts import AccountView
@@ -92,6 +93,42 @@ def as_text() -> Response:
 def as_workbook() -> Response:
     report = _report(current_account(), _wish(current_account()))
     return download(workbook(_("Просроченные задачи"), _head(report), _rows(report)), "overdue.xlsx")
+
+
+@routes.get("/reports/week")
+@open_to(Role.VIEWER)
+def week() -> str:
+    """What the weekly letter tells, with charts; the same for any other week. Prints on one sheet."""
+    here = current_account()
+    monday = week_asked_for(here)
+    following = monday + timedelta(days=7)
+    return render_template(
+        "reports/week.html",
+        week=week_at(here, monday) if here.is_known else None,
+        monday=monday,
+        previous=monday - timedelta(days=7),
+        following=following if following <= here.clock.now().astimezone(here.zone).date() else None,
+        has_letter=here.config.weekly_letter is not None,
+    )
+
+
+def week_asked_for(here: AccountView) -> date:
+    """The Monday of the week with the day in the address; nonsense, or a day to come: of the week that ended last."""
+    today = here.clock.now().astimezone(here.zone).date()
+    try:
+        day = date.fromisoformat(request.args.get("monday", ""))
+    except ValueError:
+        day = today - timedelta(days=7)
+    if not EARLIEST.date() <= day <= today:
+        day = today - timedelta(days=7)
+    return day - timedelta(days=day.weekday())
+
+
+def week_at(here: AccountView, monday: date) -> Week:
+    """Raises NotMet, StoreUnavailable."""
+    calendar = here.config.calendar.calendar(str(here.zone))
+    broken = [rule.name for rule in here.fit.config.rules if rule.broken]
+    return week_of(here.account_store, calendar, here.user_names, broken, monday, here.clock)
 
 
 def moved(moves: Moves) -> str:

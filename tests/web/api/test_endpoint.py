@@ -82,6 +82,10 @@ def test_the_report_and_the_audit(pages: Pages, master: Program) -> None:
         {"№ 77": {"times": 1, "days": 0.0}},
         None,
     )
+    today = datetime.now(pages.account.zone).date()
+    week = master.get(f"/reports/week?monday={today}")
+    assert (week["people"]["№ 77"]["late"], week["failures"], len(week["days"])) == (1, 0, 7)
+    assert week["monday"] == str(today - timedelta(days=today.weekday()))
     pages.office.audit.write("Анна", "x", "дело")
     assert [one["words"] for one in master.get("/audit")["deeds"]] == ["дело"]
 

@@ -180,3 +180,41 @@ def test_what_is_not_known_of_the_days_before_is_said_once(late: Pages, viewer: 
         since = (now - timedelta(hours=30)).timestamp()
         connection.execute(insert(task_history).values(**state, since=since, due_at=since))
     assert words_of(viewer.get("/reports/overdue")).count("сосчитаны по последнему сроку") == 1
+
+
+# --- the week ----------------------------------------------------------------------------------------------------
+
+
+def test_the_week_that_goes_on_is_told_as_far_as_it_has_come(late: Pages, viewer: Visit) -> None:
+    today = datetime.now(late.account.zone).date()
+    page = viewer.get(f"/reports/week?monday={today}")
+    words = words_of(page)
+    assert f"Неделя {today - timedelta(days=today.weekday()):%d.%m}" in words
+    assert re.search(rf"{IVAN} 3 [03] 0\b", words)
+    assert re.search(r"№ 77 1 [01] 0\b", words)
+    assert "Решать нечего: всё выполнено, правила работают." in words
+    assert "→" not in words, "there is no week after it yet"
+    assert viewer.get("/reports/week?monday=2026-13-45").status_code == 200
+    assert viewer.get("/reports/week?monday=2999-01-01").status_code == 200
+
+
+def test_a_week_without_delays_says_so_and_leads_to_its_neighbours(late: Pages, viewer: Visit) -> None:
+    page = viewer.get("/reports/week?monday=2026-03-11")
+    words = words_of(page)
+    assert "Неделя 09.03–15.03.2026" in words
+    assert "Опозданий и нарушений нет" in words
+    assert "/reports/week?monday=2026-03-02" in page.text
+    assert "/reports/week?monday=2026-03-16" in page.text
+
+
+def test_the_week_fits_a_phone_and_has_its_charts(late: Pages, browser: Browser) -> None:
+    late.add_user("Вера", Role.VIEWER)
+    today = datetime.now(late.account.zone).date()
+    with served(late.app) as url, opened(browser, url, viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto(f"/login?next=/reports/week%3Fmonday%3D{today}")
+        page.get_by_label("Имя").fill("Вера")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        expect(page.locator("canvas[data-drawn]")).to_have_count(2)
+        assert fits_its_width(page)
