@@ -10,9 +10,6 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import structlog
-
-log = structlog.get_logger()
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 UMASK = 0o077
 # What the bridge makes in a data folder, which may be a folder with other things in it as well.
@@ -44,6 +41,10 @@ def close_to_others(folder: Path, more: Iterable[Path] = ()) -> list[Path]:
             refused.append(path)
         else:
             closed.append(path)
+    # Only here: the process that waits holds nothing for logs.
+    import structlog
+
+    log = structlog.get_logger()
     if closed:
         log.warning("data was open to other users of this machine, now it is not", paths=[str(path) for path in closed])
     if refused:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from amo_bridge.cli.click_ru import Stop
-from amo_bridge.config.loader import load
-from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError, StoreUnavailable, why_not
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from amo_bridge.config.model import Config
     from amo_bridge.storage.database import Store
 
 CONFIG_BROKEN = 2
@@ -27,6 +26,8 @@ CONFIG_BROKEN = 2
 def console() -> Console:
     """Wide enough for a table when the output goes into a file or a log. Texts are shown as they are: a file's name may
     well have [brackets] or :colons: in it."""
+    from rich.console import Console
+
     screen = Console(highlight=False, markup=False, emoji=False)
     return screen if screen.is_terminal else Console(highlight=False, markup=False, emoji=False, width=140)
 
@@ -45,6 +46,9 @@ def agrees(question: str) -> bool:
 def waiting(words: str) -> Iterator[Callable[[str], None]]:
     """Something that turns while a command works, with words that may be changed; on stderr, and only on a screen:
     what the command prints may be meant for a program."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
     screen = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
@@ -54,6 +58,8 @@ def waiting(words: str) -> Iterator[Callable[[str], None]]:
 
 def load_or_exit(path: Path) -> Config:
     """The config, or all its problems on stderr and exit code 2."""
+    from amo_bridge.config.loader import load
+
     try:
         return load(path)
     except ConfigError as error:

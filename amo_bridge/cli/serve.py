@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING
 
 import click
 
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, tell
-from amo_bridge.runtime.account import Role
-from amo_bridge.server.options import ServeOptions, StartRefused
+from amo_bridge.server.options import ROLES, ServeOptions, StartRefused
+
+if TYPE_CHECKING:
+    from amo_bridge.runtime.account import Role
 
 
 @click.command(cls=Command)
@@ -26,7 +28,7 @@ from amo_bridge.server.options import ServeOptions, StartRefused
 )
 @click.option(
     "--role",
-    type=click.Choice(get_args(Role)),
+    type=click.Choice(ROLES),
     default="all",
     metavar="РОЛЬ",
     help="web — только принимать хуки, worker — только работать, all — всё (так без ключа). См. docs/scale-out.md.",

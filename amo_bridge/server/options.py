@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import structlog
+from typing import TYPE_CHECKING
 
 from amo_bridge.private_files import make_file
-from amo_bridge.runtime.account import Role
+
+if TYPE_CHECKING:
+    from amo_bridge.runtime.account import Role
 
 CONFIG_BROKEN = 2
+# Those of runtime.account: importing that would bring all of the bridge into the process that waits.
+ROLES = ("all", "web", "worker")
 
 
 class StartRefused(Exception):
@@ -54,7 +57,6 @@ class ServeOptions:
 
 # Where the bridge that served last listens: a command that prints a link to a page must name its port.
 
-log = structlog.get_logger()
 FILE = "pages-address"
 UNKNOWN = "http://127.0.0.1:8080"
 
@@ -65,6 +67,10 @@ def leave(folder: Path, address: str) -> None:
         make_file(folder / FILE)
         (folder / FILE).write_text(address, "utf-8")
     except OSError as error:
+        # Only here: the process that waits holds nothing for logs.
+        import structlog
+
+        log = structlog.get_logger()
         log.warning("commands will not know our address", error=str(error))
 
 

@@ -1,0 +1,54 @@
+"""What a process does not import: whatever it holds costs it seconds at the start and megabytes for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from amo_bridge.runtime.account import Role
+from amo_bridge.server.options import ROLES
+
+HEAVY = (
+    "alembic",
+    "amo_bridge.config.model",
+    "amo_bridge.engine",
+    "amo_bridge.rules",
+    "apscheduler",
+    "babel",
+    "cryptography",
+    "flask",
+    "holidays",
+    "jinja2",
+    "openpyxl",
+    "phonenumbers",
+    "prometheus_client",
+    "pydantic",
+    "requests",
+    "rich",
+    "sqlalchemy",
+    "structlog",
+)
+
+
+def imported(program: str) -> set[str]:
+    """The heavy packages that are there when the program has run."""
+    tell = f"\nimport sys; print(*set({HEAVY!r}) & sys.modules.keys())"
+    run = subprocess.run([sys.executable, "-c", program + tell], capture_output=True, text=True, check=True)
+    return set(run.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    ("program", "allowed"),
+    [
+        pytest.param("import amo_bridge.cli.serve, amo_bridge.server.gunicorn", set(), id="the process that waits"),
+    ],
+)
+def test_what_is_not_needed_is_not_imported(program: str, allowed: set[str]) -> None:
+    assert imported(program) <= allowed
+
+
+def test_the_roles_that_may_be_asked_for_are_those_there_are() -> None:
+    assert get_args(Role) == ROLES
