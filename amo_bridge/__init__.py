@@ -2,7 +2,7 @@
 
 The way of one webhook; the packages are listed by layer in docs/design.md::
 
-    amoCRM ─POST─► web/webhooks.py ─► engine/inbox.py    committed, then 204
+    amoCRM ─POST─► web/receiver.py ─► engine/inbox.py    committed, then 204
                                          │
     runtime/worker.py ── ingest ─────────┤ engine/event_queue.py, crm/webhooks/  bytes → events, repeats dropped
                       ── process ────────┤ engine/processor.py                   fresh read × mirror/

@@ -13,7 +13,25 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, literal_column, or_, select, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    column,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -161,9 +179,7 @@ def _insert(connection: Connection, account_id: int, reported: Sequence[QueuedEv
     """Queue those that are news, and let the mirror learn from all; returns how many were queued."""
     queued = _with_answers(connection, account_id, _news(connection, account_id, reported, fresh))
     record_touches(connection, account_id, [item.event for item in reported])
-    repeatable = [item.dedup_key for item in queued if item.event.is_repeatable]
-    existing = _existing_keys(connection, account_id, repeatable)
-    rows = [item.row(account_id, _key(connection, account_id, item, existing)) for item in queued]
+    rows = [item.row(account_id, key) for item, key in zip(queued, _keys(connection, account_id, queued), strict=True)]
     return insert_new(connection, events, rows)
 
 
@@ -186,10 +202,30 @@ def _news(
 def _with_answers(connection: Connection, account_id: int, reported: Sequence[QueuedEvent]) -> list[QueuedEvent]:
     """Each followed by what it means for the deals whose client called or wrote."""
     with_answers: list[QueuedEvent] = []
-    for item in reported:
-        answers = answers_in(connection, account_id, [item.event])
+    for item, answers in zip(
+        reported, answers_in(connection, account_id, [one.event for one in reported]), strict=True
+    ):
         with_answers += [item, *(replace(item, event=answer) for answer in answers)]
     return with_answers
+
+
+# The keys of a batch are looked for together: a query for each webhook was a good part of what receiving cost.
+
+
+def _keys(connection: Connection, account_id: int, queued: Sequence[QueuedEvent]) -> list[str]:
+    """The key in the queue of each, equal for a repetition."""
+    repeatable = [item.dedup_key for item in queued if item.event.is_repeatable and not item.is_timeless]
+    existing = _existing_keys(connection, account_id, repeatable)
+    timeless = _timeless_keys(connection, account_id, [item for item in queued if item.is_timeless])
+    keys: list[str] = []
+    for item in queued:
+        if item.is_timeless:
+            keys.append(next(timeless))
+        elif item.dedup_key in existing:
+            keys.append(_repeated_key(connection, account_id, item.dedup_key))
+        else:
+            keys.append(item.dedup_key)
+    return keys
 
 
 def _existing_keys(connection: Connection, account_id: int, keys: Sequence[str]) -> set[str]:
@@ -198,15 +234,6 @@ def _existing_keys(connection: Connection, account_id: int, keys: Sequence[str])
         query = select(events.c.key).where(events.c.account == account_id, events.c.key.in_(chunk))
         existing |= set(connection.execute(query).scalars())
     return existing
-
-
-def _key(connection: Connection, account_id: int, queued: QueuedEvent, existing: set[str]) -> str:
-    """The key in the queue, equal for a repetition. ``existing``: keys of repeatable events that are there already."""
-    if queued.is_timeless:
-        return _timeless_key(connection, account_id, queued.dedup_key, queued.received_at)
-    if queued.dedup_key in existing:
-        return _repeated_key(connection, account_id, queued.dedup_key)
-    return queued.dedup_key
 
 
 def _repeated_key(connection: Connection, account_id: int, dedup_key: str) -> str:
@@ -222,14 +249,47 @@ def _repeated_key(connection: Connection, account_id: int, dedup_key: str) -> st
     return f"{dedup_key}#{len(equal)}" if equal else dedup_key
 
 
-def _timeless_key(connection: Connection, account_id: int, dedup_key: str, received_at: float) -> str:
-    """The key of an equal event that came recently, otherwise one of its own.
+def _timeless_keys(connection: Connection, account_id: int, items: Sequence[QueuedEvent]) -> Iterator[str]:
+    """For each item the key of an equal event that came recently, otherwise one of its own.
 
     A webhook without a time (a Digital Pipeline trigger, a deleted contact) looks the same when the same thing happens
     again next week, so it is a repetition only while amoCRM may still be redelivering it.
     """
-    recent = _like(account_id, dedup_key, events.c.key).where(events.c.received_at > received_at - REDELIVERY_SECONDS)
-    return connection.execute(recent.limit(1)).scalar() or f"{dedup_key}:{int(received_at)}"
+    if not items:
+        return
+    recent: dict[str, list[tuple[float, str]]] = {}
+    oldest = min(item.received_at for item in items) - REDELIVERY_SECONDS
+    for chunk in chunks(sorted({item.dedup_key for item in items}), BATCH_SIZE):
+        told = {"account": account_id, "since": oldest, "keys": json.dumps(chunk)}
+        for row in connection.execute(_RECENT[connection.dialect.name], told):
+            recent.setdefault(row.value, []).append((row.received_at, row.key))
+    for item in items:
+        known = recent.setdefault(item.dedup_key, [])
+        since = item.received_at - REDELIVERY_SECONDS
+        key = next((key for at, key in known if at > since), None)
+        if key is None:
+            key = f"{item.dedup_key}:{int(item.received_at)}"
+            known.append((item.received_at, key))
+        yield key
+
+
+def _recent(keys: FromClause) -> Select[Any]:
+    """The events since ``since`` whose key begins with one of ``keys``, as ``_like`` has it."""
+    beginning = keys.c.value
+    return (
+        select(beginning, events.c.key, events.c.received_at)
+        .select_from(keys.join(events, and_(events.c.key >= beginning, events.c.key < beginning + "~")))
+        .where(events.c.account == bindparam("account"), events.c.received_at > bindparam("since"))
+    )
+
+
+_BEGINNINGS = bindparam("keys", type_=Text)
+_RECENT = {
+    "sqlite": _recent(func.json_each(_BEGINNINGS).table_valued(column("value", Text))),
+    "postgresql": _recent(
+        func.json_array_elements_text(cast(_BEGINNINGS, JSON)).table_valued(column("value", Text)).render_derived()
+    ),
+}
 
 
 def _like(account_id: int, dedup_key: str, *columns: Column[Any]) -> Select[Any]:

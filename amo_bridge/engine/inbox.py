@@ -1,6 +1,6 @@
 """The inbox: the raw bytes of every hook, committed before anybody is told that they arrived.
 
-Web threads hand their bytes to one writer thread that commits whatever has gathered since the last commit (group
+Whoever takes bytes in hands them to one writer thread that commits whatever has gathered since the last commit (group
 commit): a commit costs a disk flush, and a burst of hooks must not cost one each.
 """
 
@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from sqlalchemy import insert
 from sqlalchemy.engine import Connection
@@ -30,6 +30,8 @@ PATIENCE = 1.8
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Settle = Callable[[Result | None, Exception | None], None]
+"""Called by the writer's thread: with the result once the item is on disk, or with what kept it from getting there."""
 
 
 class CommitQueue(ABC, Generic[Item, Result]):
@@ -37,19 +39,30 @@ class CommitQueue(ABC, Generic[Item, Result]):
 
     def __init__(self, store: AccountStore, name: str) -> None:
         self._store = store
-        self._waiting: queue.SimpleQueue[tuple[Item, Future[Result]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Item, Settle[Result]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_on, name=name, daemon=True)
         self._writer.start()
 
     def put(self, item: Item) -> Result:
         """Returns when the item is on disk. Raises StoreUnavailable if it is not; then nothing was accepted."""
         committed: Future[Result] = Future()
-        self._waiting.put((item, committed))
+
+        def settle(result: Result | None, error: Exception | None) -> None:
+            if error is None:
+                committed.set_result(cast(Result, result))
+            else:
+                committed.set_exception(error)
+
+        self.put_later(item, settle)
         try:
             return committed.result(timeout=PATIENCE)
         except FutureTimeout as error:
             # It may still be committed a moment later; a repeated hook is recognised, so that does no harm.
             raise StoreUnavailable("база не ответила за отведённое время") from error
+
+    def put_later(self, item: Item, settle: Settle[Result]) -> None:
+        """Returns at once. ``settle`` must neither wait nor raise; nobody calls it when the queue is closed."""
+        self._waiting.put((item, settle))
 
     def close(self) -> None:
         self._waiting.put(None)
@@ -76,16 +89,16 @@ class CommitQueue(ABC, Generic[Item, Result]):
             if stop:
                 return
 
-    def _commit(self, together: Sequence[tuple[Item, Future[Result]]]) -> None:
+    def _commit(self, together: Sequence[tuple[Item, Settle[Result]]]) -> None:
         try:
             with self._store.write() as connection:
                 results = self._write(connection, [item for item, _ in together])
-        except Exception as error:  # noqa: BLE001 - handed to every waiting web thread, which answers 503
-            for _, committed in together:
-                committed.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits, and answered with 503
+            for _, settle in together:
+                settle(None, error)
             return
-        for (_, committed), result in zip(together, results, strict=True):
-            committed.set_result(result)
+        for (_, settle), result in zip(together, results, strict=True):
+            settle(result, None)
         self._after()
 
 

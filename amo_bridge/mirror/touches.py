@@ -156,34 +156,36 @@ def _is_bots(row: Row[Any]) -> bool:
 # The client called or wrote: told on the deal, and on each open deal of the contact on whose card it lies.
 
 
-def answers_in(connection: Connection, account: int, told: Sequence[Event]) -> list[ClientAnswered]:
-    """What of this was the client's answer, and on which deals; each once, in the order in which it was told. What only
-    looks like one (``no_answer``) is among them: the journal is to say why nothing was done."""
-    found = [(event, touch) for event in told if (touch := event.touch) and touch.direction == "in"]
-    people = {touch.card[1] for _, touch in found if touch.card[0] == "contact"}
+def answers_in(connection: Connection, account: int, told: Sequence[Event]) -> Iterator[list[ClientAnswered]]:
+    """For each event what of it was the client's answer, and on which deals. What only looks like one (``no_answer``)
+    is among them: the journal is to say why nothing was done."""
+    answers = [touch if (touch := event.touch) and touch.direction == "in" else None for event in told]
+    people = {touch.card[1] for touch in answers if touch and touch.card[0] == "contact"}
     deals_of = _open_deals(connection, account, people) if people else {}
-    answers = []
-    for event, touch in found:
-        kind, number = touch.card
-        for deal_id in [number] if kind == "deal" else deals_of.get(number, ()) if kind == "contact" else ():
-            answers.append(
-                ClientAnswered(
-                    at=event.at,
-                    account_id=event.account_id,
-                    caught_up=event.caught_up,
-                    deal_id=deal_id,
-                    by=touch.kind,
-                    source=touch.key,
-                    contact_id=number if kind == "contact" else touch.contact_id,
-                    text=touch.text,
-                    files=touch.files,
-                    file_names=touch.file_names,
-                    no_answer=touch.no_answer,
-                    doubt=touch.doubt,
-                    on_contact=kind == "contact",
-                )
-            )
-    return answers
+    for event, touch in zip(told, answers, strict=True):
+        yield list(_answer_on_deals(event, touch, deals_of)) if touch else []
+
+
+def _answer_on_deals(
+    event: Event, touch: TouchRecord, deals_of: Mapping[int, Sequence[int]]
+) -> Iterator[ClientAnswered]:
+    kind, number = touch.card
+    for deal_id in [number] if kind == "deal" else deals_of.get(number, ()) if kind == "contact" else ():
+        yield ClientAnswered(
+            at=event.at,
+            account_id=event.account_id,
+            caught_up=event.caught_up,
+            deal_id=deal_id,
+            by=touch.kind,
+            source=touch.key,
+            contact_id=number if kind == "contact" else touch.contact_id,
+            text=touch.text,
+            files=touch.files,
+            file_names=touch.file_names,
+            no_answer=touch.no_answer,
+            doubt=touch.doubt,
+            on_contact=kind == "contact",
+        )
 
 
 def _open_deals(connection: Connection, account: int, contact_ids: Iterable[int]) -> dict[int, list[int]]:

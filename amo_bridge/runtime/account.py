@@ -13,7 +13,7 @@ from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.account_fit import Fit
 from amo_bridge.config.model import Config
 from amo_bridge.engine import alerts
-from amo_bridge.engine.inbox import Inbox
+from amo_bridge.engine.inbox import Inbox, Settle
 from amo_bridge.engine.metrics import HealthReader, HealthSnapshot, Metrics
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import StoreUnavailable
@@ -106,6 +106,11 @@ class AccountRuntime:
     def put(self, body: bytes) -> None:
         assert self._inbox is not None
         self._inbox.put(body)
+
+    def put_later(self, body: bytes, settle: Settle[None]) -> None:
+        """See CommitQueue."""
+        assert self._inbox is not None
+        self._inbox.put_later(body, settle)
 
     @property
     def intake(self) -> IntakeInbox:

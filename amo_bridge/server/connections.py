@@ -1,5 +1,5 @@
 """The HTTP side of the process that works: waitress reads and writes all connections in one thread, and a request gets
-a worker thread only when its header and body are there whole.
+a worker thread only when its header and body are there whole. amoCRM's webhooks need none: see ``ShortWay``.
 
 What waitress leaves open is added here: time limits of headers, bodies and answers, a limit of connections and of the
 bytes that wait in memory and on disk, worker threads that only hooks and health checks get, an end in order.
@@ -12,16 +12,20 @@ import logging
 import os
 import resource
 import socket
+import threading
 import time
-from collections.abc import Iterator
-from typing import Any, cast
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, cast
 
 from gunicorn.workers.base import Worker
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
+from waitress.utilities import build_http_date
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +56,44 @@ ACCEPTED_AT_ONCE, SPARE = 64, 128
 DRAIN = 10.0
 
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+# Where a Flask app keeps its short way (web/receiver.py; nothing of the web is imported here).
+SHORT_WAY = "amo_bridge.short_way"
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Answer(Protocol):
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class ShortRequest(Protocol):
+    """A request on the short way. All but ``answer`` is called in the thread of the connections."""
+
+    def take(self, body: bytes, answer: Callable[[Any], None]) -> None:
+        """Begin to work at it; returns at once. ``answer`` may be called by any thread, once."""
+
+    def late(self) -> Answer:
+        """What is said when it was not answered in time."""
+
+    def answered(self, status: str) -> None:
+        """The answer is on its way to the client."""
+
+
+class ShortWay(Protocol):
+    """What answers some requests without a worker thread and without WSGI: amoCRM's webhooks. ``longest_wait``: seconds
+    that such a request may wait for its answer."""
+
+    @property
+    def longest_wait(self) -> float: ...
+
+    def way_for(self, path: str, length: int) -> ShortRequest | None:
+        """None: this POST goes the usual way."""
 
 
 class WaitressWorker(Worker):
@@ -60,7 +101,8 @@ class WaitressWorker(Worker):
 
     def run(self) -> None:
         (listening,) = self.sockets
-        server = Server(self.wsgi, cast(Any, listening).sock, most_connections())
+        short_way = cast(Any, self.wsgi).extensions.get(SHORT_WAY)
+        server = Server(self.wsgi, cast(Any, listening).sock, most_connections(), short_way)
         while self.alive and self.ppid == os.getppid():
             self.notify()
             server.turn()
@@ -93,6 +135,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     began; ``answered``: since when its answer waits to be read, and how long it was then."""
 
     will_close: bool
+    requests: list[HTTPRequestParser]
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         self.free_since = time.monotonic()
@@ -142,6 +185,36 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         # Empty lines begin a header anew for ever: what counts is when it had nothing to do.
         return now > min(self.began, self.free_since + IDLE) + HEADER
 
+    def tell(self, request: HTTPRequestParser, answer: Answer) -> None:
+        """Answer the oldest request. In the loop's own thread."""
+        is_last = request.connection_close or request.version != "1.1"
+        if self.connected:
+            head = _head(request.version if request.version in ("1.0", "1.1") else "1.0", answer, is_last=is_last)
+            with self.outbuf_lock:
+                self.outbufs[-1].append(head + answer.body)
+                self.total_outbufs_len += len(head) + len(answer.body)
+            self._flush_exception(self._flush_some)
+        request.close()
+        with self.requests_lock:
+            if is_last:
+                self.close_when_flushed = True
+                for waiting in self.requests[1:]:
+                    waiting.close()
+                self.requests = []
+            else:
+                self.requests.pop(0)
+                if self.connected and self.requests:
+                    self.server.add_task(self)
+                elif self.connected and self._waits_for_continue:
+                    self.send_continue()
+        self.last_activity = time.time()
+        self.free_since = time.monotonic()
+
+    @property
+    def _waits_for_continue(self) -> bool:
+        request = self.request
+        return request is not None and request.expect_continue and request.headers_finished and not self.sent_continue
+
     def give_up(self, answer: bytes) -> None:
         """Close it in the next turn of the loop: its descriptor must not be given to another within this one."""
         if not self.will_close:
@@ -150,13 +223,28 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self.will_close = True
 
 
+class Waiting:
+    """A request that went the short way and has no answer yet. ``until``: when it must have one."""
+
+    __slots__ = ("answer", "connection", "parsed", "request", "until")
+
+    def __init__(self, connection: Connection, parsed: HTTPRequestParser, request: ShortRequest, until: float) -> None:
+        self.connection, self.parsed, self.request, self.until = connection, parsed, request, until
+        self.answer: Answer | None = None
+
+
 class Server(TcpWSGIServer):  # type: ignore[misc]
     """The connections of one listening socket. ``most``: how many there may be."""
 
     channel_class = Connection
 
-    def __init__(self, application: Any, listener: socket.socket, most: int) -> None:
+    def __init__(self, application: Any, listener: socket.socket, most: int, short_way: ShortWay | None = None) -> None:
         self._most = most
+        self._short_way = short_way
+        # In the order in which they came, so also of their ends.
+        self._waiting: deque[Waiting] = deque()
+        self._settled: list[tuple[Waiting, Answer]] = []
+        self._settled_guard = threading.Lock()
         self._at_once = ThreadedTaskDispatcher()
         self._pages = ThreadedTaskDispatcher()
         self._looked = 0.0
@@ -191,7 +279,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         if time.monotonic() > self._looked + 1:
             self._looked = time.monotonic()
             self.look_for_slow()
-        wasyncore.loop(timeout=1.0, use_poll=True, map=self._map, count=1)
+        wasyncore.loop(timeout=self._pause(), use_poll=True, map=self._map, count=1)
+        self._tell_settled()
 
     def readable(self) -> bool:
         return bool(self.accepting)
@@ -234,7 +323,57 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def add_task(self, task: Connection) -> None:
         path = getattr(task.requests[0], "path", "")
+        if self._goes_short_way(task, path):
+            return
         (self._at_once if path.startswith(AT_ONCE) else self._pages).add_task(task)
+
+    # --- the short way ---
+
+    def _goes_short_way(self, connection: Connection, path: str) -> bool:
+        parsed = connection.requests[0]
+        if self._short_way is None or parsed.error or parsed.command != "POST":
+            return False
+        request = self._short_way.way_for(path, parsed.body_bytes_received)
+        if request is None:
+            return False
+        waiting = Waiting(connection, parsed, request, time.monotonic() + self._short_way.longest_wait)
+        self._waiting.append(waiting)
+        request.take(parsed.get_body_stream().read(), lambda answer: self._settle(waiting, answer))
+        return True
+
+    def _settle(self, waiting: Waiting, answer: Answer) -> None:
+        """By whoever knows the answer; it is told in the loop's own thread, which is woken once for many."""
+        with self._settled_guard:
+            self._settled.append((waiting, answer))
+            is_first = len(self._settled) == 1
+        if is_first:
+            try:
+                self.pull_trigger()
+            except OSError:
+                # The server is at its end.
+                return
+
+    def _pause(self) -> float:
+        """Seconds until something must be looked at."""
+        waiting = self._waiting
+        return min(1.0, max(0.0, waiting[0].until - time.monotonic())) if waiting else 1.0
+
+    def _tell_settled(self) -> None:
+        with self._settled_guard:
+            settled, self._settled = self._settled, []
+        for waiting, answer in settled:
+            self._tell_answer(waiting, answer)
+        while self._waiting and (self._waiting[0].answer or self._waiting[0].until <= time.monotonic()):
+            waiting = self._waiting.popleft()
+            if waiting.answer is None:
+                self._tell_answer(waiting, waiting.request.late())
+
+    def _tell_answer(self, waiting: Waiting, answer: Answer) -> None:
+        # It may have been told already that it was too late.
+        if waiting.answer is None:
+            waiting.answer = answer
+            waiting.connection.tell(waiting.parsed, answer)
+            waiting.request.answered(answer.status)
 
     def look_for_slow(self) -> None:
         """Give up what is too slow, and the largest bodies when they are too much together."""
@@ -275,6 +414,17 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def _channels(self) -> Iterator[Connection]:
         return iter(list(self.active_channels.values()))
+
+
+def _head(version: str, answer: Answer, *, is_last: bool) -> bytes:
+    """Status line and headers as waitress writes them."""
+    headers = {**answer.headers, "Date": build_http_date(time.time())}
+    if not answer.status.startswith("204"):
+        headers["Content-Length"] = str(len(answer.body))
+    if is_last:
+        headers["Connection"] = "close"
+    lines = [f"HTTP/{version} {answer.status}", *(f"{name}: {headers[name]}" for name in sorted(headers))]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def _tell(connection: socket.socket, answer: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What every answer tells the browser not to do."""
+"""What is put around every answer: headers, languages, proxies, the prefix of an account."""
 
 from __future__ import annotations
 
@@ -17,30 +17,7 @@ from flask_babel import Babel, Domain, get_locale
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from amo_bridge.runtime.startup import ACCOUNTS
-
-# Nothing but our own files. Pico's pictures (arrows, check marks) are data: inside its style sheet.
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-}
+from amo_bridge.web.receiver import HEADERS
 
 
 def install_headers(app: Flask) -> None:

@@ -30,6 +30,7 @@ from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
 from amo_bridge.web.auth.rate_limit import network
+from amo_bridge.web.receiver import COME_AGAIN, MOST_BYTES, NOT_KEPT
 from amo_bridge.webinars.bizon import BizonReports, BizonSettings
 
 log = structlog.get_logger()
@@ -95,8 +96,7 @@ def _whose(bridges: Iterable[AccountRuntime], secret: str) -> AccountRuntime | N
 # amoCRM signs nothing, so the path is the password; it gives up after 2 s and repeats what was not answered 2xx (amoCRM
 # docs, webhooks-format), so an honest 503 loses nothing.
 
-# A bulk move of 250 deals with all their fields is some 1–2 MB.
-MOST_BYTES = 8 * 1024 * 1024
+# Most of them never come here: web/receiver.py takes them before Flask.
 
 
 def blueprint(application: Application) -> Blueprint:
@@ -141,7 +141,7 @@ def _nowhere(application: Application) -> Response:
 
 def _refused(error: StoreUnavailable) -> Response:
     log.error("hook not accepted", error=str(error))
-    return Response("база не отвечает", 503, {"Retry-After": "60"}, content_type="text/plain; charset=utf-8")
+    return Response(NOT_KEPT, 503, COME_AGAIN, content_type="text/plain; charset=utf-8")
 
 
 def _body_within_limit(most: int) -> bytes | None:

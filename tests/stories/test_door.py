@@ -16,7 +16,7 @@ from support.running_bridge import SECRET, RunningBridge, config_for, wait_until
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.web.webhooks import MOST_BYTES
+from amo_bridge.web.receiver import MOST_BYTES
 
 NEW = "Продажи / Новый клиент"
 HOOK = b"leads%5Bstatus%5D%5B0%5D%5Bid%5D=30000001&account%5Bid%5D=31257294"
