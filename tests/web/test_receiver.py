@@ -170,9 +170,12 @@ def test_several_webhooks_on_one_connection_are_answered_in_their_order(receivin
 def test_what_can_not_be_kept_in_time_is_refused_by_both_and_answered_once(
     receiving: Receiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox_module, "PATIENCE", 0.3)
-    monkeypatch.setattr(receiving.receiver, "longest_wait", 0.3)
-    with closing(sqlite3.connect(receiving.database, isolation_level=None)) as locking:
+    with (
+        monkeypatch.context() as patched,
+        closing(sqlite3.connect(receiving.database, isolation_level=None)) as locking,
+    ):
+        patched.setattr(inbox_module, "PATIENCE", 0.3)
+        patched.setattr(receiving.receiver, "longest_wait", 0.3)
         locking.execute("BEGIN IMMEDIATE")
         short, long = (receiving.ask(port, post()) for port in (receiving.short, receiving.long))
         assert comparable(short) == comparable(long)
