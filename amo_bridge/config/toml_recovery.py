@@ -53,8 +53,9 @@ def recover(path: Path, text: str) -> Recovered:
     problems: list[tuple[int, str]] = []
     broken: set[KeyPath] = set()
     lost: set[str] = set()
-    while (error := _error(lines)) is not None and len(problems) < MAX_MISTAKES:
-        told_line, words = toml_problem("\n".join(lines), error)
+    read = _read(lines)
+    while isinstance(read, tomllib.TOMLDecodeError) and len(problems) < MAX_MISTAKES:
+        told_line, words = toml_problem("\n".join(lines), str(read))
         culprit = _culprit(lines, told_line or len(lines))
         line = told_line if told_line and not _is_start(lines[told_line - 1]) else culprit
         if line != told_line:
@@ -69,7 +70,8 @@ def recover(path: Path, text: str) -> Recovered:
                 lost.add(key[1].strip("\"'"))
             end = _end(lines, culprit)
             lines[culprit - 1 : end] = [""] * (end - culprit + 1)
-    tree = {} if _error(lines) else tomllib.loads("\n".join(lines))
+        read = _read(lines)
+    tree = {} if isinstance(read, tomllib.TOMLDecodeError) else read
     for name in [name for name in tree if name.startswith(PLACEHOLDER)]:
         del tree[name]
     for table in broken - {ROLES}:
@@ -78,23 +80,27 @@ def recover(path: Path, text: str) -> Recovered:
     return Recovered(tree, lines_of("\n".join(lines)), told, frozenset(broken), frozenset(lost))
 
 
-def _error(lines: Sequence[str]) -> str | None:
+def _read(lines: Sequence[str]) -> dict[str, Any] | tomllib.TOMLDecodeError:
+    """The text as a tree, or the first mistake in it."""
     try:
-        tomllib.loads("\n".join(lines))
+        return tomllib.loads("\n".join(lines))
     except tomllib.TOMLDecodeError as error:
-        return str(error)
-    return None
+        return error
+
+
+def _can_be_read(lines: Sequence[str]) -> bool:
+    return not isinstance(_read(lines), tomllib.TOMLDecodeError)
 
 
 def _culprit(lines: Sequence[str], told_line: int) -> int:
     """The line at which the statement with the mistake begins: what stands before it can be read."""
-    if _error(lines[: told_line - 1]) is None:
+    if _can_be_read(lines[: told_line - 1]):
         return told_line
     starts = [number for number in range(1, told_line + 1) if _is_start(lines[number - 1])]
     low, high = 0, len(starts)
     while high - low > 1:
         middle = (low + high) // 2
-        if _error(lines[: starts[middle] - 1]) is None:
+        if _can_be_read(lines[: starts[middle] - 1]):
             low = middle
         else:
             high = middle
