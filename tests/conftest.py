@@ -17,6 +17,7 @@ import pytest
 import structlog
 from support.local_crm import LocalCrm, served
 from support.running_bridge import RunningBridge, config_for
+from werkzeug.routing import Rule
 
 from amo_bridge import retry
 from amo_bridge.config.model import Config
@@ -26,6 +27,23 @@ from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.database import Store
 
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/test"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def addresses_are_compiled_once() -> Iterator[None]:
+    """Flask compiles two functions for each address of an app; every test makes apps, always of the same addresses."""
+    compiled: dict[tuple[object, ...], Any] = {}
+    made_anew = Rule._compile_builder
+
+    def compile_builder(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, str(rule._trace), str(rule.defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = made_anew(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_builder)
+        yield
 
 
 @pytest.fixture(autouse=True)

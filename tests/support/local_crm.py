@@ -8,23 +8,27 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+from flask import Flask
 
-from amo_bridge.sandbox import delivery
+from amo_bridge.sandbox import delivery, faults
 from amo_bridge.sandbox.middleware import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.sandbox.world import World
 
 TOKEN = "sandbox-token"
 STOP_SEEN_AFTER = 0.02
+# How long hooks may be on their way, in seconds.
+PATIENCE = 30.0
 
 
 class LocalCrm:
     """``url`` is what a bridge gets; the rest is for the test alone and counts as nobody's request."""
 
-    def __init__(self, url: str, world: World, session: requests.Session) -> None:
+    def __init__(self, url: str, world: World, session: requests.Session, app: Flask) -> None:
         self.url = url
         self.world = world
         self._session = session
+        self._app = app
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         answer = self._session.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=60)
@@ -65,10 +69,12 @@ class LocalCrm:
 
     def hooks_delivered(self) -> bool:
         """Waits for what is on its way, and lets time pass for what waits for its time. False: not all is delivered."""
-        self.control("POST", "hooks/flush", {"timeout": 30})
-        waiting = self.control("GET", "hooks/waiting")["waiting"]
-        if waiting:
-            self.later(max(1.0, waiting[0]["due_at"] - self.control("GET", "clock")["now"]))
+        # Asked by every test again and again, so not over HTTP.
+        sender = delivery.of(self._app).sender
+        assert faults.of(self._app).wait_landed(PATIENCE), "writes that were to land late have not"
+        assert sender.wait_idle(PATIENCE), "hooks are on their way still"
+        if waiting := sender.waiting():
+            self.later(max(1.0, waiting[0].due_at - self.control("GET", "clock")["now"]))
         return not waiting
 
     def hook_bodies(self, setting: str) -> list[bytes]:
@@ -86,7 +92,7 @@ def served(world: World, port: int = 0) -> Iterator[LocalCrm]:
     try:
         with requests.Session() as session:
             session.trust_env = False
-            crm = LocalCrm(f"http://127.0.0.1:{server.port}", world, session)
+            crm = LocalCrm(f"http://127.0.0.1:{server.port}", world, session, app)
             crm.control("POST", "limits", {"enabled": False})
             yield crm
     finally:
