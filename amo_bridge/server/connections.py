@@ -82,7 +82,7 @@ class ShortRequest(Protocol):
         """What is said when it was not answered in time."""
 
     def answered(self, status: str) -> None:
-        """The answer is on its way to the client."""
+        """The answer is about to be sent to the client."""
 
 
 class ShortWay(Protocol):
@@ -372,8 +372,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         # It may have been told already that it was too late.
         if waiting.answer is None:
             waiting.answer = answer
-            waiting.connection.tell(waiting.parsed, answer)
             waiting.request.answered(answer.status)
+            waiting.connection.tell(waiting.parsed, answer)
 
     def look_for_slow(self) -> None:
         """Give up what is too slow, and the largest bodies when they are too much together."""

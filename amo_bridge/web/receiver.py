@@ -109,5 +109,5 @@ class Hook:
         return REFUSED
 
     def answered(self, status: str) -> None:
-        """Count it: the answer is on its way."""
+        """Count it: the answer is about to be sent."""
         self._account.meters.hook_answered(int(status[:3]), perf_counter() - self._began)
