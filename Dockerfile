@@ -21,11 +21,10 @@ COPY amo_bridge ./amo_bridge
 COPY handlers ./handlers
 COPY schedules ./schedules
 COPY examples ./examples
-RUN pip install --no-deps --no-build-isolation .
-
 # What config.example.toml names beside itself; mount folders of your own over them.
 COPY letters ./letters
 COPY scripts ./scripts
+RUN pip install --no-deps --no-build-isolation .
 
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001

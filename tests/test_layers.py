@@ -28,6 +28,7 @@ LAYERS = (
     ("demo",),
     ("runtime",),
     ("rehearsal",),
+    ("start",),
     ("web",),
     ("server",),
     ("cli",),

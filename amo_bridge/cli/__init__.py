@@ -49,6 +49,7 @@ class LazyCommands(MutableMapping[str, click.Command]):
 
 COMMANDS = LazyCommands(
     {
+        "init": "init",
         "serve": "serve",
         "sandbox": "sandbox",
         "demo": "demo",

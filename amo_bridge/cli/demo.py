@@ -13,13 +13,7 @@ from amo_bridge.cli.common import console
 from amo_bridge.demo.documents import DOCUMENTS
 from amo_bridge.demo.player import play
 from amo_bridge.demo.processes import DemoFailed, running
-
-_HERE = Path(__file__).parents[1]
-
-
-def example(name: str) -> Path:
-    """In the checkout the examples stand at the top; an installed package carries its own copies."""
-    return next(path for path in (_HERE.parent / name, _HERE / name) if path.exists())
+from amo_bridge.start.regulations import shipped_file
 
 
 @click.command(cls=Command)
@@ -46,7 +40,7 @@ def _played(letter: str, config_path: Path | None, stay: bool) -> bool:
     screen, document = console(), DOCUMENTS[letter]
     screen.print(f"Документ {letter}: местная amoCRM и мост запускаются двумя процессами …")
     try:
-        with running(config_path or example(document.config), document.account) as processes:
+        with running(config_path or shipped_file(document.config), document.account) as processes:
             good = play(processes, document.stories, screen)
             screen.print("Всё, что обещает регламент, есть в amoCRM, и ничего нет дважды." if good else "Не сошлось.")
             if stay:

@@ -198,7 +198,7 @@ def _field(wanted: WantedField, account: Account, by_hand: list[str]) -> Iterato
     except UnknownName:
         yield NewField(wanted)
         return
-    if not _fits(wanted.shape.type, there.type):
+    if not fits(wanted.shape.type, there.type):
         by_hand.append(
             f"поле {ENTITIES[wanted.entity]} «{there.name}»: его тип — {KINDS.get(there.type, there.type)}, а нужен "
             f"{KINDS[wanted.shape.type]}; тип в amoCRM не меняется, переименуйте это поле или назовите другое"
@@ -209,7 +209,7 @@ def _field(wanted: WantedField, account: Account, by_hand: list[str]) -> Iterato
         yield NewChoices(there, new)
 
 
-def _fits(wanted: str, there: str) -> bool:
+def fits(wanted: str, there: str) -> bool:
     dates, choices = {"date", "date_time", "birthday"}, {"select", "radiobutton", "multiselect"}
     if wanted == "text":
         # Named by a rule and described by nobody: whatever it is, it can be read as a text.

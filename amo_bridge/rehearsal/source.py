@@ -39,6 +39,11 @@ class Source:
     def timezone(self) -> str:
         return str(self.world.account["timezone"])
 
+    @property
+    def has_open_deals(self) -> bool:
+        """Is there anything for rules to look at?"""
+        return any(deal["status_id"] not in (WON, LOST) for deal in self.world.table("leads").values())
+
     def deal_names(self) -> dict[int, str]:
         """Deal id → name, new deals of the rehearsal too."""
         return {int(key): str(deal["name"]) for key, deal in self.world.table("leads").items()}
@@ -85,6 +90,14 @@ def example(now: datetime, account: Path | None = None) -> Source:
     world.clock.set(now.timestamp() + EXAMPLE_DEALS)
     _add_deals(world)
     return Source(world, now, NOTHING)
+
+
+def with_example_deals(source: Source) -> Source:
+    """The same account with some invented deals on every open stage, that came there at its moment."""
+    source.world.clock.freeze()
+    source.world.clock.set(source.taken_at.timestamp() + EXAMPLE_DEALS)
+    _add_deals(source.world)
+    return source
 
 
 def _add_deals(world: World) -> None:

@@ -18,11 +18,11 @@ from amo_bridge.crm.account_cache import AccountCache
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.oauth import OAuth
 from amo_bridge.crm.rate_limiter import LocalRateLimiter, RateLimiter, StoreRateLimiter
-from amo_bridge.crm.tokens import LongLivedToken, OAuthTokens, Tokens
+from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, LongLivedToken, OAuthTokens, Tokens
 from amo_bridge.engine.metrics import AccountMetrics, MeteredRateLimiter, MeteredSession
 from amo_bridge.errors import ConfigError, CrmForbidden, CrmStopped, CrmTemporary, NotConnected, StoreUnavailable
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.secrets import SecretStore, account_name, small_state
+from amo_bridge.storage.secrets import KeptSecrets, SecretStore, account_name, small_state
 from amo_bridge.storage.tables import budgets
 
 WORDS = "мост останавливается"
@@ -58,8 +58,8 @@ HOOK_SECRET = "hook_secret"
 SECRET_VARIABLES = {HOOK_SECRET: "AMO_BRIDGE_HOOK_SECRET"}
 CALLBACK = "/connect/callback"
 TOKEN_ADVICE = (
-    f"Нет токена amoCRM. Создайте долгосрочный токен (docs/connect-account.md) и передайте его в {TOKEN} "
-    f"или положите в файл, названный в {TOKEN}_FILE"
+    f"Нет токена amoCRM. Создайте долгосрочный токен (docs/connect-account.md) и передайте его в {TOKEN}, "
+    f"положите в файл, названный в {TOKEN}_FILE, или введите в amo-bridge init"
 )
 
 
@@ -144,13 +144,26 @@ class Connection:
 
 
 def tokens(config: Config, environment: Mapping[str, str], state: SecretStore | None = None) -> Tokens:
-    """A long-lived token if there is one, else the OAuth pair that was connected. Raises ConfigError (Russian)."""
+    """A long-lived token if there is one, else the OAuth pair that was connected. What ``amo-bridge init`` or the first
+    pages have kept counts below the environment. Raises ConfigError (Russian)."""
+    environment = with_kept(config, environment)
     if value := secret(environment, TOKEN):
         return LongLivedToken(value)
     client_id, client_secret = secret(environment, CLIENT_ID), secret(environment, CLIENT_SECRET)
     if client_id and client_secret:
         return oauth_tokens(config, environment, state or small_state(config, environment))
     raise ConfigError([TOKEN_ADVICE])
+
+
+def with_kept(config: Config, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with the secrets that were typed in. A folder that is not there yet is not made for them."""
+    is_in_files = not config.bridge.database.startswith("postgresql")
+    if isinstance(environment, KeptSecrets) or (is_in_files and not config.data_folder.is_dir()):
+        return environment
+    if not is_in_files and not any(environment.get(name, "").strip() for name in (KEY_VARIABLE, KEY_FILE_VARIABLE)):
+        # Without the key there is nothing to read them by; whoever needs the database is told so there.
+        return environment
+    return KeptSecrets(config, environment)
 
 
 def oauth_tokens(config: Config, environment: Mapping[str, str], state: SecretStore) -> OAuthTokens:

@@ -1,0 +1,85 @@
+"""What the rules would do in the next days, in a few lines: on the account's own deals, or on invented ones."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from amo_bridge.config.model import Config
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.rehearsal.known_state import recalled
+from amo_bridge.rehearsal.results import SimulatedAction, day_title
+from amo_bridge.rehearsal.simulation import rehearsing
+from amo_bridge.rehearsal.source import from_account, with_example_deals
+
+DAYS = 14
+MOST_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class FirstRehearsal:
+    """``deals``: how many there are in it; ``is_invented``: the account has none, so three were put on each stage."""
+
+    deals: int
+    is_invented: bool
+    days: int
+    deeds: tuple[SimulatedAction, ...]
+    names: Mapping[int, str]
+    zone: ZoneInfo
+
+    @property
+    def by_rule(self) -> list[tuple[str, int]]:
+        """Rule → how often it acted, the busiest first."""
+        return Counter(deed.rule for deed in self.deeds if deed.does).most_common()
+
+    @property
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """The first deed of each rule: when, which deal, which rule, what it does."""
+        first: dict[str, SimulatedAction] = {}
+        for deed in self.deeds:
+            if deed.does:
+                first.setdefault(deed.rule, deed)
+        shown = list(first.values())[:MOST_SHOWN]
+        return [
+            (
+                f"{day_title(deed.at, self.zone)} {deed.at.astimezone(self.zone):%H:%M}",
+                self.names.get(deed.deal_id, str(deed.deal_id)),
+                f"{deed.clause} {deed.rule}".strip(),
+                "; ".join(deed.does),
+            )
+            for deed in shown
+        ]
+
+    @property
+    def words(self) -> str:
+        """All of it in one sentence (Russian)."""
+        acts = sum(1 for deed in self.deeds if deed.does)
+        whose = (
+            f"Открытых сделок в аккаунте нет, поэтому на его копии заведены учебные: {self.deals}"
+            if self.is_invented
+            else f"Сделок {self.deals}"
+        )
+        return f"{whose}. За {self.days} дней правила сделали бы: {acts} (правил за работой — {len(self.by_rule)})"
+
+
+def first_rehearsal(config: Config, client: CrmClient, *, days: int = DAYS) -> FirstRehearsal:
+    """Play the config's rules on a copy of the account. Raises CrmError, ConfigError, BridgeError."""
+    now = datetime.now(UTC)
+    source = from_account(client, now, recalled(config, now))
+    is_invented = not source.has_open_deals
+    if is_invented:
+        source = with_example_deals(source)
+    source = source.with_rules_on_since(config, now)
+    before = len(source.world.table("leads"))
+    with (
+        tempfile.TemporaryDirectory(prefix="amo-bridge-rehearsal-") as folder,
+        rehearsing(config, source.world, Path(folder), source.taken_at, source.known, days=0) as play,
+    ):
+        play.until(source.taken_at + timedelta(days=days))
+        deeds = tuple(play.actions())
+    return FirstRehearsal(before, is_invented, days, deeds, source.deal_names(), ZoneInfo(source.timezone))

@@ -1,0 +1,232 @@
+"""The regulations that one may begin with: the shipped examples, taken apart into blocks.
+
+There is no second copy of a rule: what ``init`` writes is what the example says, under the account's own names.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from amo_bridge.config.loader import RULES
+
+_HERE = Path(__file__).parents[1]
+HEADER = re.compile(r"^\[\[?([^\[\]]+)\]\]?\s*(?:#.*)?$")
+PART = re.compile(r"^# -{3,} (.+?) -{3,}$")
+SOURCE = re.compile(r"\s*\(docs/[^)]*\)")
+# «# letters = 10», «# agency."БИК" = …»: a key that may be written, shown with its explanation above it.
+OFFERED = re.compile(r"^# ?(?:[a-z_]+(?:\.[\w\"]+)*|\"[^\"]+\") ?= ")
+SELF_EVIDENT = ("enabled", "clause", "says", "off_reason")
+ABOUT_PROVISION = "provision"
+# Written anew for each account, or a vendor's: nothing that a regulation asks for.
+NOT_TAKEN = ("account", "bridge", "calendar", "roles", "absences", "intake", ABOUT_PROVISION)
+
+
+def shipped_file(name: str) -> Path:
+    """In the checkout the examples stand at the top; an installed package carries its own copies."""
+    return next(path for path in (_HERE.parent / name, _HERE / name) if path.exists())
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table of the file with the comments above it. ``part``: the heading that it stands under."""
+
+    path: tuple[str, ...]
+    text: str
+    part: str
+
+    @property
+    def is_rule(self) -> bool:
+        return self.path[0] in RULES
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        """What is on or off as a whole: a rule, or a section with its tables."""
+        return self.path if self.is_rule else self.path[:1]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A heading of the example and how many rules it has."""
+
+    title: str
+    rules: int
+
+
+@dataclass(frozen=True)
+class Regulation:
+    """``file``: the example. ``folders``: what it names beside itself, as (where it is shipped, its name beside the
+    config)."""
+
+    name: str
+    title: str
+    says: str
+    file: str = ""
+    folders: tuple[tuple[str, str], ...] = ()
+    sandbox: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def text(self) -> str:
+        return shipped_file(self.file).read_text("utf-8") if self.file else ""
+
+    @cached_property
+    def tree(self) -> dict[str, Any]:
+        """What the example says, as TOML."""
+        return tomllib.loads(self.text)
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """Rules that the example has switched on, and sections that only a regulation fills, in the file's order."""
+        return tuple(one for one in _blocks(self.text) if one.path[0] not in NOT_TAKEN and self._is_on(one))
+
+    @property
+    def parts(self) -> list[Part]:
+        """What may be taken or left. A heading without rules is none."""
+        counts: dict[str, int] = {}
+        for block in self.blocks:
+            if block.is_rule:
+                counts[block.part] = counts.get(block.part, 0) + 1
+        return [Part(title, rules) for title, rules in counts.items()]
+
+    def _is_on(self, block: Block) -> bool:
+        if not block.is_rule:
+            return True
+        section, handler, name = block.path
+        return bool(self.tree[section][handler][name].get("enabled"))
+
+
+def _blocks(text: str) -> Iterator[Block]:
+    part = ""
+    above: list[str] = []
+    path: tuple[str, ...] = ()
+    body: list[str] = []
+    for line in text.split("\n"):
+        if found := PART.match(line):
+            yield from _block(path, body, part)
+            path, body, above = (), [], []
+            part = SOURCE.sub("", found[1]).strip()
+        elif found := HEADER.match(line):
+            yield from _block(path, body, part)
+            path, body, above = _keys(found[1]), [*above, line], []
+        elif not line.strip():
+            # Comments that a blank line parts from the table below them speak of something else.
+            body += [*above, ""]
+            above = []
+        elif line.startswith("#"):
+            above.append(line)
+        else:
+            body += [*above, line]
+            above = []
+    yield from _block(path, body, part)
+
+
+def _keys(header: str) -> tuple[str, ...]:
+    tree = tomllib.loads(f"[{header}]")
+    keys = []
+    while tree:
+        (key, tree) = next(iter(tree.items()))
+        keys.append(key)
+    return tuple(keys)
+
+
+def _block(path: tuple[str, ...], lines: list[str], part: str) -> Iterator[Block]:
+    if path:
+        yield Block(path, _tidy(lines), part)
+
+
+def _tidy(lines: list[str]) -> str:
+    """Without paragraphs of comments alone, without keys that are only offered, without what every rule's head says."""
+    kept: list[str] = []
+    comments: list[str] = []
+    for line in lines:
+        if line.startswith("#") and OFFERED.match(line):
+            comments = []
+        elif line.startswith("#"):
+            comments.append(line)
+        elif not line.strip():
+            comments = []
+        elif line.split("=")[0].strip() in SELF_EVIDENT:
+            kept, comments = [*kept, line], []
+        else:
+            kept, comments = [*kept, *comments, line], []
+    return "\n".join(kept)
+
+
+HEAD = "руководитель: ему эскалации и согласования"
+REGULATIONS = (
+    Regulation(
+        "agency",
+        "Рекламное агентство",
+        "три воронки: продажи, реализация, работа с потерянными",
+        "config.example.toml",
+        (("letters", "letters"), ("scripts", "scripts")),
+        "agency",
+        {
+            "head": HEAD,
+            "accountant": "бухгалтер: готовит документы",
+            "pr": "PR-менеджер, если в сделке он не назван: составляет КП, ведёт проект",
+            "seller": "кто продал, если это не записано в сделке",
+        },
+    ),
+    Regulation(
+        "smm",
+        "SMM-агентство",
+        "новый клиент за час, запуск за 72 часа, продления, зарплата",
+        "examples/smm.toml",
+        (("examples/smm", "smm"),),
+        "smm",
+        {
+            "head": HEAD,
+            "promotion": "специалист по продвижению",
+            "accountant": "бухгалтер: счета на продление",
+        },
+    ),
+    Regulation(
+        "webinar",
+        "Школа с вебинарами",
+        "загрузка участников, звонки, недозвоны, причины отказа",
+        "examples/webinar.toml",
+        (),
+        "school",
+        {"head": HEAD + "; на нём новые сделки, пока их никто не взял", "support": "техподдержка"},
+    ),
+    Regulation(
+        "remote",
+        "Удалённые продажи и отдел заботы",
+        "оплата со скрином, передача в заботу, новая потребность",
+        "examples/remote_sales.toml",
+        (),
+        "remote",
+        {
+            "head": HEAD,
+            "care": "отдел заботы: ему сделки после оплаты",
+            "chat": "общий чат: технический пользователь, от чьего имени он подключён",
+            "seller": "кто продал, если связанной сделки нет",
+        },
+    ),
+    Regulation(
+        "clients",
+        "Клиентский отдел агентства",
+        "передача из продаж, медиапланы, счета, отчёты, касания",
+        "examples/client_department.toml",
+        (),
+        "clients",
+        {
+            "head": HEAD,
+            "production": "руководитель производства: медиапланы, отчёты, оптимизация",
+            "seller": "кто продал, если это не записано в сделке",
+        },
+    ),
+    Regulation("empty", "Пустой", "ни одного правила: добавите свои на странице «Правила» или в файле"),
+)
+
+
+def regulation(name: str) -> Regulation | None:
+    """The regulation of that name."""
+    return next((one for one in REGULATIONS if one.name == name), None)

@@ -1,0 +1,161 @@
+"""The steps of a start, one after another, for whoever asks the questions: a command or pages."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from amo_bridge.config.files import ConfigFile
+from amo_bridge.crm.account import Account
+from amo_bridge.errors import BridgeError, why_not
+from amo_bridge.private_files import make_folder
+from amo_bridge.provision.apply import CarryOut
+from amo_bridge.provision.plan import NewTags, Plan, plan
+from amo_bridge.provision.requirements import Wanted
+from amo_bridge.rules.deal import BUILT_IN_FIELDS
+from amo_bridge.start.access import AccountAccess
+from amo_bridge.start.draft import Choice, Draft, Drafting
+from amo_bridge.start.matching import Kind, Matching
+from amo_bridge.start.regulations import shipped_file
+from amo_bridge.text.names import normalise
+from amo_bridge.text.scripts import Scripts
+
+CREATED: tuple[Kind, ...] = ("pipelines", "stages", "fields", "contact_fields", "reasons", "choices")
+"""What ``provision`` makes."""
+
+
+class Refused(BridgeError):
+    """The start can't go on; the text (Russian) says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """``copied``: files put beside the config; ``left_out``: scripts that were not, and why (Russian).
+    ``is_replaced``: there was a config, and its copy is kept."""
+
+    path: Path
+    copied: list[Path] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    is_replaced: bool = False
+
+
+class Start:
+    """``access``: connected already, ``account`` read by it. ``choose`` comes before everything else."""
+
+    def __init__(
+        self, path: Path, access: AccountAccess, account: Account, environment: Mapping[str, str], today: date
+    ) -> None:
+        self.path = path
+        self.access = access
+        self.account = account
+        self._environment = environment
+        self._today = today
+
+    def choose(self, choice: Choice, answers: Mapping[str, str | None] | None = None) -> Matching:
+        """Compare the regulation's names with the account's. ``answers``: what is known beforehand."""
+        self.choice = choice
+        self._drafting = Drafting(choice, self.path, self._today)
+        self.matching = Matching(self._drafting.asked, self.account, dict(answers or {}))
+        return self.matching
+
+    def about_person(self, name: str) -> str:
+        """What somebody whom the regulation names is for (Russian)."""
+        roles = self._drafting.roles_of(name)
+        return "; ".join(roles) or f"на месте сотрудника «{name}» регламента"
+
+    def lacking(self) -> Plan:
+        """What of the regulation could be created in the account. Tags come into being by themselves."""
+        found = plan(Wanted.by(self._drafting.wanted(self.matching)), self.account, ())
+        return Plan([one for one in found.steps if not isinstance(one, NewTags)], found.warnings, found.by_hand)
+
+    def create(self, found: Plan) -> list[str]:
+        """Create it, and look again; what is left for people (Russian). Raises CrmError."""
+        carry_out = CarryOut(self.access.client())
+        left = [words for step in found.steps for words in carry_out(step)]
+        kinds = {need.key: need.kind for need in self.matching.needs}
+        answers = {key: told for key, told in self.matching.answers.items() if told or kinds.get(key) not in CREATED}
+        self.account = Account.read(self.access.client())
+        self.choose(self.choice, answers)
+        self.settle()
+        return left
+
+    def settle(self) -> None:
+        """Nothing is left open: what nobody has answered, the account has not."""
+        while found := self.matching.open_round():
+            for one in found:
+                self.matching.answer(one, None)
+
+    def draft(self) -> Draft:
+        """The config as it would be written. Raises ConfigError."""
+        return self._drafting.draft(self.matching, self.account)
+
+    def save(self, draft: Draft, *, replace: bool = False) -> Saved:
+        """Write the config, what it names beside itself, and the secrets. Raises Refused, ConfigError."""
+        is_there = self.path.exists()
+        if is_there and not replace:
+            raise Refused(taken(self.path))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(draft.config.data_folder)
+            self.access.keep()
+            if is_there:
+                file = ConfigFile(self.path, draft.config.data_folder, self._environment)
+                file.save(draft.text, file.read().mark)
+            else:
+                with self.path.open("x", encoding="utf-8") as output:
+                    output.write(draft.text)
+            return Saved(self.path, *self._copied(draft), is_there)
+        except OSError as error:
+            raise Refused(f"в папку {self.path.parent} не записать: {why_not(error)}") from error
+
+    def _copied(self, draft: Draft) -> tuple[list[Path], list[str]]:
+        """What stands there already stays as it is. A script that asks for fields that the account has not is left out:
+        the check would refuse it."""
+        copied, left_out = [], []
+        for shipped, name in self.choice.regulation.folders:
+            source, beside = shipped_file(shipped), self.path.parent / name
+            for file in sorted(one for one in source.rglob("*") if one.is_file()):
+                target = beside / file.relative_to(source)
+                if target.exists():
+                    continue
+                is_script = target.parent.resolve() == draft.config.scripts_folder
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if file.suffix == ".docx":
+                    shutil.copyfile(file, target)
+                else:
+                    target.write_text(self._with_own_fields(file.read_text("utf-8")), "utf-8")
+                    if is_script and (unknown := self._unknown_fields(target.parent, target.stem)):
+                        target.unlink()
+                        left_out.append(f"{target.name}: в аккаунте нет полей {', '.join(unknown)}")
+                        continue
+                copied.append(target)
+        return copied, left_out
+
+    def _with_own_fields(self, text: str) -> str:
+        """The text of a script or letter that asks for fields by the account's names."""
+        for one in self.matching.findings():
+            if one.need.kind == "fields" and one.found and one.found != one.need.name:
+                text = text.replace(f'поле["{one.need.name}"]', f'поле["{one.found}"]')
+        return text
+
+    def _unknown_fields(self, folder: Path, script: str) -> list[str]:
+        known = {normalise(one.name) for one in self.account.fields()} | {normalise(one) for one in BUILT_IN_FIELDS}
+        asked = (name for of, name in Scripts(folder).field_names() if of == script)
+        return [f"«{name}»" for name in dict.fromkeys(asked) if normalise(name) not in known]
+
+
+def taken(path: Path) -> str:
+    """Why a start does not go on where a config is (Russian)."""
+    return f"{path} уже есть. Начать заново: --force (прежний файл останется в папке данных, config-backups)"
+
+
+def refused_path(folder: Path, *, replace: bool) -> None:
+    """Raises Refused where no config can be written, before anybody is asked anything."""
+    path = folder / "config.toml"
+    if folder.exists() and not folder.is_dir():
+        raise Refused(f"{folder} — файл, а нужна папка")
+    if path.exists() and not replace:
+        raise Refused(taken(path))

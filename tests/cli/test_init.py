@@ -1,0 +1,265 @@
+"""``amo-bridge init``: from an empty folder to a config that fits, whoever answers the questions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from click.testing import CliRunner, Result
+from support.local_crm import TOKEN, LocalCrm, served
+from support.provision_accounts import bare_account, crm_with
+from support.running_bridge import ENVIRONMENT, RunningBridge
+
+from amo_bridge.cli import main
+from amo_bridge.config.loader import load
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.runtime.connection import tokens
+from amo_bridge.sandbox.account_file import SHIPPED
+from amo_bridge.sandbox.account_start import load_world
+
+Init = Callable[..., Result]
+# Regulation → its sandbox, a stage on which some rule acts at once, who works there.
+JOURNEYS = {
+    "agency": ("agency", "Продажи / Новый клиент", "Иван Петров"),
+    "smm": ("smm", "Клиенты / Получена анкета", "Алина Жумабаева"),
+    "webinar": ("school", "Вебинары / Думает (поговорили)", "Наталья Белова"),
+    "remote": ("remote", "Отдел заботы / Новый клиент", "Роман Литвин"),
+    "clients": ("clients", "Клиенты / В работе", "Антон Зуев"),
+}
+
+
+@pytest.fixture
+def init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
+    """The command in an empty folder, the token in a file beside it; ``typed``: what a person answers."""
+    monkeypatch.delenv("AMO_BRIDGE_DATA")
+    monkeypatch.chdir(tmp_path)
+    Path("token").write_text(f"{TOKEN}\n", "utf-8")
+
+    def invoke(url: str, *arguments: str, typed: str | None = None, token: str = "token") -> Result:
+        told = ["init", "shop", "--address", url, "--token-file", token, *arguments]
+        return CliRunner().invoke(main, told, input=typed, catch_exceptions=False)
+
+    return invoke
+
+
+def check() -> Result:
+    return CliRunner().invoke(main, ["check", "--config", "shop/config.toml"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("regulation", [*JOURNEYS, "empty"])
+def test_from_an_empty_folder_to_a_bridge_that_decides_and_sends_nothing(
+    init: Init, start_bridge: Callable[..., RunningBridge], regulation: str
+) -> None:
+    account, stage, person = JOURNEYS.get(regulation, JOURNEYS["agency"])
+    with served(load_world(SHIPPED[account])) as crm:
+        told = init(crm.url, "--regulation", regulation, "--yes")
+        assert told.exit_code == 0, told.output
+        checked = check()
+        assert checked.exit_code == 0, checked.output
+        config = load(Path("shop/config.toml"), {})
+        config = replace(config, account=config.account.model_copy(update={"requests_per_second": 5000.0}))
+        # Nothing of the environment's: the token is the one that was kept.
+        outside = {name: value for name, value in ENVIRONMENT.items() if name == "AMO_BRIDGE_HOOK_SECRET"}
+        running = start_bridge(config, environment=outside).wait_ready()
+        crm.forget_requests()
+        office = CrmUser(crm.url)
+        deal = office.new_deal(person, "Ромашка", stage, office.new_contact(person, "Анна"), 5000)
+        running.settle(crm)
+        decided = [entry for entry in running.journal(deal) if entry.verdict == "would_act"]
+        assert bool(decided) == (regulation != "empty")
+        writes = [path for path in crm.requests() if path.startswith(("POST", "PATCH")) and "webhooks" not in path]
+        assert writes == []
+        running.stop()
+
+
+def test_the_token_is_kept_encrypted_and_nowhere_else(init: Init, sandbox: LocalCrm) -> None:
+    assert init(sandbox.url, "--regulation", "remote", "--yes").exit_code == 0
+    config = load(Path("shop/config.toml"), {})
+    assert tokens(config, {}).access_token() == TOKEN
+    for path in Path("shop").rglob("*"):
+        assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), path
+        assert path.parent.name != "data" or not path.stat().st_mode & 0o077, "nobody else's to read"
+
+
+@pytest.fixture
+def new_account(tmp_path: Path) -> Iterator[LocalCrm]:
+    """As amoCRM makes it, with some people in it."""
+    with crm_with(bare_account(SHIPPED["remote"]), tmp_path) as crm:
+        yield crm
+
+
+def test_a_person_is_asked_in_lists_and_what_is_lacking_is_created(init: Init, new_account: LocalCrm) -> None:
+    typed = [
+        "4",  # remote sales
+        "",  # all parts
+        "да",  # «Воронка» is meant by «Продажи»
+        "2",  # «Отдел заботы»: there is none
+        "нет",  # stages under other names: no
+        "нет",  # fields
+        "да",  # create all that
+        "да",  # rehearse
+    ]
+    told = init(new_account.url, typed="\n".join([*typed, ""]))
+    assert told.exit_code == 0, told.output
+    assert "воронка «Продажи» → «Воронка»" in told.output
+    assert "+ воронка «Отдел заботы»: Новый клиент, Пользуется услугой, Новая потребность" in told.output
+    assert "+ этап «Воронка / Ждём оплату»" in told.output
+    assert "Правил включено: 11" in told.output
+    assert "Открытых сделок в аккаунте нет" in told.output
+    assert "stage_creates_tasks.care_begins" in told.output, "the rehearsal shows what it does"
+    text = Path("shop/config.toml").read_text("utf-8")
+    assert 'stages = ["Воронка / Ждём оплату"]' in text
+    assert check().exit_code == 0
+
+
+def test_without_anybody_to_ask_nothing_doubtful_is_taken_and_nothing_created(
+    init: Init, new_account: LocalCrm
+) -> None:
+    told = init(new_account.url, "--regulation", "remote", "--yes")
+    assert told.exit_code == 0, told.output
+    assert "Выключено: " in told.output
+    assert {row["name"] for row in new_account.table("pipelines")} == {"Воронка"}
+    text = Path("shop/config.toml").read_text("utf-8")
+    assert 'off_reason = "в аккаунте нет: ' in text
+    assert "[provision.pipelines]" in text
+    checked = check()
+    assert checked.exit_code == 0, checked.output
+
+
+def test_answers_are_given_in_a_file(init: Init, new_account: LocalCrm) -> None:
+    names = '"воронка Отдел заботы" = ""\n"этап Продажи / Ждём оплату" = "Воронка / Переговоры"'
+    Path("answers.toml").write_text(f'regulation = "remote"\nparts = ["Продажа"]\n[names]\n{names}\n', "utf-8")
+    told = init(new_account.url, "--answers", "answers.toml", "--yes")
+    assert told.exit_code == 0, told.output
+    text = Path("shop/config.toml").read_text("utf-8")
+    assert 'stages = ["Воронка / Переговоры"]' in text
+    assert "# --- Отдел заботы" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ('regulation = "remote"\n[names]\n"этап Нет / Такого" = "x"\n', 2, "в регламенте нет «этап Нет / Такого»"),
+        ('regulation = "remote"\n[names]\n"воронка Отдел заботы" = "Закупки"\n', 2, "«Закупки» нет в списке; есть:"),
+        ('regulation = "opera"\n', 2, "регламента «opera» нет; есть: agency"),
+        ('reglament = "remote"\n', 2, "такого ключа нет: reglament"),
+        ("regulation = remote\n", 1, "не TOML"),
+    ],
+)
+def test_answers_that_do_not_fit_are_refused(
+    init: Init, new_account: LocalCrm, text: str, code: int, words: str
+) -> None:
+    Path("answers.toml").write_text(text, "utf-8")
+    told = init(new_account.url, "--answers", "answers.toml", "--yes")
+    assert (told.exit_code, Path("shop").exists()) == (code, False)
+    assert words in told.output
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_config_that_is_there_is_never_lost(init: Init, sandbox: LocalCrm) -> None:
+    Path("shop").mkdir()
+    there = Path("shop/config.toml")
+    there.write_text("# своё\n", "utf-8")
+    told = init(sandbox.url, "--regulation", "remote", "--yes")
+    assert (told.exit_code, there.read_text("utf-8")) == (1, "# своё\n")
+    assert "shop/config.toml уже есть" in told.output
+    told = init(sandbox.url, "--regulation", "remote", "--yes", "--force")
+    assert told.exit_code == 0, told.output
+    (kept,) = Path("shop/data/config-backups").glob("*.toml")
+    assert kept.read_text("utf-8") == "# своё\n"
+    assert "stage_needs_fields" in there.read_text("utf-8")
+
+
+def test_files_that_are_there_stay(init: Init) -> None:
+    Path("shop/smm/scripts").mkdir(parents=True)
+    own = Path("shop/smm/scripts/renewal.txt")
+    own.write_text("Своё", "utf-8")
+    with served(load_world(SHIPPED["smm"])) as crm:
+        assert init(crm.url, "--regulation", "smm", "--yes").exit_code == 0
+    assert own.read_text("utf-8") == "Своё"
+    assert Path("shop/smm/letters/счёт.docx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("unpaid_402", "тариф не даёт доступа к API"),
+        ("blocked_page", "вместо API пришла страница"),
+        ("html_403", "вместо API пришла страница"),
+    ],
+)
+def test_amocrm_does_not_let_us_in(init: Init, sandbox: LocalCrm, fault: str, words: str) -> None:
+    sandbox.fault(fault)
+    told = init(sandbox.url, "--regulation", "remote", "--yes")
+    assert (told.exit_code, Path("shop").exists()) == (1, False)
+    assert words in told.output
+
+
+def test_a_wrong_token_no_network_and_what_is_no_address(init: Init, sandbox: LocalCrm) -> None:
+    Path("wrong").write_text("чужой".encode().hex(), "utf-8")
+    assert "токен не подошёл" in init(sandbox.url, "--yes", token="wrong").output
+    Path("empty").write_text("", "utf-8")
+    assert "файл с токеном empty пуст" in init(sandbox.url, "--yes", token="empty").output
+    assert "файл с токеном nowhere не читается" in init(sandbox.url, "--yes", token="nowhere").output
+    assert "не достучаться: проверьте адрес и сеть" in init("http://127.0.0.1:1", "--yes").output
+    assert "не адрес аккаунта" in init("https://a b", "--yes").output
+    Path("shop").write_text("", "utf-8")
+    assert "shop — файл, а нужна папка" in init(sandbox.url, "--yes").output
+
+
+def test_a_variable_that_names_another_account_is_told(
+    init: Init, sandbox: LocalCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_ACCOUNT_URL", "https://other.amocrm.ru")
+    told = init(sandbox.url, "--regulation", "remote", "--yes")
+    assert told.exit_code == 1
+    assert "AMO_BRIDGE_ACCOUNT_URL называет другой аккаунт (https://other.amocrm.ru)" in told.output
+
+
+def test_without_questions_everything_must_be_said(sandbox: LocalCrm, tmp_path: Path) -> None:
+    for arguments, key in (
+        ((), "--address"),
+        (("--address", sandbox.url), "--token-file"),
+    ):
+        told = CliRunner().invoke(main, ["init", str(tmp_path / "shop"), *arguments, "--yes"])
+        assert (told.exit_code, "нужен ключ " + key in told.output) == (2, True), told.output
+
+
+def test_who_stops_in_the_middle_has_written_nothing(init: Init, sandbox: LocalCrm) -> None:
+    told = init(sandbox.url, typed="1\n")
+    assert "Ничего не записано" in told.output
+    assert not Path("shop").exists()
+
+
+def test_the_token_of_the_environment_is_used_and_not_kept(
+    sandbox: LocalCrm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_TOKEN", TOKEN)
+    monkeypatch.delenv("AMO_BRIDGE_DATA")
+    arguments = ["init", str(tmp_path / "shop"), "--address", sandbox.url, "--regulation", "empty", "--yes"]
+    told = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    assert "эта переменная нужна мосту и дальше" in told.output
+    assert not any(name.startswith("small-state") for name in os.listdir(tmp_path / "shop" / "data"))
+
+
+def test_an_account_is_connected_by_a_code(sandbox: LocalCrm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AMO_BRIDGE_DATA")
+    (client,) = sandbox.table("oauth_clients")
+    consent = f"{sandbox.url}/oauth?client_id={client['client_id']}&auto=1"
+    back = requests.get(consent, allow_redirects=False, timeout=30).headers["Location"]
+    (code,) = parse_qs(urlsplit(back).query)["code"]
+    monkeypatch.setenv("AMO_BRIDGE_REDIRECT_URI", client["redirect_uri"])
+    arguments = ["init", str(tmp_path / "shop"), "--address", sandbox.url, "--code", code, "--regulation", "empty"]
+    typed = f"{client['client_id']}\n{client['client_secret']}\n"
+    told = CliRunner().invoke(main, arguments, input=typed, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    config = load(tmp_path / "shop" / "config.toml", {})
+    assert tokens(config, {"AMO_BRIDGE_REDIRECT_URI": client["redirect_uri"]}).access_token()
