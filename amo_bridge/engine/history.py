@@ -15,7 +15,17 @@ from sqlalchemy.engine import Connection
 from amo_bridge.engine.effects import Channel, in_channel
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
 from amo_bridge.storage.database import AccountStore
-from amo_bridge.storage.tables import GAVE_UP, OPEN_STATES, deals, in_open_state, is_loud, journal, outbox
+from amo_bridge.storage.tables import (
+    GAVE_UP,
+    OPEN_STATES,
+    deals,
+    in_open_state,
+    is_given_up,
+    is_loud,
+    is_unsent,
+    journal,
+    outbox,
+)
 from amo_bridge.text.typography import action_words, nested_quotes
 
 SETTLED = {"done": "acts", "failed": "refused", "unknown": "unknown", "unsent": "unsent", "dropped": "dropped"}
@@ -68,7 +78,7 @@ def states_of(
 def undone_since(connection: Connection, account_id: int, first_id: int, moment: float) -> list[Undone]:
     """Of the decisions to act from this row of the journal and this moment on, those of which not all was done."""
     effect, other = outbox.alias(), outbox.alias()
-    same = (column == effect.c[column.name] for column in (journal.c.account, journal.c.deal_id, journal.c.event_id))
+    same = [column == effect.c[column.name] for column in (journal.c.account, journal.c.deal_id, journal.c.event_id)]
     done = exists().where(
         other.c.account == effect.c.account,
         other.c.deal_id == effect.c.deal_id,
@@ -77,17 +87,18 @@ def undone_since(connection: Connection, account_id: int, first_id: int, moment:
         other.c.state == "done",
     )
     query = (
-        select(
-            journal.c.at,
-            func.max(case((effect.c.state.in_(GAVE_UP), 1), else_=0)).label("refused"),
-            func.max(case((done, 1), else_=0)).label("partly"),
-        )
-        .join_from(effect, journal, and_(*same, journal.c.rule == effect.c.rule))
-        .where(effect.c.account == account_id, effect.c.state.in_((*GAVE_UP, "unsent")))
+        select(journal.c.id, journal.c.at, done.label("partly"))
+        # By the deal: a rule has written thousands of lines since then.
+        .join_from(effect, journal, and_(*same, journal.c.rule + "" == effect.c.rule))
+        .where(effect.c.account == account_id)
         .where(journal.c.verdict == "acts", journal.c.id >= first_id, journal.c.at >= moment)
-        .group_by(journal.c.id, journal.c.at)
     )
-    return [Undone(row.at, bool(row.refused), bool(row.partly)) for row in connection.execute(query)]
+    found: dict[int, Undone] = {}
+    # An index for each; together they would read all that was ever sent.
+    for condition, refused in ((is_unsent(effect), False), (is_given_up(effect), True)):
+        for row in connection.execute(query.where(condition)):
+            found[row.id] = Undone(row.at, refused, bool(row.partly))
+    return list(found.values())
 
 
 # What the store tells at a glance: how much was done on each day, what a rule said last, how many deals are where.
@@ -189,9 +200,11 @@ class History:
         counts = [Count() for _ in bounds[1:]]
         with self._store.read() as connection:
             first = self._first_since(connection, bounds[0])
+            # By number: an index that begins with the account would be read from its beginning.
+            mine = journal.c.account + 0 == self._store.account_id
             query = (
                 select(stretch.label("stretch"), journal.c.verdict, func.count().label("many"))
-                .where(self._mine(), journal.c.id >= first, journal.c.at >= bounds[0])
+                .where(mine, journal.c.id >= first, journal.c.at >= bounds[0])
                 .group_by("stretch", journal.c.verdict)
             )
             for row in connection.execute(query):
@@ -293,19 +306,32 @@ class History:
         with self._store.read() as connection:
             return self._lines(connection, query)
 
-    def last_acted(self, rule: str) -> float | None:
-        """When the rule acted last, as far back as the journal goes."""
-        query = select(journal.c.at).where(self._mine(), journal.c.rule == rule, journal.c.verdict == "acts")
+    def last_acted(self, rules: Iterable[str]) -> dict[str, float]:
+        """Rule → when it acted last, as far back as the journal goes; only rules that did."""
+        acted = select(journal.c.at).where(self._mine(), is_loud(journal), journal.c.verdict == "acts")
+        last = acted.order_by(journal.c.id.desc()).limit(1)
         with self._store.read() as connection:
-            return connection.execute(query.order_by(journal.c.id.desc()).limit(1)).scalar()
+            found = {rule: connection.execute(last.where(journal.c.rule == rule)).scalar() for rule in rules}
+        return {rule: at for rule, at in found.items() if at is not None}
+
+    def skips(self, rules: Iterable[str], most: int) -> dict[str, list[str]]:
+        """Rule → why it did nothing, of its last ``most`` decisions; that its steps come by the clock is no reason."""
+        query = select(journal.c.verdict, journal.c.reason).where(self._mine()).order_by(journal.c.id.desc())
+        found: dict[str, list[str]] = {}
+        with self._store.read() as connection:
+            for rule in rules:
+                rows = connection.execute(query.where(journal.c.rule == rule).limit(most))
+                silent = [row.reason for row in rows if outcome(row.verdict, (), row.reason) == "skipped"]
+                found[rule] = [nested_quotes(reason) for reason in silent]
+        return found
 
     def dry_runs_since(self, moment: float) -> dict[str, DryRuns]:
         """Rule → what it would have done since then; only rules that would have acted."""
         with self._store.read() as connection:
             query = (
                 select(journal.c.rule, func.count(), func.max(journal.c.at))
-                .where(self._mine(), journal.c.id >= self._first_since(connection, moment), journal.c.at >= moment)
-                .where(journal.c.verdict == "would_act")
+                .where(self._mine(), is_loud(journal), journal.c.id >= self._first_since(connection, moment))
+                .where(journal.c.at >= moment, journal.c.verdict == "would_act")
                 .group_by(journal.c.rule)
             )
             return {rule: DryRuns(times, last_at) for rule, times, last_at in connection.execute(query)}
@@ -340,8 +366,9 @@ class History:
     def _first_since(self, connection: Connection, moment: float) -> int:
         """A row's number from which on all are of this moment or later, or nearly so: rows are written in the order of
         time, and there is an index of numbers, none of times."""
-        low, high = connection.execute(select(func.min(journal.c.id), func.max(journal.c.id))).one()
-        if low is None:
+        # One in a statement: of two at once SQLite reads every row.
+        low, high = (connection.execute(select(end(journal.c.id))).scalar() for end in (func.min, func.max))
+        if low is None or high is None:
             return 0
         # Processes write side by side, so the order is only nearly that of time.
         high -= STEPS_BACK
@@ -393,7 +420,8 @@ class Would:
 
 def would_have(store: AccountStore, since: datetime, rule: str | None = None) -> list[Would]:
     """All of it since then, by rule and deal, the oldest first. Raises StoreUnavailable."""
-    wanted = [store.owns(journal), journal.c.at >= since.timestamp(), journal.c.verdict == "would_act"]
+    wanted = [store.owns(journal), is_loud(journal), journal.c.at >= since.timestamp()]
+    wanted.append(journal.c.verdict == "would_act")
     if rule is not None:
         wanted.append(journal.c.rule == rule)
     with store.read() as connection:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -90,20 +90,37 @@ class Violations:
         *,
         person: str | None = None,
         clause: str | None = None,
+        most: int | None = None,
+        passed: int = 0,
     ) -> list[Violation]:
         """From ``since`` on and before ``until``, the oldest first; ``person``: his only, by the name he had then;
-        ``clause``: of this clause only."""
+        ``clause``: of this clause only. ``most``: so many, after the first ``passed``."""
+        query = select(violations).where(*self._wanted(since, until, person, clause))
+        query = query.order_by(violations.c.at, violations.c.id).limit(most).offset(passed)
+        with self._store.read() as connection:
+            return self._violations(connection, connection.execute(query).all())
+
+    def count(
+        self, since: datetime | None, until: datetime | None, person: str | None = None, clause: str | None = None
+    ) -> int:
+        """How many ``between`` finds."""
+        query = select(func.count()).select_from(violations).where(*self._wanted(since, until, person, clause))
+        with self._store.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def _wanted(
+        self, since: datetime | None, until: datetime | None, person: str | None, clause: str | None
+    ) -> list[ColumnElement[bool]]:
         wanted = [self._store.owns(violations)]
         if since is not None:
             wanted.append(violations.c.at >= since.timestamp())
         if until is not None:
             wanted.append(violations.c.at < until.timestamp())
-        with self._store.read() as connection:
-            rows = connection.execute(
-                select(violations).where(*wanted).order_by(violations.c.at, violations.c.id)
-            ).all()
-            mine = [row for row in rows if _is(row.person, person) and _is(row.clause, clause)]
-            return self._violations(connection, mine)
+        if person is not None:
+            wanted.append(violations.c.person.in_([one for one in self.people() if _is(one, person)]))
+        if clause is not None:
+            wanted.append(violations.c.clause.in_([one for one in self.clauses() if _is(one, clause)]))
+        return wanted
 
     def people(self) -> list[str]:
         """Everybody who stands in the ledger."""
@@ -176,9 +193,8 @@ class Violations:
         return found
 
 
-def _is(told: str, asked: str | None) -> bool:
-    """``asked``: None for everything."""
-    return asked is None or normalise(told) == normalise(asked)
+def _is(told: str, asked: str) -> bool:
+    return normalise(told) == normalise(asked)
 
 
 def _violation(row: Row[Any], decisions: Sequence[Decided]) -> Violation:

@@ -233,13 +233,17 @@ class FactLog:
         """Deals with such facts from ``since`` on and before ``until``; ``by_value``: whose value is a date there;
         ``values``: with one of these values only."""
         column = deal_facts.c.number if by_value else deal_facts.c.at
-        mine = [self._store.owns(deal_facts), deal_facts.c.what.in_(list(whats))]
+        wanted = list(whats)
+        if not wanted:
+            # An empty list would be compared with every row.
+            return set()
+        mine = [self._store.owns(deal_facts), deal_facts.c.what.in_(wanted)]
         mine += [column >= since.timestamp(), column < until.timestamp()]
         if values is not None:
             mine.append(deal_facts.c.now.in_(list(values)))
         query = select(deal_facts.c.deal_id).where(*mine)
         with self._store.read() as connection:
-            return set(connection.execute(query.distinct()).scalars())
+            return set(connection.execute(query).scalars())
 
     def of_deals(self, deal_ids: Iterable[int]) -> dict[int, list[Fact]]:
         """Deal → all its facts, the oldest first."""

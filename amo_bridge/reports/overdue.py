@@ -19,10 +19,10 @@ from datetime import date, timedelta
 from math import inf
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, false, select, true, union_all
 from sqlalchemy.engine import Connection
 
-from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import deals, task_history, tasks
 
 Way = Literal["standing", "missed"]
@@ -204,11 +204,16 @@ def moves_of(promise: Promise, spans: Sequence[Span], person: int | None = None)
 def due_in(account_id: int, spans: Sequence[Span]) -> tuple[ColumnElement[bool], ...]:
     """Tasks that were due before the last day's end and not finished before the first day began, and those that have
     changed since then: they may have been due."""
-    unfinished = or_(
-        tasks.c.is_completed.is_(False), tasks.c.completed_at >= spans[0].begin, tasks.c.completed_at.is_(None)
+    due = select(tasks.c.task_id).where(tasks.c.account == account_id, tasks.c.due_at < spans[-1].end)
+    is_open, is_finished = tasks.c.is_completed == false(), tasks.c.is_completed == true()
+    # An index for each; together they would read every task.
+    wanted = union_all(
+        due.where(is_open),
+        due.where(is_finished, tasks.c.completed_at >= spans[0].begin),
+        due.where(is_finished, tasks.c.completed_at.is_(None)),
+        _changed_since(account_id, spans),
     )
-    due = and_(tasks.c.due_at < spans[-1].end, unfinished)
-    return tasks.c.account == account_id, or_(due, tasks.c.task_id.in_(_changed_since(account_id, spans)))
+    return tasks.c.account == account_id, tasks.c.task_id.in_(wanted)
 
 
 def _changed_since(account_id: int, spans: Sequence[Span]) -> Any:
@@ -227,15 +232,13 @@ def _promises(
     connection: Connection, account_id: int, spans: Sequence[Span], rows: Mapping[int, Any]
 ) -> dict[int, Promise]:
     """Task → its promise: of these rows, and of tasks that have changed since and are no longer known."""
-    wanted = select(tasks.c.task_id).where(*due_in(account_id, spans))
-    wanted_too = _changed_since(account_id, spans)
-    query = select(task_history).where(
-        task_history.c.account == account_id,
-        or_(task_history.c.task_id.in_(wanted), task_history.c.task_id.in_(wanted_too)),
-    )
+    changed = connection.execute(_changed_since(account_id, spans)).scalars()
+    mine = select(task_history).where(task_history.c.account == account_id)
     states: dict[int, list[Any]] = {}
-    for state in connection.execute(query.order_by(task_history.c.id)):
-        states.setdefault(state.task_id, []).append(state)
+    for some in chunks(sorted({*rows, *changed})):
+        query = mine.where(task_history.c.task_id.in_(some)).order_by(task_history.c.task_id, task_history.c.id)
+        for state in connection.execute(query):
+            states.setdefault(state.task_id, []).append(state)
     promises = {task_id: promise_of(row) for task_id, row in rows.items() if task_id not in states}
     for task_id, kept in states.items():
         last, row = kept[-1], rows.get(task_id)

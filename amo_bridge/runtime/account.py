@@ -25,7 +25,15 @@ from amo_bridge.runtime.leader import Leader
 from amo_bridge.runtime.leader_election import LeaderElection, LeaderLoop
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.runtime.shared import SharedResources
-from amo_bridge.runtime.startup import TOLD, AccountContext, KnownAccount, by_asking, by_what_a_worker_left, known_fit
+from amo_bridge.runtime.startup import (
+    TOLD,
+    AccountContext,
+    KnownAccount,
+    LastFit,
+    by_asking,
+    by_what_a_worker_left,
+    known_fit,
+)
 from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import amo_id_of
 from amo_bridge.storage.secrets import KeptSecrets, account_name
@@ -84,6 +92,7 @@ class AccountRuntime:
         self._connecting: Connecting | None = None
         self._leader_loop: LeaderLoop | None = None
         self._work: Leader | None = None
+        self._last_fit = LastFit()
         self._stopping = threading.Event()
         self._started = threading.Event()
         self._retry = StartupRetry(self._stopping, self._show, self._misfit)
@@ -277,7 +286,7 @@ class AccountRuntime:
         if self._work is not None and (at_work := self._work.fit).written is self.config:
             return at_work
         # A config taken a moment ago, or by a standby.
-        return known_fit(self.config, self.environment, self.resources.store)
+        return self._last_fit.read(self.config, self.environment, self.resources.store)
 
     def secrets_changed(self) -> bool:
         """Have pages kept others than those in force? They are read anew."""

@@ -184,6 +184,26 @@ def known_fit(config: Config, environment: Mapping[str, str], store: Store) -> F
     return fit(config, account, KnownNames(AccountStore(store, key)).read())
 
 
+class LastFit:
+    """``known_fit`` for those who ask again and again: compared anew only when the config or the names are others."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Config, Account, Mapping[tuple[str, str], str], Fit] | None = None
+
+    def read(self, config: Config, environment: Mapping[str, str], store: Store) -> Fit:
+        """Raises StoreUnavailable."""
+        account, key = known_account(config, environment), known_key(store, config.account.url)
+        if account is None or key is None:
+            return Fit(config, written=config)
+        names = KnownNames(AccountStore(store, key)).read()
+        last = self._last
+        if last is not None and last[0] is config and last[1] == account and last[2] == names:
+            return last[3]
+        found = fit(config, account, names)
+        self._last = (config, account, names, found)
+        return found
+
+
 def known_ids(config: Config, environment: Mapping[str, str]) -> dict[tuple[str, str], str]:
     """What the config's names meant when the bridge resolved them last, for commands; empty before it has worked."""
     known: dict[tuple[str, str], str] = {}

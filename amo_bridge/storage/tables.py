@@ -30,7 +30,9 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     false,
+    literal_column,
     text,
+    true,
 )
 
 # --- the pipeline -----------------------------------------------------------------------------------------------------
@@ -115,6 +117,7 @@ LOUD = ("acts", "would_act", "retried", "undone", "failed", "held")
 """Verdicts that are more than silence."""
 _loud = journal.c.verdict.in_(LOUD)
 Index("journal_loud", journal.c.account, journal.c.id, sqlite_where=_loud, postgresql_where=_loud)
+Index("journal_loud_rule", journal.c.account, journal.c.rule, journal.c.id, sqlite_where=_loud, postgresql_where=_loud)
 
 
 def is_loud(rows: FromClause) -> ColumnElement[bool]:
@@ -168,11 +171,28 @@ def is_given_up(rows: FromClause) -> ColumnElement[bool]:
     return rows.c.state.in_(states)
 
 
+def is_unsent(rows: FromClause) -> ColumnElement[bool]:
+    """What was to go out and had no way, of ``outbox`` (or an alias of it); see ``in_open_state``."""
+    return rows.c.state == literal_column("'unsent'")
+
+
+_unsent = is_unsent(outbox)
+Index("outbox_unsent", outbox.c.account, outbox.c.id, sqlite_where=_unsent, postgresql_where=_unsent)
 _open = outbox.c.state.in_(OPEN_STATES)
 Index("outbox_open", outbox.c.account, outbox.c.id, sqlite_where=_open, postgresql_where=_open)
 _failed = outbox.c.state.in_(GAVE_UP)
 Index("outbox_failed", outbox.c.account, outbox.c.id, sqlite_where=_failed, postgresql_where=_failed)
 Index("outbox_deal", outbox.c.account, outbox.c.deal_id)
+
+
+def is_done() -> ColumnElement[bool]:
+    """What was sent, of ``outbox``; see ``in_open_state``."""
+    return outbox.c.state == literal_column("'done'")
+
+
+Index(
+    "outbox_done", outbox.c.account, outbox.c.kind, outbox.c.done_at, sqlite_where=is_done(), postgresql_where=is_done()
+)
 
 made = Table(
     "made",
@@ -332,6 +352,14 @@ tasks = Table(
 Index("tasks_of", tasks.c.account, tasks.c.entity_type, tasks.c.entity_id)
 _tasks_open = tasks.c.is_completed == false()
 Index("tasks_open", tasks.c.account, tasks.c.due_at, sqlite_where=_tasks_open, postgresql_where=_tasks_open)
+_tasks_finished = tasks.c.is_completed == true()
+Index(
+    "tasks_finished",
+    tasks.c.account,
+    tasks.c.completed_at,
+    sqlite_where=_tasks_finished,
+    postgresql_where=_tasks_finished,
+)
 
 task_history = Table(
     "task_history",
@@ -545,6 +573,7 @@ took place: a person decides), "ended"; ``why``: it waits or has ended, for peop
 _dial_open = dials.c.state != "ended"
 Index("dials_open", dials.c.account, dials.c.next_at, sqlite_where=_dial_open, postgresql_where=_dial_open)
 Index("dials_of", dials.c.account, dials.c.deal_id)
+Index("dials_ended", dials.c.account, dials.c.ended_at)
 
 dial_calls = Table(
     "dial_calls",
@@ -649,6 +678,7 @@ stored_files = Table(
 )
 """Copies of deals' files in the document storage. ``base``: the file's own name; ``name``: with the number of its
 ``version``. ``state``: "putting" from before the upload, "stored" when it surely is there."""
+Index("stored_files_of", stored_files.c.account, stored_files.c.deal_id, stored_files.c.id)
 audience_holds = Table(
     "audience_holds",
     metadata,
@@ -1060,6 +1090,7 @@ def in_open_enquiry_state() -> ColumnElement[bool]:
 
 
 Index("enquiries_at", enquiries.c.account, enquiries.c.received_at)
+Index("enquiries_kind", enquiries.c.account, enquiries.c.kind, enquiries.c.id)
 Index("enquiries_deal", enquiries.c.account, enquiries.c.deal_id)
 
 enquiry_addresses = Table(

@@ -136,9 +136,9 @@ class AccountView:
     def rehearsals(self) -> Rehearsals:
         return Rehearsals(self.account_store, self.clock)
 
-    @property
+    @cached_property
     def crm_account(self) -> Account | None:
-        """The account's names as known last."""
+        """The account's names as known last; read once, as they lie in a file of their own."""
         return known_account(self.config, self.bridge.environment)
 
     @property

@@ -20,13 +20,27 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "path": {"type": "string", "minLength": 1, "description": "May hold slashes"},
 }
 FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "contentMediaType": "application/octet-stream"}}
+# Each account has an address of its own.
+MOST_DESCRIBED = 16
 ABOUT = """What the pages of amo-bridge do, for programs. Send a token as `Authorization: Bearer amb_…`; its role says
 how far it goes. With several accounts each has its own address: see `/accounts`. Words for people are Russian; send the
 cookie `language=en` for English where there is some."""
 
 
+_described: dict[tuple[int, str], dict[str, Any]] = {}
+
+
 def describe(doors: Api, root: str) -> dict[str, Any]:
-    """``root``: the address under which the paths are."""
+    """``root``: the address under which the paths are. Made once: it is the same as long as the process runs."""
+    key = (len(doors.all), root)
+    if key not in _described:
+        if len(_described) >= MOST_DESCRIBED:
+            _described.clear()
+        _described[key] = _describe(doors, root)
+    return _described[key]
+
+
+def _describe(doors: Api, root: str) -> dict[str, Any]:
     with force_locale("en"):
         schemas: dict[str, Any] = {}
         paths: dict[str, Any] = {}

@@ -267,9 +267,10 @@ class Step(Shape):
 
 
 class Steps(Shape):
-    """The earliest first. ``now``: by amoCRM's clock."""
+    """The earliest first. ``now``: by amoCRM's clock. ``total``: how many there are, counted up to 10,000."""
 
     now: datetime.datetime
+    total: int
     steps: list[Step]
 
 
@@ -284,12 +285,20 @@ MOST_DAYS = 366
         Role.VIEWER,
         _l("Что подойдёт по часам"),
         Steps,
-        query={"days": _l("на сколько дней вперёд, до 366; 7"), "rule": _l("имя правила")},
-        checks={"days": whole(1, MOST_DAYS)},
+        query={
+            "days": _l("на сколько дней вперёд, до 366; 7"),
+            "rule": _l("имя правила"),
+            "most": _l("сколько, до 1000; 100"),
+            "passed": _l("сколько ближайших пропустить; 0"),
+        },
+        checks={"days": whole(1, MOST_DAYS), "most": whole(1, 1000), "passed": whole(0)},
     )
 )
 def upcoming() -> Steps:
     ahead = current_account().upcoming
-    days = request.args.get("days", 7, type=int)
-    found = ahead.within(datetime.timedelta(days=days), rule=request.args.get("rule") or None)
-    return Steps(now=ahead.now(), steps=[Step.model_validate(one.to_json()) for one in found])
+    told = request.args
+    span, rule = datetime.timedelta(days=told.get("days", 7, type=int)), told.get("rule") or None
+    most, passed = told.get("most", USUAL_LINES, type=int), told.get("passed", 0, type=int)
+    found = ahead.within(span, rule=rule, most=most, passed=passed)
+    steps = [Step.model_validate(one.to_json()) for one in found]
+    return Steps(now=ahead.now(), total=len(ahead.moments(span, rule=rule)), steps=steps)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
-from flask import abort
+from flask import abort, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field, StringConstraints
@@ -18,14 +18,14 @@ from amo_bridge.reports.months import Line
 from amo_bridge.reports.overdue import WAYS
 from amo_bridge.reports.violations import Month
 from amo_bridge.web.api import api
-from amo_bridge.web.api.endpoint import Endpoint, Number, Shape, day, one_of, refusal
+from amo_bridge.web.api.endpoint import Endpoint, Number, Shape, day, one_of, refusal, whole
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account, token
 from amo_bridge.web.pages.daily import SPANS as DAILY_SPANS
 from amo_bridge.web.pages.daily import reports_of, wish_asked_for
 from amo_bridge.web.pages.documents import month_asked_for, tables_of
 from amo_bridge.web.pages.reports import SPANS, report_asked_for, week_asked_for, week_at
-from amo_bridge.web.pages.violations import ALL, asked_for, in_the_audit, ruling_of, violations_of
+from amo_bridge.web.pages.violations import ALL, asked_for, count_of, in_the_audit, ruling_of, violations_of
 
 
 def _month_of_year(told: str) -> str:
@@ -321,8 +321,9 @@ class Violation(Shape):
 
 
 class Violations(Shape):
-    """Oldest first."""
+    """Oldest first. ``total``: how many there are."""
 
+    total: int
     violations: list[Violation]
 
 
@@ -345,13 +346,20 @@ def _month(told: str) -> str:
         Role.VIEWER,
         _l("Кто какой пункт нарушил"),
         Violations,
-        query={"month": "2026-11", "person": _l("имя"), "clause": "M7"},
-        checks={"month": _month},
+        query={
+            "month": "2026-11",
+            "person": _l("имя"),
+            "clause": "M7",
+            "most": _l("сколько, до 1000; 100"),
+            "passed": _l("сколько старых пропустить; 0"),
+        },
+        checks={"month": _month, "most": whole(1, 1000), "passed": whole(0)},
     )
 )
 def violations() -> Violations:
-    here = current_account()
-    return _violations(violations_of(here, asked_for(None)))
+    here, wish = current_account(), asked_for(None)
+    most, passed = request.args.get("most", 100, type=int), request.args.get("passed", 0, type=int)
+    return _violations(violations_of(here, wish, most, passed), count_of(here, wish))
 
 
 @api.endpoint(
@@ -390,8 +398,8 @@ def _ruled(decision: str, told: Ruling) -> Violations:
     except NoSuchViolation as error:
         abort(refusal(404, str(error)))
     audit(f"violations.{decision}", in_the_audit(decision, told.numbers, told.why))
-    return _violations(found)
+    return _violations(found, len(found))
 
 
-def _violations(found: list[Broken]) -> Violations:
-    return Violations(violations=[Violation.model_validate(one.to_json()) for one in found])
+def _violations(found: list[Broken], total: int) -> Violations:
+    return Violations(total=total, violations=[Violation.model_validate(one.to_json()) for one in found])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+import time
+
+from flask import Blueprint, current_app, render_template, request
+from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.registry import unconnected
@@ -14,10 +17,14 @@ from amo_bridge.runtime.connection import TOKEN
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import accounts, current_account
+from amo_bridge.web.context import accounts, current_account, user
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services.overview import days_of, health_issues, imports_of_today, today_of
 from amo_bridge.web.services.webinars import STATES
+
+KEPT_FOR_SECONDS = 2.0
+# In the application: whose state (account, address, language, role) → until when, and its HTML.
+KEPT = "amo_bridge.overview"
 
 routes = Blueprint("overview", __name__)
 MENU = Menu(_l("Обзор"), "overview.show", place=10)
@@ -33,8 +40,15 @@ def show() -> str:
 @routes.get("/overview/state")
 @open_to(Role.VIEWER)
 def state() -> str:
-    """The upper part alone; the page asks for it every few seconds."""
-    return render_template("overview/state.html", **_state(current_account()))
+    """The upper part alone; the page asks for it every few seconds, and all that are open share what is made."""
+    here = current_account()
+    here_as = user().at(here.name)
+    key = (here.name, request.script_root, str(get_locale()), here_as and here_as.role)
+    kept = current_app.extensions.setdefault(KEPT, {})
+    made = kept.get(key)
+    if made is None or made[0] < time.monotonic():
+        made = kept[key] = (time.monotonic() + KEPT_FOR_SECONDS, render_template("overview/state.html", **_state(here)))
+    return str(made[1])
 
 
 @routes.get("/overview/days")

@@ -21,7 +21,7 @@ routes = Blueprint("upcoming", __name__)
 MENU = Menu(_l("Предстоящее"), "upcoming.show", place=40)
 SPANS = (1, 7, 30)
 # A page of more is read by nobody; the command prints them all.
-MOST = 500
+MOST = 200
 
 
 @routes.get("/upcoming")
@@ -31,20 +31,22 @@ def show() -> str:
     asked, rule = request.args.get("days", type=int), request.args.get("rule", "")
     days = asked if asked in SPANS else SPANS[1]
     found: list[Coming] = []
+    moments: list[datetime] = []
     nearest: Coming | None = None
     now = here.clock.now()
     if here.is_known:
         upcoming = here.upcoming
-        found, now = upcoming.within(timedelta(days=days), rule=rule or None), upcoming.now()
+        span, now = timedelta(days=days), upcoming.now()
+        found, moments = upcoming.within(span, rule=rule or None, most=MOST), upcoming.moments(span, rule=rule or None)
         nearest = None if found else upcoming.nearest(rule=rule or None)
     scheduled = sorted({one.name for one in here.config.rules if one.handler.section == "schedules"})
     local = [(one, one.due.astimezone(here.zone)) for one in found]
     today = now.astimezone(here.zone).date()
     return render_template(
         "upcoming/show.html",
-        by_day=_by_day(local[:MOST]),
-        weeks=weeks(Counter(due.date() for _, due in local), today, today + timedelta(days=days)),
-        many=len(found),
+        by_day=_by_day(local),
+        weeks=weeks(Counter(due.astimezone(here.zone).date() for due in moments), today, today + timedelta(days=days)),
+        many=len(moments),
         nearest=nearest,
         most=MOST,
         now=now,

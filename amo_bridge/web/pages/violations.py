@@ -22,7 +22,7 @@ from amo_bridge.web.pages import Menu, download
 routes = Blueprint("violations", __name__)
 MENU = Menu(_l("Нарушения"), "violations.show", place=55)
 # A page of more is read by nobody; the file has them all.
-MOST = 300
+MOST = 200
 ALL = "all"
 MOST_MONTHS = 36
 LONGEST_WHY = 500
@@ -92,10 +92,16 @@ def decide(decision: str) -> Answer:
     return back
 
 
-def violations_of(here: AccountView, wish: Wish) -> list[Violation]:
-    """The oldest first."""
+def violations_of(here: AccountView, wish: Wish, most: int | None = None, passed: int = 0) -> list[Violation]:
+    """The oldest first; ``most``: so many, after the first ``passed``."""
     since, until = wish.month.span(here.zone) if wish.month else (None, None)
-    return here.violations.between(since, until, person=wish.person or None, clause=wish.clause or None)
+    wanted = {"person": wish.person or None, "clause": wish.clause or None}
+    return here.violations.between(since, until, **wanted, most=most, passed=passed)
+
+
+def count_of(here: AccountView, wish: Wish) -> int:
+    since, until = wish.month.span(here.zone) if wish.month else (None, None)
+    return here.violations.count(since, until, wish.person or None, wish.clause or None)
 
 
 def asked_for(default: Month | None) -> Wish:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -78,10 +79,11 @@ class RuleFacts:
         return next((rule for rule in self._rules if rule.name == name), None)
 
     def at_a_glance(self, rule: Rule) -> Facts:
-        return self._of(rule, GLANCE, 2)
+        return self._of(rule, self._skips.get(rule.name, ()), 2)
 
     def of(self, rule: Rule) -> Facts:
-        return self._of(rule, LAST_LINES, 5)
+        skips = self._here.history.skips([rule.name], LAST_LINES)[rule.name] if self._here.is_known else ()
+        return self._of(rule, skips, 5)
 
     def lines(self, rule: Rule, most: int = LAST_LINES, *, loud: bool = False) -> list[Line]:
         """Its last decisions, newest first. ``loud``: only what came to something."""
@@ -111,15 +113,14 @@ class RuleFacts:
             end -= 1
         return "\n".join(lines[line - 1 : end])
 
-    def _of(self, rule: Rule, glance: int, most_skips: int) -> Facts:
-        skips = Counter(line.reason for line in self.lines(rule, glance) if line.outcome == "skipped")
+    def _of(self, rule: Rule, skips: Iterable[str], most_skips: int) -> Facts:
         matching = self.matching(rule)
         return Facts(
             rule=rule,
             matching=matching,
             unmatched=None if matching is not None else _why_unmatched(rule),
-            last_acted=self._here.history.last_acted(rule.name) if self._here.is_known else None,
-            skips=skips.most_common(most_skips),
+            last_acted=self._last_acted.get(rule.name),
+            skips=Counter(skips).most_common(most_skips),
             dry=dry_sources(rule, is_bridge_dry=self._here.config.bridge.dry_run),
             dry_runs=self._dry_runs.get(rule.name, DryRuns()),
         )
@@ -132,6 +133,14 @@ class RuleFacts:
     @cached_property
     def _account(self) -> Account | None:
         return self._here.crm_account
+
+    @cached_property
+    def _last_acted(self) -> dict[str, float]:
+        return self._here.history.last_acted(rule.name for rule in self._rules) if self._here.is_known else {}
+
+    @cached_property
+    def _skips(self) -> dict[str, list[str]]:
+        return self._here.history.skips((rule.name for rule in self._rules), GLANCE) if self._here.is_known else {}
 
     @cached_property
     def _dry_runs(self) -> dict[str, DryRuns]:

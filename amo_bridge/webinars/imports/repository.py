@@ -202,11 +202,12 @@ class ImportRepository:
 
     def counts(self, number: int) -> Counts:
         columns = (import_rows.c.state, import_rows.c.standing, import_rows.c.interest, import_rows.c.what)
-        found: list[dict[str, int]] = []
+        found: list[dict[str, int]] = [{} for _ in columns]
+        query = select(*columns, func.count()).where(*self._mine(number)).group_by(*columns)
         with self._store.read() as connection:
-            for column in columns:
-                query = select(column, func.count()).where(*self._mine(number)).group_by(column)
-                found.append({name: count for name, count in connection.execute(query)})
+            for *names, count in connection.execute(query):
+                for counts, name in zip(found, names, strict=True):
+                    counts[name] = counts.get(name, 0) + count
         return Counts(*found)
 
     def keep_plan(self, connection: Connection, number: int, plan: Iterable[tuple[ImportRow, Row]]) -> None:

@@ -1,0 +1,121 @@
+"""``python -m bench.pages``: processor time of every page and API door on the store of a busy account.
+
+Fills a store with 100,000 deals and 1,000,000 lines of the journal, asks for everything that can be read, and prints
+the table of docs/bench.md. ``--deals`` and ``--lines`` make it smaller; ``--folder`` keeps the store for another run.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import click
+import structlog
+from cryptography.fernet import Fernet
+from flask.testing import FlaskClient
+from sqlalchemy import event, insert
+from sqlalchemy.engine import Connection
+
+from amo_bridge.config.loader import load
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.account_cache import FORMAT
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
+from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.runtime.account import AccountRuntime
+from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.storage.secrets import small_state
+from amo_bridge.storage.tables import accounts
+from amo_bridge.web.app import create_app
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
+from bench.large_store import SECTIONS, LargeStore, Size, addresses
+from bench.webinar import TOKEN, local_crm
+
+EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
+URL = "http://127.0.0.1:9"
+GOAL = 0.050
+TRIES = 3
+
+
+class Office:
+    """The pages of a bridge that is not at work, on a large store in ``folder``."""
+
+    def __init__(self, folder: Path, size: Size) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "config.toml"
+        path.write_text(EXAMPLE.read_text("utf-8").replace("https://example.amocrm.ru", URL) + SECTIONS, "utf-8")
+        key = folder / "key"
+        if not key.exists():
+            key.write_bytes(Fernet.generate_key())
+        environment = {"AMO_BRIDGE_TOKEN": TOKEN, "AMO_BRIDGE_KEY": key.read_text("ascii")}
+        self.bridge = AccountRuntime(load(path, {}), environment, URL)
+        self.app = create_app(self.bridge)
+        self.office = self.app.extensions[EXTENSION]
+        if not self.office.account_at(None).is_known:
+            self._fill(size, environment)
+        self.statements: list[str] = []
+        event.listen(self.office.store.engine, "before_cursor_execute", self._count)
+
+    def _count(self, connection: Connection, cursor: object, statement: str, *_: object) -> None:
+        self.statements.append(statement)
+
+    def _fill(self, size: Size, environment: dict[str, str]) -> None:
+        with local_crm(load_world()) as url:
+            account = Account.read(CrmClient(url, LongLivedToken(TOKEN), LocalRateLimiter(10_000)))
+        kept = {"format": FORMAT, "account": account.to_json()}
+        small_state(self.bridge.config, environment).accounts.write(URL, kept)
+        with self.office.store.write() as connection:
+            connection.execute(insert(accounts).values(amo_id=1, amojo_id="bench", url=URL))
+        here = self.office.account_at(None)
+        rules = tuple(rule.name for rule in here.config.rules)
+        large = LargeStore(here.account_store, account, rules, here.clock.now())
+        large.fill(size, lambda words: click.echo(words, err=True))
+
+    def visitor(self) -> tuple[FlaskClient, dict[str, str]]:
+        """An admin in a browser, and the header of his program."""
+        user = self.office.users.add(f"bench {time.time()}", Role.ADMIN)
+        client = self.app.test_client()
+        with client.session_transaction() as session:
+            session["_user_id"] = self.office.users.sit_down(user.id)
+        return client, {"Authorization": f"Bearer {self.office.api_tokens.issue('bench', Role.ADMIN, 'bench')}"}
+
+
+@click.command(help=__doc__)
+@click.option("--deals", default=100_000)
+@click.option("--lines", default=1_000_000)
+@click.option("--folder", type=click.Path(path_type=Path))
+@click.option("--only", default="", help="Only addresses that hold this.")
+def main(deals: int, lines: int, folder: Path | None, only: str) -> None:
+    structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
+    with tempfile.TemporaryDirectory() as temporary:
+        office = Office(folder or Path(temporary), Size(deals, lines))
+        client, program = office.visitor()
+        click.echo("| address | ms | ms of the first time | statements | KB |\n|---|---|---|---|---|")
+        for _, address in addresses(office.app):
+            if only not in address:
+                continue
+            headers = program if address.startswith("/api/v1") else {}
+            spent = []
+            for _ in range(TRIES):
+                office.statements.clear()
+                begun = time.process_time()
+                answer = client.get(address, headers=headers, buffered=True)
+                spent.append(time.process_time() - begun)
+                if answer.status_code != 200:
+                    break
+            if answer.status_code != 200:
+                click.echo(f"{answer.status_code} {address}", err=True)
+                continue
+            mark = " **slow**" if min(spent) > GOAL else ""
+            click.echo(
+                f"| `{address}` | {median(spent) * 1000:.0f}{mark} | {spent[0] * 1000:.0f} | {len(office.statements)} "
+                f"| {len(answer.data) // 1024} |"
+            )
+        office.bridge.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Every statement of pages and API doors on a store of a busy account: none reads or sorts what grows as a whole.
+
+SQLite says how it would find the rows. It does not count them first (the bridge never runs ANALYZE), so some thousand
+rows are as good as a million.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from support.api_client import Program
+from support.pages import NOWHERE, Pages, agency
+from support.running_bridge import EXAMPLE
+
+from amo_bridge.config.loader import load
+from amo_bridge.engine.retention import Retention
+from amo_bridge.storage.database import Store
+from amo_bridge.web.auth.users import Role
+from bench.large_store import SECTIONS, LargeStore, Size, addresses
+
+FEW = {
+    "accounts", "alembic_version", "api_tokens", "audience_lists", "channel_states", "crm_budget", "cursors",
+    "import_columns", "imports", "known_names", "pay_months", "policies", "rehearsals", "users",
+}  # fmt: skip
+"""Tables that stay small: what people or the config named, months, the last few rehearsals."""
+BACKWARDS = re.compile(r"ORDER BY \w+\.id(?: DESC)?(?: LIMIT|$)")
+"""Walks the table by its number, and ends at the limit or with what is asked for."""
+
+DEALS = "FROM deals WHERE deals.account = ?"
+WHOLE: dict[str, str] = {
+    "SELECT count(*) AS count_1 FROM deals WHERE": "how many the overview shows: an index alone, 3 ms for 100,000",
+    "SELECT deals.pipeline_id, deals.status_id, count(*)": "deals on every stage: an index alone",
+    f"{DEALS} AND (deals.plain_name LIKE": "parts of names are looked for in an index alone",
+    f"{DEALS} AND (deals.status_id NOT IN (?)) AND deals.record LIKE": "campaigns of open deals, 40 ms for 100,000",
+    "FROM audience_members WHERE audience_members.account = ?": "sizes of audiences: an index alone",
+    "FROM audience_uploads WHERE": "one a day and audience",
+    "FROM ad_statistics WHERE": "a row a campaign and day",
+    "FROM dial_calls WHERE": "the last call: an index alone",
+    "SELECT DISTINCT enquiries.source FROM": "from where they came: in the order of an index",
+    "FROM intake_requests WHERE": "the last one of each address: an index alone",
+    "FROM tasks WHERE tasks.account = ? LIMIT": "whether there is any: the first is enough",
+    "FROM violations WHERE violations.account = ?": "a ledger of years has some thousand rows",
+}
+"""What reads all rows of an account → why it may."""
+A_PAGE = "what one page shows, found before it is sorted"
+OPEN = "what is open or was given up: some dozens of rows"
+SORTED: dict[str, str] = {
+    "FROM outbox WHERE outbox.account = ? AND outbox.state IN ('": OPEN,
+    "AND outbox.state IN ('waiting', 'ready', 'sending', 'doubt') ORDER BY": OPEN,
+    "AND outbox.state IN ('failed', 'unknown') ORDER BY": OPEN,
+    "FROM audience_lists WHERE": "some lists of an account",
+    "FROM ad_statistics WHERE": "campaigns of a month",
+    "FROM audience_members WHERE": "the people of one audience in these states",
+    "FROM audience_holds WHERE audience_holds.account = ? AND audience_holds.contact_id IN (?)": A_PAGE,
+    "FROM outbox WHERE outbox.account = ? AND outbox.deal_id IN (?) AND outbox.event_id IN (?)": A_PAGE,
+    "FROM dial_calls WHERE dial_calls.account = ? AND dial_calls.dial_id IN (?)": A_PAGE,
+    "FROM violation_decisions WHERE violation_decisions.violation_id IN (?)": A_PAGE,
+    "FROM import_rows WHERE import_rows.account = ? AND import_rows.import_id = ?": "the people of one webinar",
+    "GROUP BY stretch, journal.verdict": "fourteen days into seventy groups; kept for as long as it took, thirty times",
+    "GROUP BY journal.rule": "into one group a rule, of what came to something in fourteen days",
+    "FROM acknowledgements WHERE acknowledgements.account = ? AND acknowledgements.policy_id = ?": "readers of a text",
+    "FROM daily_reports WHERE daily_reports.account = ? AND daily_reports.day >= ?": "reports of a week",
+    "FROM made WHERE made.account = ? AND made.kind = ?": "tasks for papers of one month",
+    "GROUP BY enquiries.source": "into one group a service",
+    "SELECT DISTINCT violations.": "names of people and clauses: a ledger of years has some thousand rows",
+}
+"""What is sorted or grouped → why it may be."""
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    folder = tmp_path_factory.mktemp("busy")
+    path = folder / "config.toml"
+    path.write_text(EXAMPLE.read_text("utf-8").replace("https://example.amocrm.ru", NOWHERE) + SECTIONS, "utf-8")
+    pages = Pages.of(load(path, {}))
+    pages.meet_account()
+    pages.know_account(agency())
+    here = pages.account
+    rules = tuple(rule.name for rule in here.config.rules)
+    LargeStore(here.account_store, agency(), rules, here.clock.now()).fill(Size(deals=1000, lines=7_000))
+    yield pages
+    pages.close()
+
+
+@contextmanager
+def explained(store: Store) -> Iterator[dict[str, list[str]]]:
+    """What is read meanwhile: statement, with lists cut to one question mark → how SQLite carries it out."""
+    seen: dict[str, tuple[str, Any]] = {}
+
+    def listen(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        if statement.startswith(("SELECT", "WITH")):
+            short = re.sub(r"\(\?(?:, \?)*\)", "(?)", re.sub(r"\s+", " ", statement))
+            seen.setdefault(short, (statement, parameters))
+
+    found: dict[str, list[str]] = {}
+    event.listen(store.engine, "before_cursor_execute", listen)
+    try:
+        yield found
+    finally:
+        event.remove(store.engine, "before_cursor_execute", listen)
+    with store.read() as connection:
+        for short, (statement, parameters) in seen.items():
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            found[short] = [row.detail for row in rows]
+
+
+@pytest.fixture(scope="module")
+def plans(busy: Pages) -> dict[str, list[str]]:
+    """Of all pages and API doors."""
+    admin, program = busy.visit(Role.ADMIN), Program(busy, Role.ADMIN)
+    failed = []
+    with explained(busy.office.store) as found:
+        for _, address in addresses(busy.app):
+            in_api = address.startswith("/api/v1/")
+            answer = program.ask("GET", address.removeprefix("/api/v1")) if in_api else admin.get(address)
+            failed += [address] if answer.status_code == 500 else []
+    assert failed == []
+    return found
+
+
+def read_whole(statement: str, plan: list[str]) -> list[str]:
+    """The steps that read all of a table that grows, or all rows of the account."""
+    found = []
+    for step in plan:
+        read = re.match(r"(?:SCAN|SEARCH) (\w+)", step)
+        if read is None or read[1] in FEW or step.startswith(("SCAN CONSTANT", "SCAN anon", "SCAN (")):
+            continue
+        partial = re.search(r"USING (?:COVERING )?INDEX \w+_(?:open|failed|new|loud|unsent|done|unchecked)\b", step)
+        if (step.startswith("SCAN") and not BACKWARDS.search(statement)) or (
+            step.endswith("(account=?)") and not partial
+        ):
+            found.append(step)
+    return found
+
+
+def test_enough_was_asked_for(plans: dict[str, list[str]]) -> None:
+    assert len(plans) > 120
+    assert {"journal", "outbox", "deals", "tasks", "enquiries", "violations"} <= {
+        table for statement in plans for table in re.findall(r"FROM (\w+)", statement)
+    }
+
+
+def test_nothing_that_grows_is_read_as_a_whole(plans: dict[str, list[str]]) -> None:
+    bad = {
+        statement: steps
+        for statement, plan in plans.items()
+        if (steps := read_whole(statement, plan)) and not any(known in statement for known in WHOLE)
+    }
+    assert not bad, "\n".join(f"\n{what[:900]}\n    " + "\n    ".join(map(str, how)) for what, how in bad.items())
+
+
+def test_nothing_that_grows_is_sorted(plans: dict[str, list[str]]) -> None:
+    bad = {
+        statement: plan
+        for statement, plan in plans.items()
+        if any("TEMP B-TREE" in step for step in plan) and not any(known in statement for known in SORTED)
+    }
+    assert not bad, "\n".join(f"\n{what[:900]}\n    " + "\n    ".join(map(str, how)) for what, how in bad.items())
+
+
+@pytest.mark.parametrize("kind", ["WHOLE", "SORTED"])
+def test_every_exception_is_needed(plans: dict[str, list[str]], kind: str) -> None:
+    table = {"WHOLE": WHOLE, "SORTED": SORTED}[kind]
+    assert [known for known in table if not any(known in statement for statement in plans)] == []
+
+
+def test_the_daily_tidying_walks_by_number(busy: Pages) -> None:
+    here = busy.account
+    with explained(here.store) as found:
+        gone = dict(Retention(here.account_store, here.clock, here.config.bridge).tidy())
+    assert gone["journal"]
+    for table in ("journal", "outbox", "events", "inbox", "intake_requests"):
+        (plan,) = (plan for statement, plan in found.items() if f" FROM {table} WHERE {table}.account + " in statement)
+        assert plan == [f"SEARCH {table} USING INTEGER PRIMARY KEY (rowid>?)"]
