@@ -173,13 +173,15 @@ def _as_written(given: str | float | date | time) -> str:
 
 class Problems:
     """``lines``: where the keys stand. ``from_environment``: keys that a variable has overridden → its name.
-    ``is_broken``: does a path stand in a table of which not all could be read? Nothing more is said of that."""
+    ``is_broken``: does a path stand in a table of which not all could be read? Nothing more is said of that.
+    ``places``: what was found → the path of its key, and the words alone."""
 
     def __init__(
         self, path: Path, lines: Mapping[KeyPath, int], is_broken: Callable[[KeyPath], bool] = lambda path: False
     ) -> None:
         self._is_broken = is_broken
         self.found: list[str] = []
+        self.places: dict[str, tuple[KeyPath, str]] = {}
         self.from_environment: dict[KeyPath, str] = {}
         self._file = path.name
         self._lines = lines
@@ -191,8 +193,9 @@ class Problems:
         if variable := self.from_environment.get(path):
             self.found.append(problem(f"переменная окружения {variable}", None, "", words))
             return
-        line = line_of(self._lines, path)
-        self.found.append(problem(self._file, line, place(path[:block], path[block:]), words))
+        told = problem(self._file, line_of(self._lines, path), place(path[:block], path[block:]), words)
+        self.found.append(told)
+        self.places.setdefault(told, (path, words))
 
     def unknown(self, path: KeyPath, words: str, wrong: str, known: Iterable[str], *, block: int = 1) -> None:
         """A word that is not among the known ones, with the nearest of them."""

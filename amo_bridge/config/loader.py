@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -246,11 +246,12 @@ def load_text(path: Path, text: str, environment: Mapping[str, str] = os.environ
 @dataclass(frozen=True)
 class Readable:
     """``config``: what of a text could be read; None if not even which account it is for. ``unread``: names of roles
-    and series that are written, but wrong."""
+    and series that are written, but wrong. ``places``: a problem → the path of its key, and its words alone."""
 
     config: Config | None
     problems: tuple[str, ...]
     unread: tuple[str, ...] = ()
+    places: Mapping[str, tuple[KeyPath, str]] = field(default_factory=dict)
 
     def without_unread(self, misfits: Iterable[str]) -> list[str]:
         """What the account does not know, but for roles and series that are wrong themselves, which is told already;
@@ -269,7 +270,8 @@ def readable(path: Path, text: str, environment: Mapping[str, str] = os.environ)
         written = {name: source.tree.get(name) for name in ("roles", "series")}
         known = {*config.roles, *config.channels.series.named}
         unread |= {name for table in written.values() if isinstance(table, dict) for name in table.keys() - known}
-    return Readable(config, (*source.problems, *loader.problems.found), tuple(sorted(unread)))
+    problems = (*source.problems, *loader.problems.found)
+    return Readable(config, problems, tuple(sorted(unread)), loader.problems.places)
 
 
 def essentials(path: Path, environment: Mapping[str, str] = os.environ) -> Config | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 KeyPath = tuple[str | int, ...]
@@ -62,6 +63,31 @@ def strings_of(text: str) -> list[StringAt]:
     return scanner.strings
 
 
+class PairAt(NamedTuple):
+    """A key with its value, or an element of a list: ``text[start:end]``, from the first sign to the last."""
+
+    path: KeyPath
+    start: int
+    end: int
+
+
+class Scanned(NamedTuple):
+    """``places``: as ``places_of``. ``pairs``: the keys that stand on lines of their own, with their values; what is
+    within ``{ … }`` is of its value. ``elements``: of their lists, without the comma."""
+
+    places: list[tuple[KeyPath, int]]
+    pairs: list[PairAt]
+    elements: list[PairAt]
+
+
+def scanned(text: str) -> Scanned:
+    """Where everything stands, in the order of the file."""
+    scanner = _Scanner(text)
+    with suppress(_NotToml):
+        scanner.scan()
+    return Scanned(scanner.places, scanner.pairs, scanner.elements)
+
+
 def line_of(lines: Mapping[KeyPath, int], path: tuple[Any, ...]) -> int | None:
     """The line of a key, or of the nearest thing around it that has one."""
     while path:
@@ -75,6 +101,8 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.places: list[tuple[KeyPath, int]] = []
         self.strings: list[StringAt] = []
+        self.pairs: list[PairAt] = []
+        self.elements: list[PairAt] = []
         self._text = text
         self._at = 0
         self._starts = [match.end() for match in re.finditer("\n", text)]
@@ -86,7 +114,9 @@ class _Scanner:
             if self._text.startswith("[", self._at):
                 table = self._header()
             else:
-                self._pair(table)
+                start = self._at
+                path = self._pair(table)
+                self.pairs.append(PairAt(path, start, self._end()))
 
     def _header(self) -> KeyPath:
         line, brackets = self._line(), 2 if self._text.startswith("[[", self._at) else 1
@@ -105,11 +135,12 @@ class _Scanner:
         self.places.append((path, line))
         return path
 
-    def _pair(self, table: KeyPath) -> None:
+    def _pair(self, table: KeyPath) -> KeyPath:
         line, path = self._line(), (*table, *self._key(table))
         self.places.append((path, line))
         self._take("=")
         self._value(path)
+        return path
 
     def _value(self, path: KeyPath) -> None:
         self._skip_blank()
@@ -125,7 +156,9 @@ class _Scanner:
 
     def _element(self, number: int, path: KeyPath) -> None:
         self.places.append(((*path, number), self._line()))
+        start = self._at
         self._value((*path, number))
+        self.elements.append(PairAt((*path, number), start, self._end()))
 
     def _inside(self, closing: str, path: KeyPath, read: Any) -> None:
         self._at += 1
@@ -173,6 +206,13 @@ class _Scanner:
             self.strings.append(StringAt(path, self._at, found.end()))
         self._at = found.end()
         return found[0]
+
+    def _end(self) -> int:
+        """Behind the last sign: a number's pattern takes the blanks along."""
+        end = self._at
+        while self._text[end - 1] in " \t\r\n":
+            end -= 1
+        return end
 
     def _line(self) -> int:
         return bisect_right(self._starts, self._at) + 1

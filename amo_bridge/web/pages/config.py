@@ -79,7 +79,8 @@ def put_back(name: str) -> str | tuple[str, int]:
 
 def review(here: AccountView, text: str, file: Written, *, back: str, **more: object) -> str | tuple[str, int]:
     """The page that shows what would change, and asks. ``more``, where a rule would begin: ``matching`` deals wait
-    there; ``existing``: those that it would do something about; ``backup``: the version that would be put back."""
+    there; ``existing``: those that it would do something about; ``backup``: the version that would be put back;
+    ``rule_form``: the form that it comes from, to go on with."""
     problems = problems_of(here, text)
     page = render_template(
         "config/review.html",
@@ -92,6 +93,7 @@ def review(here: AccountView, text: str, file: Written, *, back: str, **more: ob
             "matching": None,
             "existing": None,
             "backup": "",
+            "rule_form": None,
             "is_edited": back == EDITOR and "backup" not in more,
             **more,
         },

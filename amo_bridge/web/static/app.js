@@ -179,3 +179,47 @@ function showNewest(root) {
 
 document.addEventListener("DOMContentLoaded", () => { drawCharts(document); showNewest(document); });
 document.addEventListener("htmx:load", (event) => drawCharts(event.detail.elt.parentElement || document));
+
+// The block in TOML follows the form, unless somebody has begun to write in it.
+let following;
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  const pane = form && document.querySelector(`textarea[data-follows="${form.id}"]`);
+  if (!pane) return;
+  clearTimeout(following);
+  following = setTimeout(async () => {
+    const body = new FormData(form);
+    body.set("do", "text");
+    const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
+    if (answer?.status !== 200 || pane.value !== pane.defaultValue) return;
+    pane.value = pane.defaultValue = await answer.text();
+  }, 250);
+  const state = form.elements.state?.value;
+  if (state) document.querySelectorAll(`.toml-pane input[name="state"]`).forEach((field) => { field.value = state; });
+});
+
+// A list has one empty field at its end: when it is filled, another one comes.
+document.addEventListener("input", (event) => {
+  const rows = event.target.closest("[data-grows]");
+  const last = rows?.querySelector(":scope > .one:last-child");
+  if (!last || !last.contains(event.target) || !event.target.value) return;
+  const next = last.cloneNode(true);
+  const number = Number(event.target.name.split(".").pop()) + 1;
+  next.querySelectorAll(".notes").forEach((one) => one.remove());
+  const field = next.querySelector("input, select, textarea");
+  field.name = `${rows.dataset.grows}.${number}`;
+  field.id = field.name.replaceAll(".", "-");
+  field.value = "";
+  field.removeAttribute("aria-describedby");
+  field.setAttribute("aria-label", (field.getAttribute("aria-label") || "").replace(/\d+$/, number + 1));
+  rows.append(next);
+});
+
+// What was folded out stays so when the form comes anew.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target?.id !== "rule-form") return;
+  const open = [...document.querySelectorAll("details[data-keep][open]")].map((one) => one.dataset.keep);
+  document.addEventListener("htmx:afterSwap", () => {
+    document.querySelectorAll("details[data-keep]").forEach((one) => { if (open.includes(one.dataset.keep)) one.open = true; });
+  }, { once: true });
+});

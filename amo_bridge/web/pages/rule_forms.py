@@ -1,0 +1,258 @@
+"""Rules by form: a catalogue of kinds, a form made of a kind's options, TOML beside it, what is wrong before saving."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Blueprint, abort, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
+
+from amo_bridge.config.files import Written
+from amo_bridge.errors import ConfigError
+from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.option_words import KINDS, choice_title, option_title, variant_title
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import current_account
+from amo_bridge.web.pages.config import review
+from amo_bridge.web.services.config import CONFIG_BYTES
+from amo_bridge.web.services.rule_drafts import (
+    STATES,
+    Checked,
+    Draft,
+    Kind,
+    Kinds,
+    check,
+    draft_of,
+    is_russian,
+    kinds_of,
+    new_draft,
+    nodes_for,
+    text_without,
+    with_toml,
+)
+from amo_bridge.web.services.rule_forms import BadForm, Path, fields_of_tree, pressed, tree_of_fields
+from amo_bridge.web.services.rule_lists import PHRASES, Lists, comes_to, lists_of
+from amo_bridge.web.services.rules import RuleFacts
+
+routes = Blueprint("rule_forms", __name__)
+FIRST = tuple(KINDS)
+
+
+@routes.get("/rules/new")
+@open_to(Role.ADMIN)
+def catalogue() -> str:
+    kinds, wanted = kinds_of(current_account()), request.args.get("q", "")
+    return render_template("rules/kinds.html", kinds=_found(kinds, wanted), problems=kinds.problems, q=wanted)
+
+
+@routes.get("/rules/new/<kind>")
+@open_to(Role.ADMIN)
+def new(kind: str) -> str:
+    """An empty form, or one filled in as an example (``like``)."""
+    known = _kind(kind)
+    like = request.args.get("like", "")
+    return _form(new_draft(known, (known.example(like) or abort(404)) if like else None))
+
+
+@routes.post("/rules/new/<kind>")
+@open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
+def new_sent(kind: str) -> str | tuple[str, int]:
+    known = _kind(kind)
+    return _sent(_with_fields(replace(new_draft(known), block=request.form.get("block", "").strip())))
+
+
+@routes.get("/rules/<name>/form")
+@open_to(Role.ADMIN)
+def edit(name: str) -> str:
+    return _form(_written(name))
+
+
+@routes.post("/rules/<name>/form")
+@open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
+def edit_sent(name: str) -> str | tuple[str, int]:
+    return _sent(_with_fields(_written(name)))
+
+
+@routes.post("/rules/<name>/remove")
+@open_to(Role.ADMIN)
+def remove(name: str) -> str | tuple[str, int]:
+    """Nothing is changed yet: what would go is shown, and asked about."""
+    here, rule = current_account(), _rule(name)
+    try:
+        text = text_without(here, rule.path)
+    except ConfigError as error:
+        return render_template("config/problems.html", problems=error.problems), 409
+    return review(here, text, here.file.read(), back="/rules")
+
+
+@routes.get("/rules/form/comes-to/<kind>")
+@open_to(Role.ADMIN)
+def phrase(kind: str) -> str:
+    """What a due phrase in the field comes to from now on."""
+    told = next((text for name, text in request.args.items() if name.startswith("o.")), "")
+    words = {"due": "due", "offset": "offset", "recurrence": "recurrence", "duration": "duration"}.get(kind)
+    return render_template("rules/comes_to.html", words=comes_to(current_account(), words, told)) if words else ""  # type: ignore[arg-type]
+
+
+@routes.get("/rules/form/options")
+@open_to(Role.ADMIN)
+def options() -> str:
+    """The choices of the field that has just been named."""
+    told = next((text for name, text in request.args.items() if name.startswith("o.")), "")
+    return render_template("rules/options.html", options=lists_of(current_account()).options_of(told.strip()))
+
+
+def _kind(name: str) -> Kind:
+    return kinds_of(current_account()).get(name) or abort(404)
+
+
+def _rule(name: str) -> Rule:
+    return RuleFacts(current_account()).get(name) or abort(404)
+
+
+def _written(name: str) -> Draft:
+    """The rule as the file has it now."""
+    here = current_account()
+    kind, _, block = name.partition(".")
+    try:
+        return draft_of(here, _kind(kind), block) or abort(404)
+    except ConfigError as error:
+        abort(409, "; ".join(error.problems))
+
+
+def _found(kinds: Kinds, wanted: str) -> list[Kind]:
+    """The agency's own first, then as the words for kinds have them: what belongs together stands together."""
+    words = wanted.casefold().split()
+    place = {name: number for number, name in enumerate(FIRST)}
+    found = [kind for kind in kinds.by_name.values() if all(word in _text_of(kind) for word in words)]
+    return sorted(found, key=lambda kind: (not kind.is_own, place.get(kind.name, len(place)), kind.name))
+
+
+def _text_of(kind: Kind) -> str:
+    says = " ".join(f"{one.clause} {one.says}" for one in (*kind.examples,))
+    return f"{kind.name} {kind.title} {kind.sentence} {' '.join(kind.clauses)} {says}".casefold()
+
+
+# --- what was sent ----------------------------------------------------------------------------------------------------
+
+
+def _with_fields(draft: Draft) -> Draft:
+    form: MultiDict[str, str] = request.form
+    state = form.get("state", draft.state)
+    try:
+        tree = tree_of_fields({name: text for name, text in form.items() if name.startswith("o.")})
+    except BadForm:
+        abort(400)
+    return replace(draft, tree=tree, state=next((one for one in STATES if one == state), draft.state))
+
+
+def _sent(draft: Draft) -> str | tuple[str, int]:
+    here, button = current_account(), request.form.get("do", "check")
+    match button.partition(":")[0]:
+        case "add" | "remove" | "up":
+            try:
+                focus = pressed(draft.controls, draft.tree, button)
+            except BadForm:
+                abort(400)
+            return _form(draft, focus=focus)
+        case "show":
+            return _form(draft)
+        case "text":
+            return _text(draft)
+        case "toml":
+            typed = request.form.get("toml", "").replace("\r\n", "\n")
+            try:
+                return _form(with_toml(draft, typed))
+            except ConfigError as error:
+                return _form(draft, toml=typed, toml_problems=error.problems), 422
+    draft = draft.with_name()
+    file = Written(here.file.read().text, request.form.get("mark") or here.file.read().mark)
+    checked = check(here, draft, file)
+    if button == "review" and checked.is_fit:
+        return _review(here, draft, checked, file)
+    return _form(draft, checked), 200 if checked.is_fit else 422
+
+
+def _review(here: AccountView, draft: Draft, checked: Checked, file: Written) -> str | tuple[str, int]:
+    told: dict[str, object] = {}
+    if checked.rule is not None and draft.state != "off":
+        told["existing"] = here.existing(checked.rule)
+        told["chosen"] = getattr(checked.rule.options, "existing", "")
+        told["matching"] = RuleFacts(here).matching(checked.rule)
+    fields = [("state", draft.state), ("block", draft.block), ("mark", file.mark), *fields_of_tree(draft.tree)]
+    form = {"action": _address(draft), "fields": fields}
+    return review(here, checked.text, file, back=f"/rules/{draft.name}", rule_form=form, **told)
+
+
+def _text(draft: Draft) -> str:
+    """The block alone, for the pane beside the form."""
+    return draft.with_name().toml()
+
+
+def _address(draft: Draft) -> str:
+    if draft.is_new:
+        return url_for("rule_forms.new_sent", kind=draft.kind.name)
+    return url_for("rule_forms.edit_sent", name=draft.name)
+
+
+def _form(
+    draft: Draft,
+    checked: Checked | None = None,
+    *,
+    focus: str = "",
+    toml: str | None = None,
+    toml_problems: list[str] | None = None,
+) -> str:
+    here = current_account()
+    nodes = checked.nodes if checked else nodes_for(draft)
+    own = {one.key for one in draft.kind.switches}
+    return render_template(
+        "rules/form.html",
+        here=here,
+        draft=draft,
+        kind=draft.kind,
+        checked=checked,
+        nodes=[one for one in nodes if one.control.key not in own],
+        switches=[one for one in nodes if one.control.key in own],
+        lists=(lists := lists_of(here)),
+        action=_address(draft),
+        mark=request.form.get("mark") or here.file.read().mark,
+        toml=draft.with_name().toml() if toml is None else toml,
+        toml_problems=toml_problems or [],
+        needs_account=here.crm_account is None,
+        say=(say := _words(here, lists, _address(draft), focus)),
+        named=say["named"],
+        phrases=say["phrases"],
+        title_path=_titles_of,
+    )
+
+
+def _words(here: AccountView, lists: Lists, action: str, focus: str) -> dict[str, object]:
+    """What the controls are drawn with."""
+    russian = is_russian()
+    return {
+        "action": action,
+        "focus": focus,
+        "lists": lists,
+        "named": sorted(lists.names),
+        "phrases": tuple(PHRASES),
+        "nothing": _("не задано"),
+        "title_of": lambda control: control.title or option_title(control.key, russian=russian),
+        "choice_of": lambda choice, key="": choice_title(choice, key, russian=russian),
+        "variant_of": lambda control: variant_title(control.of, control.kind, russian=russian),
+        "comes_to": lambda kind, text: comes_to(here, kind, text),
+    }
+
+
+def _titles_of(path: Path) -> str:
+    """«Шаги 2, Задача, Срок»: where in the form a mistake is."""
+    told: list[str] = []
+    for step in path:
+        if isinstance(step, int):
+            told[-1:] = [f"{told[-1]} {step + 1}"] if told else []
+        else:
+            told.append(option_title(step.rstrip("_"), russian=is_russian()))
+    return ", ".join(told)

@@ -1,0 +1,154 @@
+"""What a rule's form offers to choose from: the account's names, due phrases; and what a phrase comes to from now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask_babel import gettext as _
+
+from amo_bridge.config.model import MANAGER
+from amo_bridge.crm.account import Account
+from amo_bridge.dates.due import Due, FieldNotFilled
+from amo_bridge.dates.duration import parse
+from amo_bridge.dates.offset import Offset
+from amo_bridge.dates.recurrence import Recurrence
+from amo_bridge.rules.deal import BUILT_IN_FIELDS
+from amo_bridge.rules.option_controls import ControlKind
+from amo_bridge.rules.option_types import (
+    ContactDateFieldName,
+    ContactFieldName,
+    CustomFieldName,
+    DateFieldName,
+    DocumentName,
+    EnclosureName,
+    FieldName,
+    LossReasonName,
+    OptionName,
+    PersonName,
+    PipelineName,
+    SeriesName,
+    StageName,
+    TagName,
+    TaskTypeName,
+    TemplateName,
+    UserName,
+    names_in,
+)
+from amo_bridge.text.names import normalise
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.template_filters import moment
+
+DATE_TYPES = ("date", "date_time", "birthday")
+PHRASES: Mapping[ControlKind, tuple[str, ...]] = {
+    "due": (
+        *("сегодня", "конец дня", "1 рабочий час", "2 часа", "завтра 12:00", "следующий рабочий день", "2 рабочих дня"),
+        *("3 дня", "1 неделя", "поле: Дата дедлайна", "до 11:00 следующего рабочего дня, если после 20:00"),
+    ),
+    "offset": ("- 5 d", "- 1 d 10:00", "+ 1 d", "+ 2 рабочих дня"),
+    "recurrence": ("рабочий день 18:30", "пн 10:00", "среда, пятница 16:00", "1 число 10:00", "последнее число 16:00"),
+    "duration": ("24 часа", "3 дня", "90 мин"),
+}
+
+
+@dataclass(frozen=True)
+class Lists:
+    """``names``: of what («этап») → the account's names of it; ``options``: a field's normalised name → its choices.
+    Without the account both are what the config already speaks of."""
+
+    names: Mapping[str, tuple[str, ...]]
+    options: Mapping[str, tuple[str, ...]]
+
+    def of(self, kind: str, phrase: ControlKind = "text") -> tuple[str, ...]:
+        return PHRASES.get(phrase) or self.names.get(kind, ())
+
+    def options_of(self, field: str) -> tuple[str, ...]:
+        """The choices of a field; of all fields while nobody has said of which."""
+        if field:
+            return self.options.get(normalise(field), ())
+        return tuple(dict.fromkeys(one for choices in self.options.values() for one in choices))
+
+
+def lists_of(here: AccountView) -> Lists:
+    config, account = here.config, here.crm_account
+    spoken: dict[str, dict[str, None]] = {}
+    options: dict[str, dict[str, None]] = {}
+    for rule in config.rules:
+        for _path, name in names_in(rule.options):
+            spoken.setdefault(name.kind, {})[str(name)] = None
+            if isinstance(name, OptionName):
+                options.setdefault(normalise(name.field), {})[str(name)] = None
+    folder = config.letters_folder
+    ours = {
+        TagName.kind: spoken.get(TagName.kind, ()),
+        TemplateName.kind: _files(folder, ".txt"),
+        DocumentName.kind: _files(folder, ".docx"),
+        EnclosureName.kind: _files(folder, "", but=(".txt", ".html", ".docx")),
+        SeriesName.kind: config.channels.series.named,
+    }
+    names = {kind: tuple(found) for kind, found in {**spoken, **ours}.items()}
+    if account is None:
+        names[PersonName.kind] = tuple(dict.fromkeys((MANAGER, *config.roles, *spoken.get(PersonName.kind, ()))))
+        return Lists(names, {field: tuple(found) for field, found in options.items()})
+    names |= _names(account, (MANAGER, *config.roles))
+    return Lists(names, {normalise(one.name): _choices(account, one.name) for one in account.fields() if one.enums})
+
+
+def _names(account: Account, roles: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    archived = {pipeline.id for pipeline in account.pipelines if pipeline.is_archived}
+    people = [user.name for user in account.users if user.is_active]
+    deal, contact = account.fields(), account.fields("contacts")
+    return {
+        StageName.kind: tuple(
+            stage.title for stage in account.stages if stage.pipeline_id not in archived and stage.kind != "unsorted"
+        ),
+        PipelineName.kind: tuple(one.name for one in account.pipelines if not one.is_archived),
+        FieldName.kind: (*(one.name for one in deal), *BUILT_IN_FIELDS),
+        CustomFieldName.kind: tuple(one.name for one in deal),
+        DateFieldName.kind: tuple(one.name for one in deal if one.type in DATE_TYPES),
+        ContactFieldName.kind: tuple(one.name for one in contact),
+        ContactDateFieldName.kind: tuple(one.name for one in contact if one.type in DATE_TYPES),
+        LossReasonName.kind: tuple(one.name for one in account.loss_reasons),
+        TaskTypeName.kind: tuple(one.name for one in account.task_types),
+        UserName.kind: tuple(people),
+        PersonName.kind: (*roles, *people),
+    }
+
+
+def _choices(account: Account, field: str) -> tuple[str, ...]:
+    return tuple(option.value for one in account.fields() if one.name == field for option in one.enums)
+
+
+def _files(folder: Path | None, ending: str, but: tuple[str, ...] = ()) -> list[str]:
+    """The files of the letters' folder by the names that rules call them by."""
+    if folder is None or not folder.is_dir():
+        return []
+    found = [path.relative_to(folder) for path in sorted(folder.rglob(f"*{ending}")) if path.is_file()]
+    named = [path.with_suffix("").as_posix() if ending else path.as_posix() for path in found if path.suffix not in but]
+    return [name for name in named if not name.startswith(("_", "."))]
+
+
+def comes_to(here: AccountView, kind: ControlKind, phrase: str) -> str:
+    """«сейчас это было бы: пт 4 декабря 12:00», or why the phrase is not understood; empty for an empty one."""
+    if not phrase.strip():
+        return ""
+    now = here.clock.now()
+    calendar = here.config.calendar.calendar(here.zone.key)
+    try:
+        if kind == "due":
+            return str(_("Сейчас это было бы: %(when)s", when=moment(Due.parse(phrase).resolve(now, calendar, {}))))
+        if kind == "recurrence":
+            slots = [slot.moment for slot in Recurrence.parse(phrase).around(now, calendar) if slot.moment > now]
+            return str(_("Ближайший раз: %(when)s", when=moment(slots[0]))) if slots else ""
+        if kind == "duration":
+            parse(phrase)
+            return ""
+        if kind == "offset":
+            day = calendar.local(now).date()
+            return str(_("Если дата — сегодня: %(when)s", when=moment(Offset.parse(phrase).from_(day, calendar))))
+    except FieldNotFilled as error:
+        return str(_("Считается от поля «%(field)s» каждой сделки", field=error.field))
+    except ValueError as error:
+        return str(error)
+    return ""
