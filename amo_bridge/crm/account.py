@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from amo_bridge.crm.values import api_text, embedded, flag, identifier, integer, row_list
 from amo_bridge.errors import AmbiguousName, CrmRefused, UnknownName
@@ -314,9 +315,8 @@ class Account:
 
     def stage_of(self, pipeline_id: int, status_id: int) -> Stage:
         """A stage by its ids. Raises UnknownName: it may be newer than this copy of the account."""
-        for stage in self.stages:
-            if stage.key == (pipeline_id, status_id):
-                return stage
+        if stage := self._stages.get((pipeline_id, status_id)):
+            return stage
         raise UnknownName("этапа", f"{pipeline_id} / {status_id}")
 
     def past_stage(self, pipeline_id: int, status_id: int) -> Stage:
@@ -328,7 +328,16 @@ class Account:
 
     def has_stage(self, pipeline_id: int, status_id: int) -> bool:
         """Whether the pipeline has such a status."""
-        return any(stage.key == (pipeline_id, status_id) for stage in self.stages)
+        return (pipeline_id, status_id) in self._stages
+
+    @cached_property
+    def _stages(self) -> Mapping[tuple[int, int], Stage]:
+        return {stage.key: stage for stage in reversed(self.stages)}
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str], Any]:
+        """(entity or «user», name as it was asked for) → what it means. Rules ask for the same names at each event."""
+        return {}
 
     def fields(self, entity: str = "leads") -> tuple[Field, ...]:
         """The custom fields of an entity type (leads, contacts, companies)."""
@@ -336,6 +345,11 @@ class Account:
 
     def field(self, name: str, entity: str = "leads") -> Field:
         """A custom field by name, by code (PHONE) or, when names repeat, by id."""
+        if (known := self._found.get((entity, name))) is None:
+            known = self._found[entity, name] = self._field(name, entity)
+        return cast(Field, known)
+
+    def _field(self, name: str, entity: str) -> Field:
         fields = self.fields(entity)
         matches = [field for field in fields if same_name(field.name, name)]
         matches = matches or [field for field in fields if name in (field.code, str(field.id))]
@@ -351,6 +365,11 @@ class Account:
 
     def user(self, name_or_email: str) -> User:
         """A user by name or e-mail. An inactive one is only found when no other fits."""
+        if (known := self._found.get(("user", name_or_email))) is None:
+            known = self._found["user", name_or_email] = self._user(name_or_email)
+        return cast(User, known)
+
+    def _user(self, name_or_email: str) -> User:
         email = name_or_email.strip().casefold()
         matches = [user for user in self.users if same_name(user.name, name_or_email)]
         matches = matches or [user for user in self.users if user.email.casefold() == email]

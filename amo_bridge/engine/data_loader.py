@@ -8,7 +8,6 @@ are evaluated for good.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from amo_bridge.crm.records import DealRecord
@@ -62,6 +61,8 @@ class DataLoader:
     def __init__(self, context: SourceContext, records: Mapping[int, DealRecord]) -> None:
         self._context = context
         self._records = records
+        self._sources: dict[DataNeed, Source] = {}
+        self._last_unread: tuple[Deal, dict[frozenset[DataNeed], Deal]] | None = None
         self._expected: dict[DataNeed, set[int]] = {}
         self._found: dict[DataNeed, dict[int, Sequence[Any]]] = {}
 
@@ -78,8 +79,18 @@ class DataLoader:
         """The deal with what has been loaded so far of what the rule needs; the rest is ``Missing``."""
         if not rule.needs:
             return deal
-        values: dict[str, Any] = {need: self._value(need, rule, deal.id) for need in rule.needs}
-        return replace(deal, **values)
+        if not any(deal.id in self._found.get(need, ()) for need in rule.needs):
+            return self._unread(rule.needs, deal)
+        return deal.with_read({need: self._value(need, rule, deal.id) for need in rule.needs})
+
+    def _unread(self, needs: frozenset[DataNeed], deal: Deal) -> Deal:
+        """The deal, with nothing of this; the same object for all rules that need the same."""
+        if self._last_unread is None or self._last_unread[0] is not deal:
+            self._last_unread = (deal, {})
+        views = self._last_unread[1]
+        if needs not in views:
+            views[needs] = deal.with_read({need: Missing(need) for need in needs})
+        return views[needs]
 
     def load(self, rule: Rule, deal: Deal) -> Deal:
         """The deal with everything that the rule needs. Raises CrmError, StoreUnavailable."""
@@ -90,11 +101,16 @@ class DataLoader:
 
     def _value(self, need: DataNeed, rule: Rule, deal_id: int) -> tuple[Any, ...]:
         found = self._found.get(need, {})
-        return SOURCES[need](self._context).for_rule(found[deal_id], rule) if deal_id in found else Missing(need)
+        return self._source(need).for_rule(found[deal_id], rule) if deal_id in found else Missing(need)
+
+    def _source(self, need: DataNeed) -> Source:
+        if need not in self._sources:
+            self._sources[need] = SOURCES[need](self._context)
+        return self._sources[need]
 
     def _read(self, need: DataNeed, deal_ids: Iterable[int]) -> None:
         found = self._found.setdefault(need, {})
         records = [self._records[deal_id] for deal_id in sorted(deal_ids) if deal_id in self._records]
         new = [record for record in records if record.id not in found]
-        rows = SOURCES[need](self._context).read(new)
+        rows = self._source(need).read(new)
         found |= {record.id: rows.get(record.id, ()) for record in new}

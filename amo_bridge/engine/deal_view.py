@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from amo_bridge.crm.account import Account
+from amo_bridge.crm.account import Account, Field
 from amo_bridge.crm.records import EPOCH, ContactRecord, DealRecord, TaskRecord
 from amo_bridge.engine.effects import NEW_URL
 from amo_bridge.events import EnquiryReceived
@@ -42,6 +42,12 @@ class FieldReader:
             if value is not None:
                 found[field.name] = HIDDEN if field_id in self._secret else value
         return found
+
+    def text(self, record: DealRecord, field: Field) -> str:
+        """What ``texts`` has of one custom field; empty if it is not filled."""
+        raw = record.fields.get(field.id)
+        value = self._value(field.type, raw) if raw and field.id in self._fields else None
+        return "" if value is None else as_text(HIDDEN if field.id in self._secret else value)
 
     def texts(self, record: DealRecord) -> dict[str, str]:
         """All filled fields as text: custom ones and the built-in «Название», «Бюджет», «Причина отказа»."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from amo_bridge.clock import Clock
@@ -22,7 +22,7 @@ from amo_bridge.engine.resolver import Resolver
 from amo_bridge.engine.task_ends import EndingTask, ends_of, finished_tasks, removed_rule
 from amo_bridge.engine.waiting import WaitingEvent
 from amo_bridge.errors import BridgeError
-from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event, StageEntered
+from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event, StageEntered, StepDue
 from amo_bridge.events.codec import to_json
 from amo_bridge.rules.actions import (
     Action,
@@ -119,17 +119,43 @@ class EarlyAnswers:
     """
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[str, str, Event], RuleAnswer] = {}
+        self._answers: dict[tuple[str, str], RuleAnswer] = {}
 
-    def add(self, queue_key: str, deal: Deal, answer: RuleAnswer) -> None:
+    def add(self, deal: Deal, answer: RuleAnswer) -> None:
         """``deal``: as it was before the rule's needs were marked missing."""
         verdict = answer.verdict
-        self._answers[verdict.rule.name, queue_key, verdict.event] = answer._replace(deal=deal)
+        self._answers[verdict.rule.name, verdict.event_key] = answer._replace(deal=deal)
 
-    def find(self, rule: Rule, event: Event, context: EvaluationContext) -> RuleAnswer | None:
+    def find(self, rule: Rule, judged: JudgedEvent, deal: Deal) -> RuleAnswer | None:
         """The answer about this event, if the deal was the same then."""
-        answer = self._answers.get((rule.name, context.queue_key, event))
-        return answer if answer and answer.deal == context.deal else None
+        answer = self._answers.get((rule.name, judged.key))
+        if answer is None or not _is_equal(answer.verdict.event, judged.event) or not _is_equal(answer.deal, deal):
+            return None
+        return answer
+
+
+def _is_equal(one: object, other: object) -> bool:
+    """Mostly they are the same object, and a deal or an event has many fields to be compared."""
+    return one is other or one == other
+
+
+class Listeners(NamedTuple):
+    """The enabled rules that listen to an event."""
+
+    gates: Sequence[Rule]
+    others: Sequence[Rule]
+
+
+class JudgedEvent(NamedTuple):
+    """An event of a context, and what is the same for all rules that listen to it.
+
+    ``key``: its key. ``ignored``: why no rule is evaluated on it (Russian). ``age``: how long ago it happened.
+    """
+
+    event: Event
+    key: str
+    ignored: str
+    age: timedelta | None
 
 
 class Dispatcher:
@@ -154,6 +180,11 @@ class Dispatcher:
         self._clock = clock
         self._known = {rule.name: rule for rule in rules}
         self._rules = [rule for rule in self._known.values() if rule.enabled]
+        self._by_name = {rule.name: rule for rule in self._rules}
+        # Which rules listen to events of a type is asked several times for each event.
+        self._by_type: dict[type[Event], Listeners] = {}
+        self._asked_kinds: dict[tuple[type[Event], ...], bool] = {}
+        self._has_needs = any(rule.needs for rule in self._rules)
         self._resolver = resolver
         self._account = account
         self._dry_run = dry_run
@@ -168,19 +199,38 @@ class Dispatcher:
     @property
     def has_needs(self) -> bool:
         """Does any rule need more than the deal itself?"""
-        return any(rule.needs for rule in self._rules)
+        return self._has_needs
 
     def listeners(self, event: Event) -> list[Rule]:
         """The enabled rules that listen to this event; gates first."""
-        listening = [rule for rule in self._rules if rule.hears(event)]
-        return sorted(listening, key=lambda rule: not rule.handler.gate)
+        listening = self._listeners(event)
+        return [*listening.gates, *listening.others]
+
+    def _listeners(self, event: Event) -> Listeners:
+        kind = type(event)
+        of_type = self._by_type.get(kind)
+        if of_type is None:
+            rules = [rule for rule in self._rules if issubclass(kind, rule.handler.on)]
+            of_type = self._by_type[kind] = Listeners(
+                [rule for rule in rules if rule.handler.gate], [rule for rule in rules if not rule.handler.gate]
+            )
+        if not issubclass(kind, StepDue) and not any(rule.handler.only for rules in of_type for rule in rules):
+            return of_type
+        return Listeners(*([rule for rule in rules if rule.hears(event)] for rules in of_type))
 
     def listens_to(self, event: Event) -> bool:
-        return any(rule.hears(event) for rule in self._rules)
+        return any(self._listeners(event))
 
-    def listens_for(self, kinds: Iterable[type[Event]]) -> bool:
+    def listens_for(self, kinds: tuple[type[Event], ...]) -> bool:
         """Does any rule listen to events of these kinds?"""
-        return any(issubclass(kind, rule.handler.on) for kind in kinds for rule in self._rules)
+        if kinds not in self._asked_kinds:
+            listens = any(issubclass(kind, rule.handler.on) for kind in kinds for rule in self._rules)
+            self._asked_kinds[kinds] = listens
+        return self._asked_kinds[kinds]
+
+    def _prepared(self, event: Event, context: EvaluationContext) -> JudgedEvent:
+        age = None if event.at is None else self._clock.now() - event.at
+        return JudgedEvent(event, event.event_key(context.queue_key), self._reason_to_ignore(event, context), age)
 
     def evaluate_early(
         self, context: EvaluationContext, answers: EarlyAnswers, expected: Iterable[DataNeed] = ()
@@ -191,14 +241,18 @@ class Dispatcher:
         rules that need nothing else are left for ``evaluate``.
         """
         needs = set(expected)
+        unread: dict[frozenset[DataNeed], Deal] = {}
         for event in context.events:
+            judged = self._prepared(event, context)
             for rule in self.listeners(event):
-                if rule.needs <= needs or self._reason_to_skip(rule, event, context):
+                if rule.needs <= needs or self._reason_to_skip(rule, judged):
                     continue
-                verdict = Verdict(rule, event, event.event_key(context.queue_key), "skipped")
-                missing: dict[str, Any] = {need: Missing(need) for need in rule.needs}
-                answer = _answer(verdict, replace(context.deal, **missing))
-                answers.add(context.queue_key, context.deal, answer)
+                deal = unread.get(rule.needs)
+                if deal is None:
+                    missing = {need: Missing(need) for need in rule.needs}
+                    deal = unread[rule.needs] = context.deal.with_read(missing)
+                answer = _answer(rule, judged, deal)
+                answers.add(context.deal, answer)
                 if answer.missing:
                     needs |= rule.needs
         return needs
@@ -211,31 +265,38 @@ class Dispatcher:
         Raises CrmError, StoreUnavailable if what a rule needs can't be loaded.
         """
         early = answers or EarlyAnswers()
-        gates = [self._evaluate(rule, event, context, data, early) for event, rule in self._pairs(context, gates=True)]
+        events = [(self._prepared(event, context), self._listeners(event)) for event in context.events]
+        gates = [
+            self._evaluate(rule, judged, context, data, early)
+            for judged, listening in events
+            for rule in listening.gates
+        ]
         live = [
             answer
             for answer in gates
             if isinstance(answer.decision, RollBack) and not self._is_dry(answer.verdict.rule)
         ]
-        gates = gates if live else [self._with_closed_explanations(answer, context) for answer in gates]
+        if not live and context.explanations():
+            gates = [self._with_closed_explanations(answer, context) for answer in gates]
         rollbacks = context.count_rollbacks() if live else 0
         refusing = live[0].verdict.rule if live and rollbacks < self._max_rollbacks else None
         verdicts = self._gate_verdicts(gates, live, context, rollbacks)
         after = self._rolled_back(context, live[0].decision) if refusing else context
         withholding = [answer for answer in gates if answer.withheld and not self._is_dry(answer.verdict.rule)]
         done: set[str] = set()
-        for event, rule in self._pairs(context, gates=False):
+        for judged, rule in ((judged, rule) for judged, listening in events for rule in listening.others):
+            event = judged.event
             if refusing and isinstance(event, StageEntered):
                 reason = f"сделку возвращает правило {refusing.called}"
-                verdicts.append(Verdict(rule, event, event.event_key(context.queue_key), "skipped", reason))
+                verdicts.append(Verdict(rule, event, judged.key, "skipped", reason))
             elif gate := next((one for one in withholding if one.verdict.event == event), None):
                 reason = f"не считается ({gate.verdict.rule.called}): {gate.withheld}"
-                verdicts.append(Verdict(rule, event, event.event_key(context.queue_key), "skipped", reason))
+                verdicts.append(Verdict(rule, event, judged.key, "skipped", reason))
             elif taken_by := _taken_by(event, verdicts):
                 reason = f"обращение уже взяло правило {taken_by}"
-                verdicts.append(Verdict(rule, event, event.event_key(context.queue_key), "skipped", reason))
+                verdicts.append(Verdict(rule, event, judged.key, "skipped", reason))
             else:
-                verdict = self._resolve(self._evaluate(rule, event, after, data, early), after)
+                verdict = self._resolve(self._evaluate(rule, judged, after, data, early), after)
                 verdicts.append(_without_repeats(verdict, done))
         if not refusing:
             verdicts += (_without_repeats(verdict, done) for verdict in self._reconsidered(context, data))
@@ -247,15 +308,14 @@ class Dispatcher:
         It counts as happening now: due dates are counted from here, and it is not late.
         """
         at = context.record.updated_at
-        rules = {rule.name: rule for rule in self._rules}
         for waiting in context.waiting:
-            rule = rules.get(waiting.rule)
+            rule = self._by_name.get(waiting.rule)
             if rule is None or waiting.stage != context.deal.stage.key or waiting.event in context.events:
                 continue
             if context.restored_copy and context.restored_copy.covers(waiting.event.at or at):
                 continue
             event = replace(waiting.event, at=at)
-            answer = self._evaluate(rule, event, context, data, EarlyAnswers())
+            answer = self._evaluate(rule, self._prepared(event, context), context, data, EarlyAnswers())
             slots = waiting.done_slots
             if slots is not None and not isinstance(answer.decision, RollBack):
                 left = [one for one in answer.decision if isinstance(one, CreateTask) and one.slot not in slots]
@@ -267,31 +327,25 @@ class Dispatcher:
             verdict = replace(answer.verdict, event_key=key, event=waiting.event, settles=waiting, done_slots=done)
             yield self._resolve(answer._replace(verdict=verdict), context, at)
 
-    def _pairs(self, context: EvaluationContext, *, gates: bool) -> list[tuple[Event, Rule]]:
-        return [
-            (event, rule)
-            for event in context.events
-            for rule in self.listeners(event)
-            if rule.handler.gate == gates
-        ]  # fmt: skip
-
     def _evaluate(
-        self, rule: Rule, event: Event, context: EvaluationContext, data: DataLoader, early: EarlyAnswers
+        self, rule: Rule, judged: JudgedEvent, context: EvaluationContext, data: DataLoader, early: EarlyAnswers
     ) -> RuleAnswer:
-        verdict = Verdict(rule, event, event.event_key(context.queue_key), "skipped")
-        if reason := self._reason_to_skip(rule, event, context):
-            return RuleAnswer(replace(verdict, reason=reason), (), context.deal)
+        if reason := self._reason_to_skip(rule, judged):
+            return RuleAnswer(Verdict(rule, judged.event, judged.key, "skipped", reason), (), context.deal)
+        answer = early.find(rule, judged, context.deal)
+        if answer is not None and not answer.missing and not answer.decision:
+            # What it did not look at does not matter, and nothing is to be done on this deal.
+            return answer
         deal = data.loaded(rule, context.deal)
-        answer = early.find(rule, event, context)
         if answer is None or (answer.missing and not isinstance(getattr(deal, answer.missing), Missing)):
-            answer = _answer(verdict, deal)
+            answer = _answer(rule, judged, deal)
         if answer.missing in rule.needs:
             # This may raise: amoCRM's trouble is not the rule's failure, and the event is processed again later.
-            return _answer(verdict, data.load(rule, context.deal))
-        return answer._replace(deal=deal)
+            return _answer(rule, judged, data.load(rule, context.deal))
+        return answer if answer.deal is deal else answer._replace(deal=deal)
 
-    def _reason_to_skip(self, rule: Rule, event: Event, context: EvaluationContext) -> str:
-        """Why a rule that listens is not evaluated; empty if it is."""
+    def _reason_to_ignore(self, event: Event, context: EvaluationContext) -> str:
+        """Why no rule is evaluated on the event; empty if they are."""
         if context.deal.has_tag(self._opt_out_tag):
             return f"на сделке тег «{self._opt_out_tag}»"
         if event.reason_to_ignore:
@@ -302,18 +356,24 @@ class Dispatcher:
                 f"случилось до возврата данных из копии от {copy.made_at:%d.%m.%Y %H:%M} UTC: что мост об этом уже "
                 "сделал, он не помнит; повторить — amo-bridge replay"
             )
+        return ""
+
+    def _reason_to_skip(self, rule: Rule, judged: JudgedEvent) -> str:
+        """Why a rule that listens is not evaluated; empty if it is."""
+        if judged.ignored:
+            return judged.ignored
         if rule.broken:
             return f"{BROKEN}{rule.broken}"
-        if event.at is None or self._clock.now() - event.at <= rule.max_lateness:
+        if judged.age is None or judged.age <= rule.max_lateness:
             return ""
-        return f"слишком поздно: случилось {event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {describe(rule.max_lateness)}"
+        return f"слишком поздно: случилось {judged.event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {describe(rule.max_lateness)}"
 
     # --- gates ---
 
     def _with_closed_explanations(self, answer: RuleAnswer, context: EvaluationContext) -> RuleAnswer:
         """A gate that refuses nothing closes the tasks in which it explained an earlier refusal."""
         rule, event = answer.verdict.rule, answer.verdict.event
-        is_silent = answer.verdict.outcome != "skipped" or self._reason_to_skip(rule, event, context)
+        is_silent = answer.verdict.outcome != "skipped" or self._reason_to_skip(rule, self._prepared(event, context))
         if is_silent or not isinstance(event, StageEntered):
             return answer
         actions = explanations_to_close(context.explanations(), rule.name, event, context.deal)
@@ -428,32 +488,33 @@ class Dispatcher:
         return dry_reason(dry_sources(rule, is_bridge_dry=self._dry_run))
 
 
-def _answer(verdict: Verdict, deal: Deal) -> RuleAnswer:
-    """Evaluate the verdict's rule on its event and the deal."""
-    rule = verdict.rule
+def _answer(rule: Rule, judged: JudgedEvent, deal: Deal) -> RuleAnswer:
+    """Evaluate the rule on the event and the deal."""
+
+    def verdict(outcome: Outcome, reason: str = "", **more: Any) -> Verdict:
+        return Verdict(rule, judged.event, judged.key, outcome, reason, **more)
+
     try:
-        decision = _checked(rule.handler.judge(verdict.event, deal, rule.options))
+        decision = _checked(rule.handler.judge(judged.event, deal, rule.options))
     except NotLoaded as error:
-        return RuleAnswer(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error}"), (), deal, error.need)
+        return RuleAnswer(verdict("failed", f"ошибка в правиле: {error}"), (), deal, error.need)
     except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the other rules; it is journaled
-        return RuleAnswer(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}"), (), deal)
+        return RuleAnswer(verdict("failed", f"ошибка в правиле: {error!r}"), (), deal)
     if isinstance(decision, Waiting):
         reason = f"{decision.reason}; правило ждёт, пока сделка на этапе «{deal.stage.name}»"
-        return RuleAnswer(replace(verdict, reason=reason, waits=True), (), deal)
+        return RuleAnswer(verdict("skipped", reason, waits=True), (), deal)
     if isinstance(decision, Skip):
-        return RuleAnswer(replace(verdict, reason=decision.reason), (), deal)
+        return RuleAnswer(verdict("skipped", decision.reason), (), deal)
     if isinstance(decision, Withheld):
         outcome: Outcome = "acts" if decision.actions else "skipped"
         reason = "" if decision.actions else decision.reason
-        return RuleAnswer(
-            replace(verdict, outcome=outcome, reason=reason), decision.actions, deal, withheld=decision.reason
-        )
+        return RuleAnswer(verdict(outcome, reason), decision.actions, deal, withheld=decision.reason)
     if isinstance(decision, RollBack):
-        return RuleAnswer(replace(verdict, outcome="acts"), decision, deal)
+        return RuleAnswer(verdict("acts"), decision, deal)
     actions = [action for action in decision if isinstance(action, Action)]
-    if len(actions) < len(decision):
-        verdict = replace(verdict, waits=True, done_slots=_slots_of(actions))
-    return RuleAnswer(replace(verdict, outcome="acts"), actions, deal)
+    is_partial = len(actions) < len(decision)
+    done_slots = _slots_of(actions) if is_partial else None
+    return RuleAnswer(verdict("acts", waits=is_partial, done_slots=done_slots), actions, deal)
 
 
 def _slots_of(actions: Iterable[Action] | RollBack) -> frozenset[str]:
@@ -499,11 +560,13 @@ def _without_repeats(verdict: Verdict, done: set[str]) -> Verdict:
 
     ``done``: what rules wanted so far; grows.
     """
+    if not verdict.effects:
+        return verdict
     effects = {
         f"{verdict.rule.name} {effect.kind} {effect.deal_id} {effect.body}": effect for effect in verdict.effects
     }
     new = tuple(effect for key, effect in effects.items() if key not in done)
     done |= set(effects)
-    if verdict.effects and not new:
+    if not new:
         return replace(verdict, outcome="skipped", reason="решено по другому событию этого же изменения", effects=())
     return replace(verdict, effects=new)

@@ -8,10 +8,10 @@ the deal is through (or closed) the gate closes the tasks that it set.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
+from functools import cached_property
 from typing import NamedTuple
 
 from sqlalchemy import and_, func, select
@@ -24,7 +24,7 @@ from amo_bridge.engine.effects import UNDONE
 from amo_bridge.events import StageEntered
 from amo_bridge.rules.actions import Action, CreateTask, FinishTask, Notify, Person, RollBack
 from amo_bridge.rules.deal import Deal
-from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import made, outbox, tasks
 
 DUE = Due.parse("end of day")
@@ -100,24 +100,31 @@ def explanations_to_close(
 
 
 class RollbackHistory:
-    """How often a deal was rolled back lately, and which explanations are still open."""
+    """How often the deals of a round were rolled back lately, and which explanations are still open.
 
-    def __init__(self, store: AccountStore, clock: Clock) -> None:
+    Each is read when it is asked for first, for all of them at once: nothing of it changes while they are judged.
+    """
+
+    def __init__(self, store: AccountStore, clock: Clock, deal_ids: Iterable[int]) -> None:
         self._store = store
         self._clock = clock
+        self._deal_ids = sorted(set(deal_ids))
 
     def counter(self, deal_id: int, stage: tuple[int, int]) -> Callable[[], int]:
         """A function that counts the roll-backs of a deal from this stage within the last hour."""
-        return lambda: self._count(deal_id, stage)
+        return lambda: sum(before == list(stage) for before in self._refused.get(deal_id, ()))
 
     def explanations(self, deal_id: int) -> Callable[[], Sequence[Explanation]]:
-        """A function that reads the open tasks that explain roll-backs of the deal, when it is called first."""
-        return cache(lambda: self._open(deal_id))
+        """A function that gives the open tasks that explain roll-backs of the deal."""
+        return lambda: self._open.get(deal_id, ())
 
-    def _open(self, deal_id: int) -> Sequence[Explanation]:
+    @cached_property
+    def _open(self) -> Mapping[int, Sequence[Explanation]]:
+        """Raises StoreUnavailable."""
         is_same_task = and_(tasks.c.account == made.c.account, tasks.c.task_id == made.c.entity_id)
         query = (
             select(
+                made.c.deal_id,
                 made.c.entity_id,
                 made.c.rule,
                 made.c.slot,
@@ -125,23 +132,32 @@ class RollbackHistory:
                 tasks.c.responsible_user_id,
             )
             .join_from(made, tasks, is_same_task)
-            .where(self._store.owns(made), made.c.deal_id == deal_id, made.c.kind == "create_task")
+            .where(self._store.owns(made), made.c.kind == "create_task")
             .where(made.c.slot.startswith(EXPLAINS), tasks.c.is_completed.is_(False))
             .order_by(made.c.entity_id)
         )
+        found: dict[int, list[Explanation]] = {}
         with self._store.read() as connection:
-            return [Explanation(*row) for row in connection.execute(query)]
+            for chunk in chunks(self._deal_ids):
+                for deal_id, *explanation in connection.execute(query.where(made.c.deal_id.in_(chunk))):
+                    found.setdefault(deal_id, []).append(Explanation(*explanation))
+        return found
 
-    def _count(self, deal_id: int, stage: tuple[int, int]) -> int:
+    @cached_property
+    def _refused(self) -> Mapping[int, Sequence[list[int]]]:
+        """Deal → the stages from which it was rolled back within the last hour. Raises StoreUnavailable."""
         since = (self._clock.now() - ROLLBACK_WINDOW).timestamp()
-        patches = select(outbox.c.payload).where(
+        patches = select(outbox.c.deal_id, outbox.c.payload).where(
             self._store.owns(outbox),
-            outbox.c.deal_id == deal_id,
             outbox.c.kind == "patch_deal",
             outbox.c.created_at > since,
         )
+        found: dict[int, list[list[int]]] = {}
         with self._store.read() as connection:
-            payloads = [json.loads(text) for text in connection.execute(patches).scalars()]
-        # What a person takes back is no refusal.
-        refused = [payload for payload in payloads if payload["rolls_back"] and not payload.get(UNDONE)]
-        return sum(payload["expects"] == list(stage) for payload in refused)
+            for chunk in chunks(self._deal_ids):
+                for deal_id, text in connection.execute(patches.where(outbox.c.deal_id.in_(chunk))):
+                    payload = json.loads(text)
+                    # What a person takes back is no refusal.
+                    if payload["rolls_back"] and not payload.get(UNDONE):
+                        found.setdefault(deal_id, []).append(payload["expects"])
+        return found

@@ -94,17 +94,24 @@ class Journal:
                 "actions": "[]",
             }
         ]
+        # Many rules hear of one event.
+        words: dict[int, str] = {}
+        for verdict in verdicts:
+            if id(verdict.event) not in words:
+                words[id(verdict.event)] = describe(verdict.event)
         return event_row + [
             {
                 **common,
-                "what": describe(verdict.event),
+                "what": words[id(verdict.event)],
                 "rule": verdict.rule.name,
                 "clause": verdict.rule.clause,
                 "verdict": verdict.outcome,
                 "reason": verdict.reason,
                 "actions": json.dumps(
                     [text for effect in verdict.effects for text in effect.all_words], ensure_ascii=False
-                ),
+                )
+                if verdict.effects
+                else "[]",
             }
             for verdict in verdicts
         ]

@@ -16,7 +16,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.errors import UnknownName
 from amo_bridge.rules.actions import Person
-from amo_bridge.text.names import same_name
+from amo_bridge.text.names import normalise, same_name
 
 ANYBODY = PersonSection()
 
@@ -108,6 +108,7 @@ class People:
         self._tell = tell
         self._users = {user.id: user for user in account.users}
         self._roles = roles
+        self._role_names = {normalise(role): role for role in reversed(list(roles))}
         self._absences = absences
         self._deal_known = deal_known
         self._names = {user.id: user.name for user in account.users}
@@ -119,9 +120,8 @@ class People:
             return person
         if same_name(person, MANAGER):
             return deal.responsible_user_id
-        for role, spec in self._roles.items():
-            if same_name(person, role):
-                return self._by_role(role, spec, deal).id
+        if role := self._role_names.get(normalise(person)):
+            return self._by_role(role, self._roles[role], deal).id
         return self._account.user(person).id
 
     def works_now(self, user_id: int, day: date, *, is_there: bool = False, is_gone: bool = False) -> int:
@@ -207,7 +207,7 @@ class People:
         return tuple(dict.fromkeys((*names, *self._names_on(instead, deal))))
 
     def _names_on(self, user_id: int, deal: DealRecord) -> tuple[str, ...]:
-        names = [name for known, name in self._names.items() if known == user_id]
+        names = [self._names[user_id]] if user_id in self._names else []
         for role in (MANAGER, *self._roles):
             try:
                 if self.user_id(role, deal) == user_id:
@@ -230,7 +230,7 @@ class People:
         raise UnknownName(f"роль «{role}»: поле {fields} сделки пусто, а запасного (otherwise)", role)
 
     def _text(self, field: str, deal: DealRecord) -> str:
-        return self._reader.texts(deal).get(self._account.field(field).name, "")
+        return self._reader.text(deal, self._account.field(field))
 
     def _responsible_for(self, address: str) -> User | None:
         """Who is responsible for the deal at this address, if he still works here."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 from structlog.contextvars import bound_contextvars
@@ -104,6 +104,16 @@ class CurrentTasks:
 BATCH_SIZE = 1000
 
 
+class _EventView(NamedTuple):
+    """What one event is judged on, and what that was made of: what was known of its deal, and waited with. ``after``:
+    what the mirror will know of the deal."""
+
+    known: MirroredDeal | None
+    waiting: Sequence[WaitingEvent]
+    after: MirroredDeal | None
+    context: EvaluationContext
+
+
 @dataclass
 class _Batch:
     """What one round works on: the events with their rows, the mirror's deals (updated as events are evaluated), the
@@ -117,7 +127,10 @@ class _Batch:
     data: DataLoader
     result: BatchResult
     waiting: dict[int, list[WaitingEvent]]
+    rollbacks: RollbackHistory
     answers: EarlyAnswers = field(default_factory=EarlyAnswers)
+    views: dict[int, _EventView] = field(default_factory=dict)
+    """By the rows' ids, as they were looked at last."""
 
     def deals_of(self, event: Event) -> tuple[MirroredDeal | None, DealRecord | None]:
         """The event's deal as the mirror knows it, and as it is now."""
@@ -153,7 +166,6 @@ class EventProcessor:
         self._time_to_answer = time_to_answer
         self._mirror = Mirror(store)
         self._open_events = OpenEvents(store, clock)
-        self._rollbacks = RollbackHistory(store, clock)
         # A restore needs a bridge that is stopped: reading it once is enough.
         self._restored_copy = RestoredCopy.read(Cursors(store))
         self._contacts = contacts
@@ -212,7 +224,9 @@ class EventProcessor:
             engine.people.names_of,
             engine.config.ads,
         )
-        return _Batch(events, mirrored, fresh, tasks, ending_tasks, DataLoader(context, fresh), result, waiting)
+        return _Batch(events, mirrored, fresh, tasks, ending_tasks, DataLoader(context, fresh), result, waiting,
+            RollbackHistory(self._store, self._clock, fresh),
+        )  # fmt: skip
 
     def _read_fresh(
         self,
@@ -289,7 +303,7 @@ class EventProcessor:
             if record is None or self._reason_to_skip(event, known, record, batch):
                 continue
             try:
-                context = self._context(row, event, batch, record)
+                context = self._view(row, event, batch, record).context
                 expected = batch.data.expected(record.id)
                 needs = self._rule_engine.dispatcher.evaluate_early(context, batch.answers, expected)
                 batch.data.expect(needs, record.id)
@@ -327,8 +341,8 @@ class EventProcessor:
             result.processed.append(ProcessedEvent(row.id, event, note=reason))
             return []
         assert record is not None
-        updated = self._mirrored_after(event, known, record)
-        context = self._context(row, event, batch, record)
+        view = self._view(row, event, batch, record)
+        updated, context = view.after, view.context
         verdicts = self._rule_engine.dispatcher.evaluate(context, batch.data, batch.answers)
         settled = [verdict.settles for verdict in verdicts if verdict.settles]
         if settled:
@@ -355,20 +369,27 @@ class EventProcessor:
             return DEAL_GONE
         return reason_not_about(event, record)
 
-    def _context(self, row: Row[Any], event: Event, batch: _Batch, record: DealRecord) -> EvaluationContext:
+    def _view(self, row: Row[Any], event: Event, batch: _Batch, record: DealRecord) -> _EventView:
+        """The same as before, unless an earlier event has changed what is known of the deal since then."""
         known = batch.mirrored.get(record.id)
-        return EvaluationContext(
-            tuple(self._observed(event, known, record, batch.tasks)),
-            row.key,
-            record,
-            self._rule_engine.viewer.deal(record, self._mirrored_after(event, known, record)),
-            before=known.record if known else None,
-            count_rollbacks=self._rollbacks.counter(record.id, (record.pipeline_id, record.status_id)),
-            explanations=self._rollbacks.explanations(record.id),
-            ending_tasks=batch.ending_tasks.of(record.id),
-            restored_copy=self._restored_copy,
-            waiting=batch.waiting.get(record.id, ()) if isinstance(event, DealReported) else (),
-        )
+        waiting = batch.waiting.get(record.id, ()) if isinstance(event, DealReported) else ()
+        view = batch.views.get(row.id)
+        if view is None or view.known is not known or view.waiting is not waiting:
+            after = self._mirrored_after(event, known, record)
+            context = EvaluationContext(
+                tuple(self._observed(event, known, record, batch.tasks)),
+                row.key,
+                record,
+                self._rule_engine.viewer.deal(record, after),
+                before=known.record if known else None,
+                count_rollbacks=batch.rollbacks.counter(record.id, (record.pipeline_id, record.status_id)),
+                explanations=batch.rollbacks.explanations(record.id),
+                ending_tasks=batch.ending_tasks.of(record.id),
+                restored_copy=self._restored_copy,
+                waiting=waiting,
+            )
+            view = batch.views[row.id] = _EventView(known, waiting, after, context)
+        return view
 
     def _observed(
         self, event: Event, known: MirroredDeal | None, record: DealRecord, tasks: CurrentTasks

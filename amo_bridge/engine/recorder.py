@@ -180,6 +180,9 @@ class Recorder:
         self, connection: Connection, guard: LoopGuard, processed: ProcessedEvent, verdict: Verdict
     ) -> Verdict:
         """The verdict, held back if the rule acts too often on this deal."""
+        if verdict.outcome == "skipped":
+            # Nearly all of them; there is nothing to be said in the log.
+            return verdict
         with bound_contextvars(event_id=processed.event_id, deal=processed.event.about_deal_id):
             if verdict.outcome == "failed":
                 log.error("rule failed", rule=verdict.rule.name, error=verdict.reason)

@@ -110,7 +110,7 @@ class Rule:
         """Is it switched on, and does the account know what it speaks of?"""
         return self.enabled and not self.broken
 
-    @property
+    @cached_property
     def name(self) -> str:
         return f"{self.handler.name}.{self.block}"
 

@@ -25,5 +25,9 @@ def test_put_backs_from_this_stage_count_and_nothing_else_does(store: Store, tim
     put_back(store, 10, of=LOST)
     put_back(store, 11, deal=8)
     put_back(store, 12, rolls_back=False)
-    assert RollbackHistory(AccountStore(store, ACCOUNT), clock()).counter(7, agency().stage(MEETING).key)() == times
-    assert RollbackHistory(AccountStore(store, ACCOUNT + 1), clock()).counter(7, agency().stage(MEETING).key)() == 0
+    assert (
+        RollbackHistory(AccountStore(store, ACCOUNT), clock(), [7]).counter(7, agency().stage(MEETING).key)() == times
+    )
+    assert (
+        RollbackHistory(AccountStore(store, ACCOUNT + 1), clock(), [7]).counter(7, agency().stage(MEETING).key)() == 0
+    )

@@ -179,9 +179,9 @@ def test_open_explanations_are_found_and_nothing_else_is(store: Store) -> None:
     task(store, 4, OF_MEETING, known=False)
     task(store, 5, "again")
     task(store, 6, OF_NEW)
-    look = RollbackHistory(AccountStore(store, ACCOUNT), clock()).explanations(7)
+    look = RollbackHistory(AccountStore(store, ACCOUNT), clock(), [7]).explanations(7)
     assert look() == [
         Explanation(1, "gate.one", OF_MEETING, "почему", 4),
         Explanation(6, "gate.one", OF_NEW, "почему", 4),
     ]
-    assert RollbackHistory(AccountStore(store, ACCOUNT + 1), clock()).explanations(7)() == []
+    assert RollbackHistory(AccountStore(store, ACCOUNT + 1), clock(), [7]).explanations(7)() == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from support.fakes import (
     ACCOUNT,
     BRIEF,
@@ -446,3 +446,21 @@ def test_a_new_deal_of_ours_is_judged_like_anybody_s(world: World) -> None:
     assert states(world.store) == ["ready"]
     (_, decided) = world.journal(900)
     assert decided.what == f"новая сделка на этапе «{NEW}»"
+
+
+def test_a_mass_move_asks_the_store_no_more_often_than_a_small_one(world: World) -> None:
+    """A query for each judged event (the explanations of roll-backs) was a quarter of what a storm cost."""
+    world.use(ON_MOVES, rule(lambda event, deal, options: Skip("пусть"), "lets", StageEntered, gate=True))
+    asked: list[str] = []
+    event.listen(world.store.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    counts = []
+    for deal_ids in (range(100, 103), range(200, 290)):
+        world.knows(*(record(NEW, deal_id=number) for number in deal_ids))
+        world.shows(*(record(BRIEF, deal_id=number, seconds=5) for number in deal_ids))
+        stage = on_stage(BRIEF)
+        world.hears(*(DealMoved(at=at(5), deal_id=number, **stage) for number in deal_ids))
+        asked.clear()
+        assert world.planner.process() == len(deal_ids)
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+    assert len(world.texts()) == 93
