@@ -366,7 +366,8 @@ class Dispatcher:
             return f"{BROKEN}{rule.broken}"
         if judged.age is None or judged.age <= rule.max_lateness:
             return ""
-        return f"слишком поздно: случилось {judged.event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {describe(rule.max_lateness)}"
+        waits = describe(rule.max_lateness)
+        return f"слишком поздно: случилось {judged.event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {waits}"
 
     # --- gates ---
 
