@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.rate_limiter import RateLimiter
+from amo_bridge.engine.request_log import RequestBuffer
 from amo_bridge.errors import CrmStopped
 from amo_bridge.storage.accounts import CLOCK_AHEAD, HOOK_MENDED, HOOK_SEEN, RECONCILED_AT, Cursors
 from amo_bridge.storage.database import AccountStore
@@ -178,6 +179,7 @@ class AccountMetrics:
     def __init__(self, meters: Metrics, account: str) -> None:
         self.process = meters
         self.account = account
+        self.sent = RequestBuffer()
 
     def hook_answered(self, status: int, seconds: float) -> None:
         self.process.hooks.labels(self.account, str(status)).inc()
@@ -203,19 +205,21 @@ class AccountMetrics:
 
 
 class MeteredSession(requests.Session):
-    """Counts each request by method and status."""
+    """Counts each request by method and status, and notes it for the log."""
 
     def __init__(self, meters: AccountMetrics) -> None:
         super().__init__()
         self._meters = meters
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        status = NO_ANSWER
+        status: int | None = None
+        began = time.monotonic()
         try:
             answer = super().send(request, **kwargs)
-            status = str(answer.status_code)
+            status = answer.status_code
         finally:
-            self._meters.requested(request.method or "", status)
+            self._meters.requested(request.method or "", NO_ANSWER if status is None else str(status))
+            self._meters.sent.add(request.method or "", request.url or "", status, time.monotonic() - began)
         return answer
 
 

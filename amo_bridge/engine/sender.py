@@ -19,6 +19,7 @@ from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.engine.new_deals import NewDeals
 from amo_bridge.engine.outbox import Outbox, Sendable
 from amo_bridge.engine.partial_refusal import in_russian, remainder
+from amo_bridge.engine.request_log import on_behalf_of
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary
@@ -92,10 +93,11 @@ class Sender:
         rows = {row.id: row for row in batch}
         settled = 0
         asked_at = self._account_clock.now()
-        for result in write_batch(self._client, kind, {row.id: row.body for row in batch}):
-            self._apply(kind, rows, result)
-            self._tell_new_deals(rows, result.written, asked_at)
-            settled += result.settled
+        with on_behalf_of(f"{kind}: {', '.join(sorted({row.rule for row in batch}))}"):
+            for result in write_batch(self._client, kind, {row.id: row.body for row in batch}):
+                self._apply(kind, rows, result)
+                self._tell_new_deals(rows, result.written, asked_at)
+                settled += result.settled
         return settled
 
     def _tell_new_deals(self, rows: Mapping[int, Sendable], written: Mapping[int, Written], asked_at: datetime) -> None:
@@ -179,7 +181,8 @@ class Sender:
             user_id = self._rules.get().account.current_user_id
             lost = {row.id: LostWrite(row.body, row.payload.get("not_before", 0), user_id) for row in batch}
             try:
-                found, ambiguous = find_lost(self._client, kind, lost, partial(self._outbox.taken_ids, kind))
+                with on_behalf_of(f"потерянный ответ на {kind}"):
+                    found, ambiguous = find_lost(self._client, kind, lost, partial(self._outbox.taken_ids, kind))
             except CrmStopped:
                 raise
             except (CrmTemporary, CrmRefused) as error:
@@ -206,7 +209,8 @@ class Sender:
 
     def _still_wanted(self, batch: Sequence[Sendable]) -> list[Sendable]:
         """Without what has become so by itself, and what people have changed since it was decided."""
-        checked = self._freshness.check(batch)
+        with on_behalf_of("не изменили ли люди то, что пишется"):
+            checked = self._freshness.check(batch)
         self._settle_written(checked.landed)
         narrowed = [row for row, _ in checked.narrowed]
         if checked.dropped or checked.narrowed:

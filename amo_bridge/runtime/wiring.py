@@ -24,6 +24,7 @@ from amo_bridge.engine.event_queue import PendingWork
 from amo_bridge.engine.new_deals import NewDeals
 from amo_bridge.engine.policies import PolicyJob
 from amo_bridge.engine.processor import EventProcessor
+from amo_bridge.engine.request_log import RequestLog
 from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.scheduler import ContactDates, Scheduler
@@ -156,6 +157,7 @@ class CompositionRoot:
             has_work=PendingWork(store, context.clock).has_work,
             read_tasks=reader_of(self.client),
             take_enquiries=self._enquiries.run,
+            keep_requests=RequestLog(store, context.meters.sent).keep_now_and_then,
         )
         context.account_clock.jumped = lambda: worker.request_job(TIMERS)
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))

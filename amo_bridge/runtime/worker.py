@@ -17,6 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from amo_bridge.channels.sender import ChannelWorkers
 from amo_bridge.engine.event_queue import BATCH_SIZE, decode_new
 from amo_bridge.engine.processor import EventProcessor
+from amo_bridge.engine.request_log import on_behalf_of
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
 from amo_bridge.mirror.tasks import ReadTasks
@@ -39,6 +40,22 @@ CALLS = "calls"
 NAMES = "names"
 # Asked for at the start, and by itself until it is done.
 FIRST_READING = "first_reading"
+JOB_WORDS: Mapping[str, str] = {
+    RECONCILE: "поиск пропущенного",
+    TIMERS: "шаги правил по часам",
+    TOKEN_WATCH: "срок доступа",
+    SERIES: "серии писем",
+    IMPORTS: "загрузка вебинара",
+    EVENING: "вечерний список",
+    WEEKLY_LETTER: "письмо за неделю",
+    DAILY_REPORTS: "отчёты за день",
+    POLICIES: "правила CRM",
+    BIZON: "отчёты Бизон365",
+    CALLS: "звонки АТС",
+    NAMES: "имена аккаунта",
+    FIRST_READING: "первое чтение аккаунта",
+}
+"""What requests of a job are for, as the log of requests says it."""
 # Four requests each time (deals, contacts, events, the webhook): well under one a minute when nothing happens.
 # The account's names cost eight requests every hour; whatever amoCRM refuses has them read at once.
 # Retention looks by itself whether a day has passed. Imports and rehearsals are begun by a page or a command, maybe in
@@ -108,6 +125,7 @@ class Worker:
         has_work: Callable[[], bool] = lambda: True,
         read_tasks: ReadTasks = lambda task_ids: {},
         take_enquiries: Callable[[], int] = lambda: 0,
+        keep_requests: Callable[[], None] = lambda: None,
     ) -> None:
         self.channels = channels or ChannelWorkers()
         self.trouble = ""
@@ -122,6 +140,7 @@ class Worker:
         self._has_work = has_work
         self._read_tasks = read_tasks
         self._take_enquiries = take_enquiries
+        self._keep_requests = keep_requests
         self._is_behind = False
         self._bell = threading.Event()
         self._stopping = threading.Event()
@@ -174,8 +193,10 @@ class Worker:
             return 0
         moved = decode_new(self._store, self._read_tasks)
         self._is_behind = moved >= BATCH_SIZE
-        moved += self._take_enquiries()
-        moved += self._processor.process()
+        with on_behalf_of("обращения"):
+            moved += self._take_enquiries()
+        with on_behalf_of("события: сделки читаются заново"):
+            moved += self._processor.process()
         if self._processor.found_unknown_name:
             self._processor.found_unknown_name = False
             self._refresh_account()
@@ -201,7 +222,8 @@ class Worker:
 
     def _do(self, job: str) -> None:
         try:
-            self._jobs[job]()
+            with on_behalf_of(JOB_WORDS.get(job, job)):
+                self._jobs[job]()
         except (CrmRefused, CrmForbidden) as error:
             # A list that we may not see must not keep the bridge from everything else.
             log.error("job failed", job=job, error=str(error))
@@ -222,9 +244,11 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - a dead worker would take hooks and handle none
                 failures += 1
                 self.say(error)
+                self._keep_requests()
                 self._pause(min(delay(failures + (4 if isinstance(error, CrmStopped) else 0)), LONGEST_PAUSE))
                 continue
             failures, self.trouble = 0, ""
+            self._keep_requests()
             if not moved:
                 self._bell.wait(LOOK_AGAIN)
 

@@ -287,6 +287,21 @@ budgets = Table(
 )
 """The rate limiter's row per account. Moments are microseconds since 1970."""
 
+sent_requests = Table(
+    "sent_requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("method", String(8), nullable=False),
+    Column("path", String(300), nullable=False),
+    Column("status", Integer),
+    Column("milliseconds", Integer, nullable=False),
+    Column("why", String(300), nullable=False),
+)
+"""The last thousand requests to amoCRM; see engine/request_log.py."""
+Index("sent_requests_of", sent_requests.c.account, sent_requests.c.id)
+
 waiting_events = Table(
     "waiting_events",
     metadata,

@@ -25,9 +25,11 @@ from bench.large_store import SECTIONS, LargeStore, Size, addresses
 
 FEW = {
     "accounts", "alembic_version", "api_tokens", "audience_lists", "channel_states", "crm_budget", "cursors",
-    "import_columns", "imports", "known_names", "pay_months", "policies", "rehearsals", "users",
+    "import_columns", "imports", "known_names", "pay_months", "policies", "rehearsals",
+    "sent_requests", "users",
 }  # fmt: skip
-"""Tables that stay small: what people or the config named, months, the last few rehearsals."""
+"""Tables that stay small: what people or the config named, months, the last few rehearsals, the last
+thousand requests."""
 BACKWARDS = re.compile(r"ORDER BY \w+\.id(?: DESC)?(?: LIMIT|$)")
 """Walks the table by its number, and ends at the limit or with what is asked for."""
 

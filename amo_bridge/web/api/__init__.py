@@ -39,6 +39,7 @@ SUBJECTS: Mapping[str, Any] = {
     "audiences": _l("Аудитории"),
     "reports": _l("Отчёты"),
     "connection": _l("Подключение"),
+    "requests": _l("Запросы к amoCRM"),
     "accounts": _l("Аккаунты этой установки"),
     "users": _l("Пользователи"),
     "tokens": _l("Токены программ"),

@@ -1,19 +1,21 @@
-"""``/connection``: how the bridge is connected with amoCRM, and connecting anew."""
+"""``/connection`` and ``/requests``: how the bridge is connected with amoCRM, connecting anew, the last requests."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Literal
 
-from flask import abort
+from flask import abort, request
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.crm.account import Account
+from amo_bridge.engine.request_log import MOST_KEPT
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.web.api import api
-from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
+from amo_bridge.web.api.endpoint import Endpoint, Shape, one_of, refusal, whole
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
+from amo_bridge.web.pages.requests import requests_of
 from amo_bridge.web.services import connection as connection_service
 from amo_bridge.web.services.connection import ConnectionView
 
@@ -102,3 +104,58 @@ def _known(told: Account) -> ConnectedAccount:
         people=len(told.users),
         can_filter=told.is_api_filter_enabled,
     )
+
+
+# The last requests to amoCRM.
+
+
+class SentRequest(Shape):
+    """``path``: with the names of its parameters, without their values. ``status``: null: there was no answer.
+    ``why``: for what it was sent (Russian), empty if that is not known."""
+
+    at: datetime
+    method: str
+    path: str
+    status: int | None
+    milliseconds: int
+    why: str
+
+
+class SentRequests(Shape):
+    """Newest first. The last thousand are kept."""
+
+    requests: list[SentRequest]
+
+
+@api.endpoint(
+    Endpoint(
+        "requests_requests",
+        "/requests",
+        "GET",
+        Role.ADMIN,
+        _l("Последние запросы к amoCRM"),
+        SentRequests,
+        query={
+            "failed": _l("1: только неудачные"),
+            "text": _l("часть адреса или причины"),
+            "most": _l("сколько, до 1000; 100"),
+        },
+        checks={"failed": one_of(("0", "1")), "most": whole(1, MOST_KEPT)},
+    )
+)
+def sent_requests() -> SentRequests:
+    told = request.args
+    rows = requests_of(
+        current_account(),
+        told.get("most", 100, type=int),
+        only_failed=told.get("failed") == "1",
+        text=told.get("text", "").strip(),
+    )
+    found = [
+        SentRequest(
+            at=datetime.fromtimestamp(one.at, UTC), method=one.method, path=one.path, status=one.status,
+            milliseconds=one.milliseconds, why=one.why,
+        )
+        for one in rows
+    ]  # fmt: skip
+    return SentRequests(requests=found)
