@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, tell
@@ -49,12 +50,17 @@ if TYPE_CHECKING:
 def serve(config_path: Path, host: str, port: int, role: Role, configs: Path | None, proxies: int) -> None:
     """Запустить мост: принимать хуки и исполнять регламент.
 
+    Настройки нет, и --config не назван — мост откроет страницы, на которых её составляют (docs/start.md).
+
     Код выхода: 0 — остановлен (SIGTERM, Ctrl+C); 1 — не запустился; 2 — настройка не годится.
     """
     from amo_bridge.server import gunicorn
 
+    # A name that was typed may be mistyped: then a new config would be the wrong answer.
+    may_begin = click.get_current_context().get_parameter_source("config_path") is ParameterSource.DEFAULT
+    order = ServeOptions(config_path, configs, host, port, role, proxies, report=_report, may_begin=may_begin)
     try:
-        gunicorn.serve(ServeOptions(config_path, configs, host, port, role, proxies, report=_report))
+        gunicorn.serve(order)
     except StartRefused as refused:
         _report(refused.problems)
         sys.exit(refused.exit_code)

@@ -24,7 +24,7 @@ from amo_bridge.server.connections import WaitressWorker
 from amo_bridge.server.options import ServeOptions, StartRefused
 
 if TYPE_CHECKING:
-    from amo_bridge.server.process import ServerProcess
+    from amo_bridge.server.process import ServerProcess, StartProcess
 
 
 # Seconds: a request to amoCRM that is on its way may take 25; cut off, it would have to be looked for.
@@ -54,7 +54,7 @@ class GunicornApp(BaseApplication):
         self._order = order
         self._listener = listener
         self._given_up = given_up
-        self._house: ServerProcess | None = None
+        self._house: ServerProcess | StartProcess | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -76,14 +76,14 @@ class GunicornApp(BaseApplication):
         self._house = self._or_give_up(self._open)
         return self._house.app
 
-    def _open(self) -> ServerProcess:
+    def _open(self) -> ServerProcess | StartProcess:
         gc.disable()
-        from amo_bridge.server.process import ServerProcess
+        from amo_bridge.server.process import ServerProcess, StartProcess
 
         # What was imported stays: the collector need not go through it while it comes, nor ever again.
         gc.freeze()
         gc.enable()
-        house = ServerProcess(self._order)
+        house = StartProcess(self._order) if self._order.begins else ServerProcess(self._order)
         click.echo(f"amo-bridge: {self._order.address}", err=True)
         return house
 
@@ -95,7 +95,7 @@ class GunicornApp(BaseApplication):
         if self._house is not None:
             self._house.end()
 
-    def _or_give_up(self, build: Callable[[], ServerProcess]) -> ServerProcess:
+    def _or_give_up(self, build: Callable[[], ServerProcess | StartProcess]) -> ServerProcess | StartProcess:
         try:
             return build()
         except StartRefused as refused:

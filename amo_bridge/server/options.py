@@ -30,7 +30,8 @@ class StartRefused(Exception):
 @dataclass(frozen=True)
 class ServeOptions:
     """``configs``: a folder of configs instead of the one at ``config_path``. ``proxies``: how many of our own stand
-    before the bridge. ``report``: tells people why the server can't start, or which account it leaves out."""
+    before the bridge. ``report``: tells people why the server can't start, or which account it leaves out.
+    ``may_begin``: nobody named a config, so that one that is not there is still to be made, by pages."""
 
     config_path: Path
     configs: Path | None
@@ -39,6 +40,12 @@ class ServeOptions:
     role: Role
     proxies: int
     report: Callable[[list[str] | str], None]
+    may_begin: bool = False
+
+    @property
+    def begins(self) -> bool:
+        """Is there nothing yet but the pages by which a config is made?"""
+        return self.may_begin and not self.configs and self.role == "all" and not self.config_path.exists()
 
     @property
     def takes_hooks(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -30,6 +31,7 @@ from amo_bridge.web.accounts import Accounts
 from amo_bridge.web.app import create_app
 from amo_bridge.web.auth.guard import TOKEN
 from amo_bridge.web.context import EXTENSION as PAGES
+from amo_bridge.web.start import Beginning, create_start_app
 
 log = structlog.get_logger()
 # The store may be coming up beside us, and the first start is in no hurry.
@@ -57,6 +59,35 @@ def announce(accounts: Accounts, address: str) -> None:
 
 # Seconds before a write whose answer was lost is looked for; rehearsals with a quick local amoCRM set it lower.
 SETTLE_VARIABLE = "AMO_BRIDGE_SETTLE"
+
+
+class StartProcess:
+    """There is no config yet: pages by which one is made. Once it is written this process ends, and the arbiter starts
+    one that works by it. Making it raises StartRefused."""
+
+    def __init__(self, order: ServeOptions) -> None:
+        self._order = order
+        logs.set_up()
+        folder = order.config_path.resolve().parent
+        _refuse_unwritable_folder(
+            folder, "Запустите мост в папке, где будет настройка, или назовите её: amo-bridge serve --config ФАЙЛ"
+        )
+        self._beginning = Beginning(order.config_path.resolve(), os.environ, _end_soon)
+        self.app = create_start_app(self._beginning, proxies=order.proxies)
+
+    def begin(self, give_up: Callable[[StartRefused], None]) -> None:
+        """Show the link: on the console alone, for it is a key."""
+        words = f"Настройки {self._order.config_path} ещё нет. Составить её (ссылка до перезапуска)"
+        click.echo(f"{words}: {self._order.own_url}/start/{self._beginning.key}", err=True)
+        click.echo("То же без страниц: amo-bridge init", err=True)
+
+    def end(self) -> None:
+        """Nothing is at work."""
+
+
+def _end_soon() -> None:
+    """The answer of the page that saved is sent first: the server lets go only when it is."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class ServerProcess:
@@ -139,16 +170,16 @@ def _refuse_without_token(config: Config) -> None:
         raise StartRefused(error.problems) from error
 
 
-def _refuse_unwritable_folder(folder: Path) -> None:
+UNWRITABLE = "Назовите другую в [bridge] data или в переменной AMO_BRIDGE_DATA"
+
+
+def _refuse_unwritable_folder(folder: Path, advice: str = UNWRITABLE) -> None:
     try:
         make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             return
     except OSError as error:
-        raise StartRefused(
-            f"в папку для данных {folder} нельзя писать: {why_not(error)}. "
-            "Назовите другую в [bridge] data или в переменной AMO_BRIDGE_DATA"
-        ) from error
+        raise StartRefused(f"в папку для данных {folder} нельзя писать: {why_not(error)}. {advice}") from error
 
 
 def _close_to_others(config: Config) -> None:

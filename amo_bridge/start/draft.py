@@ -23,7 +23,7 @@ from amo_bridge.config.loader import load_text
 from amo_bridge.config.model import Config, FieldShape
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.crm.account import Account
-from amo_bridge.provision.requirements import CLOSED, Wanted
+from amo_bridge.provision.requirements import CLOSED, Wanted, WantedField
 from amo_bridge.rules.option_types import PersonName, SeriesName, names_in, taken
 from amo_bridge.start.matching import Finding, Matching, Need, names_needed
 from amo_bridge.start.regulations import Block, Regulation
@@ -153,9 +153,7 @@ class Drafting:
 
     def _provision(self, matching: Matching, lacking: Sequence[Need]) -> str:
         described = Wanted.by(self.asked)
-        pipelines = dict.fromkeys(
-            need.inside or need.name for need in lacking if need.kind in ("pipelines", "stages")
-        )  # in the order of the regulation
+        pipelines = dict.fromkeys(need.inside or need.name for need in lacking if need.kind in ("pipelines", "stages"))
         fields = [
             one
             for one in described.fields
@@ -167,7 +165,7 @@ class Drafting:
         ]
         choices = [need for need in lacking if need.kind == "choices"]
         lines = _pipeline_lines(pipelines, described, matching)
-        leads = {one.name: one.shape for one in fields if one.entity == "leads"}
+        leads = {one.name: self._with_own_people(one, matching) for one in fields if one.entity == "leads"}
         for need in choices:
             _add_choice(leads, need, matching)
         contacts = {one.name: one.shape for one in fields if one.entity == "contacts"}
@@ -178,6 +176,15 @@ class Drafting:
         ]
         told = "\n\n".join("\n".join([header, *body]) for header, body in parts if body)
         return told and f"{told}\n"
+
+    def _with_own_people(self, field: WantedField, matching: Matching) -> FieldShape:
+        """The list of a field that holds a role's name is the account's own people, not the regulation's."""
+        roles = self.choice.regulation.tree.get("roles", {}).values()
+        named = {spec.get("field") for spec in roles if isinstance(spec, dict)}
+        people = tuple(one.name for one in matching.account.users if one.is_active)
+        if field.name in named and field.shape.choices and people:
+            return FieldShape(type=field.shape.type, choices=people)
+        return field.shape
 
 
 _BRIDGE_KEYS = ("opt_out_tag", "tell", "scripts", "secret_fields")
@@ -251,6 +258,7 @@ class _Writing:
     def _unit_text(self, unit: Unit) -> str:
         source = "\n\n".join(block.text for block in self._units[unit])
         if unit in self._gone or (unit in self._off and len(unit) == 1):
+            source = with_new_names(source, _new_names(self._matching))
             told = [_comment(f"Выключено: {self._off[unit]}."), *(f"# {line}".rstrip() for line in source.split("\n"))]
             return "\n".join(told)
         if unit in self._off:
@@ -427,12 +435,15 @@ def _with_its_holder(need: Need, found: Mapping[Need, Finding]) -> bool:
 
 
 def _new_names(matching: Matching) -> Iterator[NameIssue]:
-    """For ``with_new_names``: every place whose name the account spells otherwise."""
+    """For ``with_new_names``: every place whose name the account spells otherwise. A stage that is not there yet
+    will be one of the pipeline that is."""
     found = {one.need: one.found for one in matching.findings()}
     for path, name, need in names_needed(matching.config):
         if need.kind == "pipelines" and "/" in str(name):
             continue
         new = found[need]
+        if new is None and need.kind == "stages" and (pipeline := found.get(Need("pipelines", need.inside))):
+            new = f"{pipeline} / {need.name}"
         if new is not None and new != str(name):
             yield NameIssue(path, "", name, "renamed", "", "", new)
 

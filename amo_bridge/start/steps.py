@@ -51,6 +51,7 @@ class Start:
         self.path = path
         self.access = access
         self.account = account
+        self.choice: Choice | None = None
         self._environment = environment
         self._today = today
 
@@ -60,6 +61,12 @@ class Start:
         self._drafting = Drafting(choice, self.path, self._today)
         self.matching = Matching(self._drafting.asked, self.account, dict(answers or {}))
         return self.matching
+
+    @property
+    def chosen(self) -> Choice:
+        """The regulation, once it is chosen."""
+        assert self.choice is not None
+        return self.choice
 
     def about_person(self, name: str) -> str:
         """What somebody whom the regulation names is for (Russian)."""
@@ -78,7 +85,7 @@ class Start:
         kinds = {need.key: need.kind for need in self.matching.needs}
         answers = {key: told for key, told in self.matching.answers.items() if told or kinds.get(key) not in CREATED}
         self.account = Account.read(self.access.client())
-        self.choose(self.choice, answers)
+        self.choose(self.chosen, answers)
         self.settle()
         return left
 
@@ -115,7 +122,7 @@ class Start:
         """What stands there already stays as it is. A script that asks for fields that the account has not is left out:
         the check would refuse it."""
         copied, left_out = [], []
-        for shipped, name in self.choice.regulation.folders:
+        for shipped, name in self.chosen.regulation.folders:
             source, beside = shipped_file(shipped), self.path.parent / name
             for file in sorted(one for one in source.rglob("*") if one.is_file()):
                 target = beside / file.relative_to(source)

@@ -110,6 +110,7 @@ def test_a_person_is_asked_in_lists_and_what_is_lacking_is_created(init: Init, n
     assert "+ воронка «Отдел заботы»: Новый клиент, Пользуется услугой, Новая потребность" in told.output
     assert "+ этап «Воронка / Ждём оплату»" in told.output
     assert "Правил включено: 11" in told.output
+    assert sorted(row["name"] for row in new_account.table("pipelines")) == ["Воронка", "Отдел заботы"]
     assert "Открытых сделок в аккаунте нет" in told.output
     assert "stage_creates_tasks.care_begins" in told.output, "the rehearsal shows what it does"
     text = Path("shop/config.toml").read_text("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 import requests
 from click.testing import Result
 from support.command_line import Served, spoilt
-from support.local_crm import LocalCrm, served
+from support.local_crm import TOKEN, LocalCrm, served
 
 from amo_bridge.sandbox.account_file import AGENCY
 from amo_bridge.sandbox.account_start import load_world
@@ -184,3 +185,37 @@ def test_a_folder_that_can_not_be_written(sandbox: LocalCrm, serve: Serve, tmp_p
     told = given_up(serve(sandbox.url, AMO_BRIDGE_DATA=str(tmp_path / "file" / "data")), 1)
     assert f"в папку для данных {tmp_path / 'file' / 'data'} нельзя писать" in told
     assert "AMO_BRIDGE_DATA" in told
+
+
+def test_without_a_config_pages_make_one_and_the_bridge_goes_on_by_it(
+    tmp_path: Path, sandbox: LocalCrm, serve: Serve
+) -> None:
+    """The process that served them ends, and the one that the arbiter starts after it works by what was written."""
+    process = serve("", config=None, AMO_BRIDGE_TOKEN="", AMO_BRIDGE_DATA="")
+    process.wait_for("/start/")
+    link = re.search(r"http://\S+/start/\S+", process.told)
+    assert link is not None
+    with requests.Session() as browser:
+
+        def post(path: str, **told: str) -> str:
+            page = browser.get(f"{process.url}/start", timeout=30).text
+            mark = re.search(r'name="csrf_token" value="([^"]+)"', page)
+            assert mark is not None, page
+            return browser.post(f"{process.url}{path}", data={**told, "csrf_token": mark[1]}, timeout=60).text
+
+        browser.get(link[0], timeout=30)
+        assert "воронок" in post("/start", address=sandbox.url, token=TOKEN)
+        assert "Правил включено: 64" in post("/start/regulation", regulation="agency")
+        saved = post("/start/save")
+    way_in = re.search(r"/setup/[\w-]+", saved)
+    assert way_in is not None, saved
+    process.wait_ready()
+    assert "Первый администратор" in requests.get(f"{process.url}{way_in[0]}", timeout=30).text
+    assert "dry_run = true" in (tmp_path / "elsewhere" / "config.toml").read_text("utf-8")
+    assert process.stop() == 0
+
+
+def test_a_config_that_was_named_and_is_not_there_is_refused(tmp_path: Path, serve: Serve) -> None:
+    process = serve("", config=tmp_path / "confg.toml")
+    assert process.process.wait(timeout=60) == 2
+    assert "confg.toml" in process.told

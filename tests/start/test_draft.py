@@ -16,6 +16,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.provision.requirements import Wanted
 from amo_bridge.sandbox.account_file import SHIPPED
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.start.draft import Choice, Draft, Drafting
@@ -158,6 +159,25 @@ def test_of_what_is_lacking_a_plan_can_be_made(accounts: dict[str, Account]) -> 
     assert provision["pipelines"]["Продажи"] == ["Новый лид", "Выясняем запрос", "Ждём оплату", "Услугу дать нельзя"]
     assert provision["fields"]["Клиент оплатит"] == "date"
     assert provision["fields"]["Интерес в будущем"] == ["Да", "Нет", "Вернуться позже"]
+
+
+def test_what_is_lacking_is_asked_of_the_pipeline_that_is_there(accounts: dict[str, Account]) -> None:
+    """Also by rules that are off: once it is created they need only be switched on."""
+    agency = REGULATIONS[0]
+    drafting = Drafting(Choice(agency, "https://x.amocrm.ru"), PLACE, DAY)
+    matching = Matching(drafting.asked, accounts["new"], {"воронка Продажи": "Воронка"})
+    while found := matching.open_round():
+        for one in found:
+            matching.answer(one, one.found)
+    written = drafting.draft(matching, accounts["new"])
+    for config in (drafting.wanted(matching), written.config):
+        wanted = Wanted.by(config)
+        assert "Продажи" not in wanted.stages
+        assert "Согласование КП" in wanted.stages["Воронка"]
+        shapes = {one.name: one.shape.choices for one in wanted.fields}
+        assert set(shapes["PR-менеджер"]) == {one.name for one in accounts["new"].users if one.is_active}
+    rule = tomllib.loads(written.text)["handlers"]["file_moves_deal"]["offer"]
+    assert (rule["enabled"], rule["to_stage"]) == (False, "Воронка / Согласование КП")
 
 
 def test_every_name_of_every_regulation_has_its_role_said() -> None:

@@ -33,7 +33,10 @@ class Served:
 
     ADDRESS = re.compile(r"amo-bridge: (http://127\.0\.0\.1:\d+)")
 
-    def __init__(self, folder: Path, account_url: str, *arguments: str, config: Path = EXAMPLE, **more: str) -> None:
+    def __init__(
+        self, folder: Path, account_url: str, *arguments: str, config: Path | None = EXAMPLE, **more: str
+    ) -> None:
+        """``config``: None for none, in a folder that has none either; ``more``: variables, an empty one is unset."""
         elsewhere = folder / "elsewhere"
         elsewhere.mkdir(exist_ok=True)
         self._log = folder / "serve.log"
@@ -44,13 +47,14 @@ class Served:
             "PYTHONUNBUFFERED": "1",
             **more,
         }
+        named = ["--config", str(config)] if config else []
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "amo_bridge", "serve", "--port", "0", "--config", str(config), *arguments],
+                [sys.executable, "-m", "amo_bridge", "serve", "--port", "0", *named, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=elsewhere,
-                env={**os.environ, **more, **environment},
+                env={name: told for name, told in {**os.environ, **environment}.items() if told},
             )
 
     @property
