@@ -90,12 +90,15 @@ class Violations:
         *,
         person: str | None = None,
         clause: str | None = None,
+        user_id: int | None = None,
         most: int | None = None,
         passed: int = 0,
     ) -> list[Violation]:
         """From ``since`` on and before ``until``, the oldest first; ``person``: his only, by the name he had then;
-        ``clause``: of this clause only. ``most``: so many, after the first ``passed``."""
+        ``clause``: of this clause only. ``most``: so many, after the first ``passed``. ``user_id``: of this person."""
         query = select(violations).where(*self._wanted(since, until, person, clause))
+        if user_id is not None:
+            query = query.where(violations.c.user_id == user_id)
         query = query.order_by(violations.c.at, violations.c.id).limit(most).offset(passed)
         with self._store.read() as connection:
             return self._violations(connection, connection.execute(query).all())

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self, TypeVar
 
 import structlog
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, false, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.client import CrmClient
@@ -358,6 +358,13 @@ class TaskRows:
             rows = connection.execute(select(tasks).where(tasks.c.account == self._account, tasks.c.task_id.in_(chunk)))
             found.update({row.task_id: MirroredTask.of_row(row) for row in rows})
         return found
+
+    def open_of(self, connection: Connection, user_id: int, most: int) -> list[MirroredTask]:
+        """A person's open tasks, what is due first first, ``most`` at most."""
+        # In the words of the index of open tasks.
+        wanted = (tasks.c.account == self._account, tasks.c.is_completed == false())
+        query = select(tasks).where(*wanted, tasks.c.responsible_user_id == user_id).order_by(tasks.c.due_at)
+        return [MirroredTask.of_row(row) for row in connection.execute(query.limit(most))]
 
     def put(
         self,

@@ -24,6 +24,7 @@ from amo_bridge.web.context import audit, current_account, token
 from amo_bridge.web.pages.daily import SPANS as DAILY_SPANS
 from amo_bridge.web.pages.daily import reports_of, wish_asked_for
 from amo_bridge.web.pages.documents import month_asked_for, tables_of
+from amo_bridge.web.pages.mine import own_of, person_at
 from amo_bridge.web.pages.reports import SPANS, report_asked_for, week_asked_for, week_at
 from amo_bridge.web.pages.violations import ALL, asked_for, count_of, in_the_audit, ruling_of, violations_of
 
@@ -403,3 +404,66 @@ def _ruled(decision: str, told: Ruling) -> Violations:
 
 def _violations(found: list[Broken], total: int) -> Violations:
     return Violations(total=total, violations=[Violation.model_validate(one.to_json()) for one in found])
+
+
+# What is a person's own.
+
+
+class OpenTask(Shape):
+    """``deal_id``: null if it is on no deal."""
+
+    id: int
+    text: str
+    due: datetime
+    is_late: bool
+    deal_id: int | None
+    deal_name: str
+
+
+class Unread(Shape):
+    """A text that the person has not acknowledged."""
+
+    policy_id: int
+    title: str
+    due: datetime
+
+
+class PersonsOwn(Shape):
+    """What is one person's. ``tasks``: open ones, what is due first first, 200 at most. ``violations``: of three
+    months, the newest first. ``unconfirmed``: days whose report waits for him."""
+
+    user_id: int
+    name: str
+    tasks: list[OpenTask]
+    violations: list[Violation]
+    unconfirmed: list[date]
+    unread: list[Unread]
+
+
+@api.endpoint(
+    Endpoint(
+        "reports_person",
+        "/reports/people/<int:user_id>",
+        "GET",
+        Role.VIEWER,
+        _l("Задачи, нарушения и отчёты одного человека"),
+        PersonsOwn,
+    )
+)
+def person(user_id: int) -> PersonsOwn:
+    here = current_account()
+    own = own_of(here, person_at(here, user_id))
+    return PersonsOwn(
+        user_id=own.person.id,
+        name=own.person.name,
+        tasks=[
+            OpenTask(
+                id=one.task.id, text=one.task.text, due=one.task.due, is_late=one.is_late, deal_id=one.task.deal_id,
+                deal_name=one.deal_name,
+            )
+            for one in own.tasks
+        ],
+        violations=[Violation.model_validate(one.to_json()) for one in own.violations],
+        unconfirmed=[one.day for one in own.reports],
+        unread=[Unread(policy_id=one.policy_id, title=title, due=one.due) for one, title in own.unread],
+    )  # fmt: skip

@@ -59,9 +59,10 @@ def is_weak(password: str, login: str) -> bool:
 
 
 class Role(StrEnum):
-    """``viewer`` looks; ``webinar`` works with webinars and deals as well; ``head`` decides about what the bridge did
-    (forgives, repeats, takes back, stops a dial); ``admin`` may do everything."""
+    """``manager`` sees what is his own; ``viewer`` looks; ``webinar`` works with webinars and deals as well; ``head``
+    decides about what the bridge did (forgives, repeats, takes back, stops a dial); ``admin`` may do everything."""
 
+    MANAGER = "manager"
     VIEWER = "viewer"
     WEBINAR = "webinar"
     HEAD = "head"

@@ -114,10 +114,12 @@ def as_workbook() -> Response:
 
 
 @routes.get("/reports/daily/<int:number>")
-@open_to(Role.VIEWER)
+@open_to(Role.MANAGER)
 def one(number: int) -> str:
     here = current_account()
     report = _report(here, number)
+    if not _is_own(here, report) and not user().may(Role.VIEWER):
+        abort(403)
     return _shown(here, report, report.plan)
 
 
@@ -136,7 +138,7 @@ def _shown(here: AccountView, report: DailyReport, plan: str) -> str:
 
 
 @routes.post("/reports/daily/<int:number>")
-@open_to(Role.VIEWER)
+@open_to(Role.MANAGER)
 def change(number: int) -> str | Answer:
     """Save the plan, or save it and confirm; by the person himself, or by an admin, of which the person is told. What
     was written under an older version is kept in the form, and overwrites nothing."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from flask import Blueprint, current_app, render_template, request
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response
 
 from amo_bridge.channels.registry import unconnected
 from amo_bridge.config.loader import secret
@@ -31,9 +32,11 @@ MENU = Menu(_l("Обзор"), "overview.show", place=10)
 
 
 @routes.get("/")
-@open_to(Role.VIEWER)
-def show() -> str:
+@open_to(Role.MANAGER)
+def show() -> str | Response:
     here = current_account()
+    if not user().may(Role.VIEWER):
+        return redirect(url_for("mine.show"))
     return render_template("overview/show.html", broken=accounts().broken, known=here.crm_account, **_state(here))
 
 

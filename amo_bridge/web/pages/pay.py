@@ -68,7 +68,7 @@ class Board:
 
 
 @routes.get("/reports/pay")
-@open_to(Role.VIEWER)
+@open_to(Role.MANAGER)
 def show() -> str:
     here = current_account()
     month, this_month = month_asked_for(here), _this_month(here)
@@ -91,7 +91,7 @@ def show() -> str:
 
 
 @routes.get("/reports/pay.csv")
-@open_to(Role.VIEWER)
+@open_to(Role.MANAGER)
 def as_text() -> Response:
     here, month = current_account(), month_asked_for(current_account())
     board = _board(here, month) or abort(404)
@@ -99,7 +99,7 @@ def as_text() -> Response:
 
 
 @routes.get("/reports/pay.xlsx")
-@open_to(Role.VIEWER)
+@open_to(Role.MANAGER)
 def as_workbook() -> Response:
     here, month = current_account(), month_asked_for(current_account())
     board = _board(here, month) or abort(404)
@@ -113,7 +113,7 @@ def as_workbook() -> Response:
 
 
 @routes.post("/reports/pay/comment")
-@open_to(Role.VIEWER)
+@open_to(Role.MANAGER)
 def comment() -> Answer:
     """A dispute about a line, or the answer to one: by whoever sees the line."""
     here, month = current_account(), month_asked_for(current_account())

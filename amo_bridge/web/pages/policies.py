@@ -82,7 +82,7 @@ def as_workbook() -> Response:
 
 
 @routes.get("/policies/<int:policy_id>")
-@open_to(Role.VIEWER)
+@open_to(Role.MANAGER)
 def one(policy_id: int) -> str:
     """The version that is asked for, the one in force if none is; with what it has changed."""
     here = current_account()
@@ -100,7 +100,11 @@ def one(policy_id: int) -> str:
         blocks=list(blocks_of(shown.text)),
         difference=difference(before.text, shown.text) if before else [],
         versions=versions,
-        readers=[one for one in readers if one.version == shown.version],
+        readers=[
+            one
+            for one in readers
+            if one.version == shown.version and (user().may(Role.VIEWER) or (own is not None and one.user_id == own.id))
+        ],
         own=_own_unread(readers, policy, own.id if own else 0),
         may_change=user().may(Role.HEAD),
         is_current=shown.version == policy.current.version and policy.withdrawn_at is None,
@@ -108,7 +112,7 @@ def one(policy_id: int) -> str:
 
 
 @routes.post("/policies/<int:policy_id>/read")
-@open_to(Role.VIEWER)
+@open_to(Role.MANAGER)
 def acknowledge(policy_id: int) -> Answer:
     """By the person himself, or by an admin, of which the person is told."""
     here = current_account()

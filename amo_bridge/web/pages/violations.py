@@ -95,8 +95,8 @@ def decide(decision: str) -> Answer:
 def violations_of(here: AccountView, wish: Wish, most: int | None = None, passed: int = 0) -> list[Violation]:
     """The oldest first; ``most``: so many, after the first ``passed``."""
     since, until = wish.month.span(here.zone) if wish.month else (None, None)
-    wanted = {"person": wish.person or None, "clause": wish.clause or None}
-    return here.violations.between(since, until, **wanted, most=most, passed=passed)
+    person, clause = wish.person or None, wish.clause or None
+    return here.violations.between(since, until, person=person, clause=clause, most=most, passed=passed)
 
 
 def count_of(here: AccountView, wish: Wish) -> int:

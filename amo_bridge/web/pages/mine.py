@@ -1,0 +1,120 @@
+"""A person's own page: open tasks, violations, daily reports and texts to acknowledge, of whoever is logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Blueprint, abort, render_template, url_for
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import User
+from amo_bridge.engine.daily_reports import DailyReport, DailyReports
+from amo_bridge.engine.deal_view import deal_url
+from amo_bridge.engine.policies import Acknowledgement, Policies
+from amo_bridge.engine.violations import Violation
+from amo_bridge.mirror.deals import Mirror
+from amo_bridge.mirror.tasks import MirroredTask, TaskRows
+from amo_bridge.reports.violations import sums
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import current_account, number, user
+from amo_bridge.web.pages import Menu
+
+routes = Blueprint("mine", __name__)
+
+
+def _has_logins(config: Config) -> bool:
+    return any(person.login for person in config.channels.people.values())
+
+
+MENU = Menu(_l("Мои задачи и нарушения"), "mine.show", place=12, role=Role.MANAGER, needs=_has_logins)
+MOST_TASKS = 200
+VIOLATIONS_OF = timedelta(days=92)
+REPORTS_OF = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class OwnTask:
+    """An open task. ``deal_name``: empty if it is on no deal, or on one that is not known."""
+
+    task: MirroredTask
+    deal_name: str
+    is_late: bool
+
+
+@dataclass(frozen=True)
+class Own:
+    """What is a person's. ``tasks``: by their terms, ``MOST_TASKS`` at most; ``violations``: the newest first;
+    ``reports``: not confirmed yet; ``unread``: with the titles of the texts."""
+
+    person: User
+    tasks: Sequence[OwnTask]
+    violations: Sequence[Violation]
+    reports: Sequence[DailyReport]
+    unread: Sequence[tuple[Acknowledgement, str]]
+
+    @property
+    def late(self) -> int:
+        return sum(one.is_late for one in self.tasks)
+
+
+@routes.get("/mine")
+@open_to(Role.MANAGER)
+def show() -> str:
+    """The head may look at anybody's (``person``)."""
+    here = current_account()
+    asked = number("person")
+    person = here.person_of(user().login)
+    if asked is not None and (person is None or asked != person.id):
+        if not user().may(Role.HEAD):
+            abort(403)
+        person = person_at(here, asked)
+    own = own_of(here, person) if person is not None and here.is_known else None
+    return render_template(
+        "mine/show.html",
+        own=own,
+        sums=sums(own.violations) if own else [],
+        is_mine=asked is None or person == here.person_of(user().login),
+        has_pay=here.config.pay is not None,
+        deal_address=lambda deal_id: (
+            url_for("deal.show", deal_id=deal_id)
+            if user().may(Role.VIEWER)
+            else deal_url(here.config.account.url, deal_id)
+        ),
+        people=sorted(here.user_names.items(), key=lambda one: one[1]) if user().may(Role.HEAD) else [],
+        login=user().login,
+        most=MOST_TASKS,
+    )
+
+
+def person_at(here: AccountView, user_id: int) -> User:
+    """Ends the request with 404 if there is none."""
+    known = here.crm_account
+    return next((one for one in known.users if one.id == user_id), None) or abort(404) if known else abort(404)
+
+
+def own_of(here: AccountView, person: User) -> Own:
+    """Raises NotMet, StoreUnavailable."""
+    now = here.clock.now()
+    today = now.astimezone(here.zone).date()
+    with here.account_store.read() as connection:
+        tasks = TaskRows(here.key).open_of(connection, person.id, MOST_TASKS)
+    deals = Mirror(here.account_store).get(one.deal_id for one in tasks if one.deal_id)
+    texts = Policies(here.account_store, here.clock)
+    titles = {policy.number: policy.current.title for policy in texts.all()}
+    reports = DailyReports(here.account_store, here.clock).between(today - REPORTS_OF, today, person.id)
+    return Own(
+        person=person,
+        tasks=[_own_task(one, now, deals[one.deal_id].record.name if one.deal_id in deals else "") for one in tasks],
+        violations=here.violations.between(now - VIOLATIONS_OF, user_id=person.id)[::-1],
+        reports=[one for one in reports if not one.is_confirmed],
+        unread=[(one, titles.get(one.policy_id, "")) for one in texts.unread([person.id])],
+    )
+
+
+def _own_task(task: MirroredTask, now: datetime, deal_name: str) -> OwnTask:
+    return OwnTask(task, deal_name, task.due < now)

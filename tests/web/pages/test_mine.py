@@ -1,0 +1,154 @@
+"""«Мои задачи и нарушения»: a person sees what is his own, a head anybody's, a manager nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Browser
+from sqlalchemy import insert
+from support.api_client import Program
+from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
+from support.pages import PASSWORD, Pages, Visit, agency, words_of
+
+from amo_bridge.clock import FixedClock
+from amo_bridge.config.channels import PersonSection
+from amo_bridge.config.model import DailyReportSection, PoliciesSection
+from amo_bridge.engine.daily_reports import DailyReports, Sums
+from amo_bridge.engine.policies import Policies
+from amo_bridge.engine.violations import Breach
+from amo_bridge.rules.option_types import UserName
+from amo_bridge.storage.tables import tasks
+from amo_bridge.web.auth.users import Role
+
+IVAN, MARIA = "Иван Петров", "Мария Кузнецова"
+NOW = datetime(2026, 11, 24, 15, tzinfo=UTC)
+DEAL = 30000001
+
+
+def task(pages: Pages, number: int, who: str, text: str, due: datetime, *, is_done: bool = False) -> None:
+    row = {
+        "account": pages.account.key, "task_id": number, "entity_type": "deal", "entity_id": DEAL, "created_by": 0,
+        "responsible_user_id": agency().user(who).id, "task_type_id": 1, "text": text, "is_completed": is_done,
+        "due_at": due.timestamp(), "created_at": 1.0, "updated_at": 1.0,
+    }  # fmt: skip
+    with pages.office.store.write() as connection:
+        connection.execute(insert(tasks).values(row))
+
+
+def breaks(pages: Pages, who: str, why: str, at: datetime) -> None:
+    breach = Breach(
+        at=at, user_id=agency().user(who).id, person=who, clause="A10", deal_id=DEAL, deal_name="Ромашка", rule="r",
+        why=why, penalty=500, currency="RUB",
+    )  # fmt: skip
+    with pages.office.store.write() as connection:
+        pages.account.violations.record(connection, f"{who} {why}", breach)
+
+
+@pytest.fixture
+def office(pages: Pages) -> Pages:
+    """Tuesday; «ivan» is how Ivan logs in."""
+    pages.know_account(agency())
+    pages.bridge.clock = FixedClock(NOW)
+    people = {UserName(IVAN): PersonSection(login="Ivan")}
+    pages.bridge.config = replace(
+        pages.bridge.config,
+        daily_report=DailyReportSection(),
+        policies=PoliciesSection(people=(UserName(IVAN),)),
+        channels=replace(pages.bridge.config.channels, people=people),
+    )
+    pages.know_deal("ООО «Ромашка»", id=DEAL)
+    task(pages, 1, IVAN, "Позвонить завтра", NOW + timedelta(days=1))
+    task(pages, 2, IVAN, "Позвонить вчера", NOW - timedelta(days=1))
+    task(pages, 3, IVAN, "Уже сделано", NOW, is_done=True)
+    task(pages, 4, MARIA, "Чужое дело", NOW)
+    breaks(pages, IVAN, "опоздал со звонком", NOW - timedelta(days=3))
+    breaks(pages, IVAN, "давнее", NOW - timedelta(days=200))
+    breaks(pages, MARIA, "чужое нарушение", NOW)
+    store, clock = pages.account.account_store, pages.bridge.clock
+    ivan, maria = (agency().user(name) for name in (IVAN, MARIA))
+    with pages.office.store.write() as connection:
+        both = [(one.id, one.name, Sums(1, 1, 1)) for one in (ivan, maria)]
+        DailyReports(store, clock).make(connection, NOW.date(), NOW, "план", both)
+        Policies(store, clock).publish(connection, "1", "Звонки", "# Звонки", "Анна", is_file=False)
+    (policy,) = Policies(store, clock).all()
+    with pages.office.store.write() as connection:
+        Policies(store, clock).enrol(connection, policy, [ivan], NOW, NOW + timedelta(days=3))
+    return pages
+
+
+def test_a_person_sees_his_own_and_the_late_first(office: Pages) -> None:
+    words = words_of(office.visit(Role.VIEWER, "ivan").get("/mine"))
+    assert "2 задачи · 1 просрочена" in words
+    assert words.index("Позвонить вчера") < words.index("Позвонить завтра")
+    assert "ООО «Ромашка»" in words
+    assert "1 нарушение: 500 ₽" in words.replace("\xa0", " ")
+    assert "опоздал со звонком" in words
+    assert "Отчёт за 24.11.2026: подтвердить" in words
+    assert "Прочитать: Звонки" in words
+    for hidden in ("Чужое дело", "чужое нарушение", "давнее", "Уже сделано"):
+        assert hidden not in words
+
+
+def test_whoever_is_nobody_in_amocrm_is_told_what_to_do(office: Pages) -> None:
+    words = words_of(office.visit(Role.VIEWER, "boris").get("/mine"))
+    assert "Мост не знает, кто вы в amoCRM" in words
+    assert 'login = "boris"' in words
+
+
+def test_only_a_head_looks_at_others(office: Pages) -> None:
+    maria = agency().user(MARIA).id
+    assert office.visit(Role.VIEWER, "ivan").get(f"/mine?person={maria}").status_code == 403
+    head = office.visit(Role.HEAD, "olga")
+    assert "Чужое дело" in words_of(head.get(f"/mine?person={maria}"))
+    assert head.get("/mine?person=1").status_code == 404
+
+
+def test_a_manager_sees_his_own_and_nothing_else(office: Pages) -> None:
+    manager = office.visit(Role.MANAGER, "ivan")
+    first = manager.get("/")
+    assert (first.status_code, first.location) == (302, "/mine")
+    page = manager.get("/mine")
+    assert f'href="{office.bridge.config.account.url}/leads/detail/{DEAL}"' in page.text, "the deal as amoCRM has it"
+    assert words_of(page).count("Что сделал мост") == 0
+    for path in ("/done", "/rules", "/violations", f"/deals/{DEAL}", "/reports/overdue", "/reports/daily", "/audit"):
+        assert manager.get(path).status_code == 403, path
+    reports = DailyReports(office.account.account_store, office.bridge.clock)
+    by_person = {one.person: one.number for one in reports.between(NOW.date(), NOW.date())}
+    assert manager.get(f"/reports/daily/{by_person[IVAN]}").status_code == 200
+    assert manager.get(f"/reports/daily/{by_person[MARIA]}").status_code == 403
+    text = words_of(manager.get("/policies/1"))
+    assert "Звонки" in text
+    assert IVAN in text
+
+
+def test_the_same_by_the_api(office: Pages, reader: Program) -> None:
+    told = reader.get(f"/reports/people/{agency().user(IVAN).id}")
+    assert [(one["text"], one["is_late"], one["deal_name"]) for one in told["tasks"]] == [
+        ("Позвонить вчера", True, "ООО «Ромашка»"),
+        ("Позвонить завтра", False, "ООО «Ромашка»"),
+    ]
+    assert [one["why"] for one in told["violations"]] == ["опоздал со звонком"]
+    assert (told["unconfirmed"], told["unread"][0]["title"]) == (["2026-11-24"], "Звонки")
+    assert reader.ask("GET", "/reports/people/1").status_code == 404
+
+
+def test_nothing_to_do_is_said(office: Pages, admin: Visit) -> None:
+    page = words_of(admin.get(f"/mine?person={agency().user('Павел Смирнов').id}"))
+    assert "Открытых задач нет" in page
+    assert "Нарушений нет" in page
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_in_a_browser(office: Pages, browser: Browser, size: dict[str, int]) -> None:
+    office.add_user("ivan", Role.MANAGER)
+    with served(office.app) as site, opened(browser, site, viewport=size) as context:
+        page = context.new_page()
+        page.goto("/login")
+        page.get_by_label("Имя").fill("ivan")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        page.wait_for_url("**/mine")
+        assert serious_findings(page) == []
+        assert fits_its_width(page)
