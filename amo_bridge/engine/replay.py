@@ -1,4 +1,4 @@
-"""Replay: evaluates the rules on a saved webhook, or on an event of the journal once more.
+"""Replay: evaluates the rules on a saved webhook, on an event once more, or a new rule on the last events.
 
 A saved webhook is taken literally: what it reports is what just happened, even if it is years old. What it leaves out
 (contacts, the loss reason, fields) is taken from the deal in the account, if there is such a deal. Only a repeat that a
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,7 @@ from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.deal_view import deal_to_come
-from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
+from amo_bridge.engine.dispatcher import EarlyAnswers, EvaluationContext, Verdict
 from amo_bridge.engine.journal import Journal, describe
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.processor import CurrentTasks
@@ -33,7 +34,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, EnquiryReceived, Event, TaskReported
 from amo_bridge.events.codec import fingerprint, from_json, to_json
-from amo_bridge.mirror.deals import MirroredDeal
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.notify import notify
@@ -49,6 +50,11 @@ class RuleDecision:
     verdict: str
     reason: str = ""
     actions: tuple[str, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """What happened, in words."""
+        return describe(self.event)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -217,6 +223,120 @@ def _before(event: DealReported, now: DealRecord) -> MirroredDeal | None:
     if event.old_responsible_user_id:
         before = replace(before, responsible_user_id=event.old_responsible_user_id)
     return MirroredDeal(before, EPOCH)
+
+
+# --- a rule that is not in force yet, on what has happened lately ---------------------------------------------------
+
+
+LOOKED_AT = 3000
+"""Events that are looked through, the newest first."""
+TRIED_ON = 200
+DEALS = 60
+"""Deals of which more is read than the mirror has: that costs requests."""
+SAME_THING = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class TriedOn:
+    """What a rule would have done about the last events. ``since``: of the oldest of them. ``decisions``: newest first;
+    of those that it was to skip only the reasons are counted. ``trouble``: why some could not be decided (Russian)."""
+
+    since: datetime | None
+    events: int
+    decisions: tuple[RuleDecision, ...]
+    skips: tuple[tuple[str, int], ...]
+    undecided: int
+    trouble: str
+
+
+def try_on(store: AccountStore, rule_engine: RuleEngine, rule: Rule, client: CrmClient) -> TriedOn:
+    """Evaluate a rule on the events that the store still has, on the deals as the mirror knows them: the stage and the
+    fields that an event reports, everything else as it is today. Nothing of what the rule did before counts, nothing is
+    written. ``rule_engine``: of the config with this rule alone, and of a clock that finds nothing late."""
+    contexts = list(_contexts(store, rule_engine, rule))[:TRIED_ON]
+    records = {context.record.id: context.record for context in contexts}
+    source = SourceContext(
+        client,
+        rule_engine.account,
+        store=store,
+        services=rule_engine.config.services,
+        names_of=rule_engine.people.names_of,
+        ads=rule_engine.config.ads,
+    )
+    loader, dispatcher = DataLoader(source, records), rule_engine.dispatcher
+    needs = {id(context): dispatcher.evaluate_early(context, EarlyAnswers()) for context in contexts}
+    costly = list(dict.fromkeys(context.record.id for context in contexts if needs[id(context)]))[:DEALS]
+    for context in contexts:
+        if context.record.id in costly:
+            loader.expect(needs[id(context)], context.record.id)
+    decisions: list[RuleDecision] = []
+    skips: Counter[str] = Counter()
+    undecided, trouble = 0, ""
+    for context in contexts:
+        if needs[id(context)] and (trouble or context.record.id not in costly):
+            undecided += 1
+            continue
+        try:
+            found = [decision_of(one) for one in dispatcher.evaluate(context, loader) if one.rule.name == rule.name]
+        except (BridgeError, UnknownName) as error:
+            undecided, trouble = undecided + 1, trouble or str(error)
+            continue
+        decisions += [one for one in found if one.verdict != "skipped"]
+        skips.update(one.reason for one in found if one.verdict == "skipped")
+    oldest = contexts[-1].events[0].at if contexts else None
+    return TriedOn(oldest, len(contexts), tuple(_each_once(decisions)), tuple(skips.most_common(5)), undecided, trouble)
+
+
+def _contexts(store: AccountStore, rule_engine: RuleEngine, rule: Rule) -> Iterator[EvaluationContext]:
+    """The newest events first that the rule would hear of, each with its deal; one that reports a deal with what is to
+    be observed on it."""
+    query = select(events.c.key, events.c.deal_id, events.c.body, events.c.received_at)
+    query = query.where(store.owns(events)).order_by(events.c.id.desc()).limit(LOOKED_AT)
+    with store.read() as connection:
+        rows = connection.execute(query).all()
+    known = Mirror(store).get({row.deal_id for row in rows if row.deal_id is not None})
+    for row in rows:
+        event = _readable(row.body)
+        if event is None or not _may_listen(rule, event) or _tells_no_stage(event):
+            continue
+        event = event if event.at else replace(event, at=datetime.fromtimestamp(row.received_at, UTC))
+        copy = known.get(row.deal_id)
+        current = copy.record if copy else None
+        if isinstance(event, EnquiryReceived) and event.is_to_come:
+            current = deal_to_come(event, rule_engine.account)
+        try:
+            record = _as_reported(event, current, rule_engine.account)
+        except UnknownName:
+            # The deal is gone, or its stage is.
+            continue
+        happened: list[Event] = [event]
+        if isinstance(event, DealReported) and rule_engine.account.has_stage(record.pipeline_id, record.status_id):
+            happened += rule_engine.observer.changes(_before(event, record), record, event)
+        if any(rule.hears(one) for one in happened):
+            yield EvaluationContext(tuple(happened), row.key, record, rule_engine.viewer.deal(record))
+
+
+def _tells_no_stage(event: Event) -> bool:
+    """That a deal is there, from amoCRM's events list: on which stage it was made is not said, and today's is another
+    one."""
+    return isinstance(event, DealAdded) and event.status_id is None
+
+
+def _each_once(decisions: Iterable[RuleDecision]) -> Iterator[RuleDecision]:
+    """What several webhooks, or one and the reconciliation, told of is one thing: the mirror is not asked here."""
+    told: dict[tuple[object, ...], datetime] = {}
+    for one in decisions:
+        key, at = (one.event.about_deal_id, one.what, one.verdict), one.event.at or EPOCH
+        if key not in told or told[key] - at > SAME_THING:
+            yield one
+        told[key] = at
+
+
+def _readable(body: str) -> Event | None:
+    try:
+        return from_json(json.loads(body))
+    except (LookupError, TypeError, ValueError):
+        return None
 
 
 # --- repeats by a person --------------------------------------------------------------------------------------------

@@ -75,9 +75,8 @@ def test_a_rule_from_nothing_to_the_file(pages: Pages, browser: Browser, how: di
     assert (rule.enabled, rule.dry_run, rule.says) == (True, True, "Новая сделка → позвонить")
 
 
-@LOOKS
-def test_a_ladder_is_opened_and_gets_a_step(pages: Pages, browser: Browser, how: dict[str, Any]) -> None:
-    with window(pages, browser, "/rules/stage_ladder.brief_awaited/form", **how) as page:
+def test_a_ladder_is_opened_and_gets_a_step(pages: Pages, browser: Browser) -> None:
+    with window(pages, browser, "/rules/stage_ladder.brief_awaited/form", viewport=PHONE) as page:
         is_in_order(page)
         page.get_by_label("всерьёз").check()
         page.get_by_role("button", name="Ещё: шаг").click()

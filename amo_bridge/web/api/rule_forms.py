@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Literal
 
 from flask import abort, request
@@ -11,17 +12,19 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
+from amo_bridge.crm.records import EPOCH
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.option_controls import NO_DEFAULT, Control
 from amo_bridge.rules.option_words import option_title
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
+from amo_bridge.web.api.rules import Skip
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services import rule_drafts
 from amo_bridge.web.services.config import CONFIG_BYTES, Unfit
-from amo_bridge.web.services.rule_drafts import Draft, Kind, is_russian, kinds_of, new_draft
+from amo_bridge.web.services.rule_drafts import Draft, Kind, Trial, is_russian, kinds_of, new_draft
 
 RuleState = Literal["off", "dry", "live"]
 
@@ -90,11 +93,13 @@ class RuleWanted(Shape):
 
 
 class RuleDraft(RuleWanted):
-    """``name``: of a rule that is there; or ``kind``, with or without a name for the block."""
+    """``name``: of a rule that is there; or ``kind``, with or without a name for the block. ``try_it``: on what has
+    happened lately; that may ask amoCRM."""
 
     name: str | None = None
     kind: str | None = None
     block: str = ""
+    try_it: bool = False
 
 
 class RuleEdit(RuleWanted):
@@ -118,8 +123,35 @@ class RuleConflict(Shape):
     is_sure: bool
 
 
+class RuleWouldDo(Shape):
+    """``verdict``: would_act or failed; ``actions``: in words."""
+
+    at: datetime
+    deal_id: int | None
+    what: str
+    verdict: str
+    actions: list[str]
+    reason: str
+
+
+class RuleTrial(Shape):
+    """``events``: how many of the last ones it would have heard of, ``since`` the oldest; ``decisions``: newest first.
+    ``undecided``: how many could not be judged, ``trouble`` says why. ``existing``: deals that it would begin with.
+    ``why_not``: why it could not be tried; all words are Russian."""
+
+    events: int
+    since: datetime | None
+    decisions: list[RuleWouldDo]
+    skips: list[Skip]
+    undecided: int
+    trouble: str
+    existing: int | None
+    why_not: str
+
+
 class RuleCheck(Shape):
-    """``is_fit``: may it be saved. ``problems``: of no option. ``difference``: as of ``ConfigReview``."""
+    """``is_fit``: may it be saved. ``problems``: of no option. ``difference``: as of ``ConfigReview``. ``trial``: if it
+    was asked for."""
 
     name: str
     is_fit: bool
@@ -128,6 +160,7 @@ class RuleCheck(Shape):
     conflicts: list[RuleConflict]
     toml: str
     difference: list[str]
+    trial: RuleTrial | None
 
 
 class RuleBlock(Shape):
@@ -194,6 +227,32 @@ def check(told: RuleDraft) -> RuleCheck:
         ],
         toml=draft.toml(),
         difference=checked.difference,
+        trial=_trial(rule_drafts.trial_of(here, checked)) if told.try_it else None,
+    )
+
+
+def _trial(trial: Trial) -> RuleTrial:
+    tried = trial.tried
+    decisions = tried.decisions if tried else ()
+    return RuleTrial(
+        events=tried.events if tried else 0,
+        since=tried.since if tried else None,
+        decisions=[
+            RuleWouldDo(
+                at=one.event.at or EPOCH,
+                deal_id=one.event.about_deal_id,
+                what=one.what,
+                verdict=one.verdict,
+                actions=list(one.actions),
+                reason=one.reason,
+            )
+            for one in decisions
+        ],
+        skips=[Skip(reason=reason, times=times) for reason, times in (tried.skips if tried else ())],
+        undecided=tried.undecided if tried else 0,
+        trouble=tried.trouble if tried else "",
+        existing=None if trial.existing is None else len(trial.existing),
+        why_not=trial.why_not,
     )
 
 

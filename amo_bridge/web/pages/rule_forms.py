@@ -24,6 +24,7 @@ from amo_bridge.web.services.rule_drafts import (
     Draft,
     Kind,
     Kinds,
+    Trial,
     check,
     draft_of,
     is_russian,
@@ -31,6 +32,7 @@ from amo_bridge.web.services.rule_drafts import (
     new_draft,
     nodes_for,
     text_without,
+    trial_of,
     with_toml,
 )
 from amo_bridge.web.services.rule_forms import BadForm, Path, fields_of_tree, pressed, tree_of_fields
@@ -171,6 +173,8 @@ def _sent(draft: Draft) -> str | tuple[str, int]:
     draft = draft.with_name()
     file = Written(here.file.read().text, request.form.get("mark") or here.file.read().mark)
     checked = check(here, draft, file)
+    if button == "would":
+        return _form(draft, checked, trial=trial_of(here, checked))
     if button == "review" and checked.is_fit:
         return _review(here, draft, checked, file)
     return _form(draft, checked), 200 if checked.is_fit else 422
@@ -205,6 +209,7 @@ def _form(
     focus: str = "",
     toml: str | None = None,
     toml_problems: list[str] | None = None,
+    trial: Trial | None = None,
 ) -> str:
     here = current_account()
     nodes = checked.nodes if checked else nodes_for(draft)
@@ -215,6 +220,7 @@ def _form(
         draft=draft,
         kind=draft.kind,
         checked=checked,
+        trial=trial,
         nodes=[one for one in nodes if one.control.key not in own],
         switches=[one for one in nodes if one.control.key in own],
         lists=(lists := lists_of(here)),

@@ -13,7 +13,9 @@ from functools import cache, cached_property
 from typing import Any, Literal
 
 from flask_babel import get_locale
+from flask_babel import gettext as _
 
+from amo_bridge.clock import FixedClock
 from amo_bridge.config.account_check import Misfit, look_up, simple_names
 from amo_bridge.config.account_fit import fit
 from amo_bridge.config.files import Written, difference
@@ -30,7 +32,12 @@ from amo_bridge.config.rule_blocks import (
     with_rule,
     without_rule,
 )
-from amo_bridge.errors import ConfigError, UnknownName
+from amo_bridge.crm.records import EPOCH
+from amo_bridge.engine.forecast import ExistingDeal
+from amo_bridge.engine.replay import TriedOn, try_on
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.errors import BridgeError, ConfigError, UnknownName
+from amo_bridge.events import StepDue
 from amo_bridge.rules.handler import Handler, Rule
 from amo_bridge.rules.option_controls import Control, controls_of
 from amo_bridge.rules.option_types import OptionName
@@ -38,6 +45,7 @@ from amo_bridge.rules.option_words import HINTS, kind_words
 from amo_bridge.rules.registry import own, shipped
 from amo_bridge.rules.stage_map import Conflict, StageMap
 from amo_bridge.runtime.config_reload import FileState
+from amo_bridge.runtime.connection import account_client
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import problems_of
@@ -382,7 +390,7 @@ def nodes_for(draft: Draft) -> list[Node]:
 def check(here: AccountView, draft: Draft, file: Written) -> Checked:
     """Everything that can be said of the draft without doing it."""
     nodes = nodes_for(draft)
-    _, mistakes = draft.values()
+    mistakes = draft.values()[1]
     problems = _name_problems(draft)
     try:
         text = draft.text_in(file.text)
@@ -410,7 +418,7 @@ def check(here: AccountView, draft: Draft, file: Written) -> Checked:
     if rule is None and readable.config is not None:
         # Another mistake keeps the loader from reading the rule; its names are compared all the same.
         mistakes += _unknown_in(here, readable.config, nodes)
-    problems += [words for _, words in place_mistakes(nodes, mistakes)]
+    problems += [words for _path, words in place_mistakes(nodes, mistakes)]
     return Checked(
         nodes,
         mistakes,
@@ -473,6 +481,42 @@ def conflicts_of(here: AccountView, config: Config, rule: Rule | None) -> list[C
     account = here.crm_account
     found = StageMap.of(rules, account.stage_titles if account else None).conflicts()
     return [one for one in found if rule.name in one.rules]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a draft would have done and would do. ``tried``: on the last events; ``existing``: the deals that a rule by
+    the clock would begin with, by each choice; None where there is nothing to look at. ``why_not``: Russian, for a
+    person; empty if it could be tried."""
+
+    tried: TriedOn | None = None
+    existing: list[ExistingDeal] | None = None
+    chosen: str = ""
+    why_not: str = ""
+
+
+def trial_of(here: AccountView, checked: Checked) -> Trial:
+    """The engine's own planner on what has happened lately, and on the deals that are there; nothing is written."""
+    account, config, rule = here.crm_account, checked.config, checked.rule
+    if rule is None or config is None:
+        return Trial(why_not=_("Сначала поправьте отмеченное: правило не читается."))
+    if account is None or not here.is_known:
+        return Trial(why_not=_("Мост ещё не знает аккаунта и его сделок."))
+    rule = replace(rule, enabled=True, dry_run=False, broken="")
+    existing = here.existing(rule)
+    if not set(rule.handler.on) - {StepDue}:
+        chosen = getattr(rule.options, "existing", "")
+        words = "" if existing is not None else _("Это правило ждёт своего часа: попробуйте его на репетиции.")
+        return Trial(existing=existing, chosen=chosen, why_not=words)
+    # By a name of its own: what the rule has done already under this one must not keep the draft from acting.
+    rule = replace(rule, block=f"{rule.block} (черновик)")
+    alone = replace(config, rules=(rule,), bridge=config.bridge.model_copy(update={"dry_run": False}))
+    try:
+        client = account_client(here.config, here.bridge.environment)
+        tried = try_on(here.account_store, RuleEngine.of(alone, account, FixedClock(EPOCH)), rule, client)
+    except (BridgeError, UnknownName) as error:
+        return Trial(why_not=str(error))
+    return Trial(tried, existing, getattr(rule.options, "existing", ""))
 
 
 def save(here: AccountView, draft: Draft, mark: str) -> FileState:

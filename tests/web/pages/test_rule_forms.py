@@ -210,6 +210,19 @@ def test_two_rules_that_are_at_odds_are_told_before_saving(known: Pages, admin: 
     assert "вернуть её оттуда может stage_needs_fields.meeting_date" in words
 
 
+def test_what_it_would_have_done_or_why_nobody_can_tell(pages: Pages, admin: Visit) -> None:
+    nobody = words_of(sent(admin, NEW, admin.get(NEW), "would", **FILLED))
+    assert "Мост ещё не знает аккаунта и его сделок" in nobody
+    pages.know_account(agency())
+    assert "Таких событий мост в последние дни не видел" in words_of(
+        sent(admin, NEW, admin.get(NEW), "would", **FILLED)
+    )
+    wrong = words_of(sent(admin, NEW, admin.get(NEW), "would", o__says="слова"))
+    assert "Сначала поправьте отмеченное" in wrong
+    ladder = words_of(sent(admin, LADDER, admin.get(LADDER), "would"))
+    assert "Таких, у которых по этому правилу есть шаги, нет" in ladder
+
+
 def test_a_rule_is_taken_out_only_after_it_was_shown(known: Pages, admin: Visit) -> None:
     before = text_of(known)
     review = admin.post(
