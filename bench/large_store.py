@@ -611,7 +611,7 @@ class LargeStore:
 RULE = "stage_creates_tasks.new_client"
 NAMED: Mapping[str, str | int] = {
     "deal_id": FIRST_DEAL, "number": 1, "user_id": 1, "policy_id": 1, "event_id": 1, "file_id": 1, "name": RULE,
-    "vendor": "mail", "key": "x", "secret": "x", "token": "x", "filename": "app.css",
+    "vendor": "mail", "kind": "stage_creates_tasks", "key": "x", "secret": "x", "token": "x", "filename": "app.css",
 }  # fmt: skip
 """What stands in an address for the thing that it names."""
 NAMED_ELSEWHERE: Mapping[str, Mapping[str, str]] = {
@@ -644,7 +644,7 @@ def addresses(app: Flask) -> Iterator[tuple[str, str]]:
         if "GET" not in (rule.methods or ()) or rule.endpoint in ("static", "intake.take_in"):
             continue
         named = {**NAMED, **NAMED_ELSEWHERE.get(rule.endpoint, {})}
-        address = adapter.build(rule.endpoint, {name: named[name] for name in rule.arguments})
+        address = adapter.build(rule.endpoint, {name: named.get(name, 1) for name in rule.arguments})
         yield rule.endpoint, address
         for query in ASKED.get(rule.endpoint, ()):
             yield rule.endpoint, f"{address}?{query}"
