@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -133,12 +133,18 @@ def _has_calendar(code: str) -> bool:
         return False
 
 
+@cache
+def _timezones() -> dict[str, str]:
+    """In small letters → as IANA writes it. Reading the system's list takes milliseconds."""
+    return {zone.casefold(): zone for zone in available_timezones()}
+
+
 def parse_timezone(value: Any) -> str:
     """An IANA zone's name, or "" (the account's own). Raises ValueError in Russian, with the nearest name."""
     name = str(value).strip()
     if not name:
         return name
-    known = {zone.casefold(): zone for zone in available_timezones()}
+    known = _timezones()
     if name.casefold() not in known:
         near = get_close_matches(name.casefold(), known, n=1)
         advice = f"может быть, «{known[near[0]]}»?" if near else "пример: «Europe/Moscow»"
