@@ -60,6 +60,7 @@ COMMANDS = LazyCommands(
         "why": "journal",
         "upcoming": "journal",
         "violations": "violations",
+        "kpi": "kpi",
         "pay": "pay",
         "audiences": "audiences",
         "replay": "replay",

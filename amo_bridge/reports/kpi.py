@@ -1,8 +1,9 @@
 """What each person has done: contacts with new clients, clients worked with, talks, letters, tasks, sales (S1, S9).
 
 Figures come from the bridge's own copy of touches and deals; amoCRM is not asked. What counts as a call, a talk, a
-letter stands in docs/what-counts.md. A *client* is a contact; a deal whose contact was not touched in these days is a
-client of its own. A *new* one was not talked or written with before by anybody, as far as touches are kept.
+letter stands in docs/what-counts.md. A *client* is a contact, a deal's its main one; a deal without contacts is one of
+its own. A *new* one was not talked or written with before by anybody, as far as touches are kept. Days that are over are
+counted once: kpi_days.py.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from amo_bridge.events.calls import by_call, is_missed, is_talk, knows_most
 from amo_bridge.mirror.contacts import known_contacts
 from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.rules.deal import Touch
-from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import deals
 
 WRITTEN = ("mail", "chat", "sms")
@@ -86,6 +87,20 @@ def per_day(
 ) -> PerDay:
     """Day → person's id → figures. ``midnights``: day → when it begins; ``end``: of the last one; ``sellers``: deal →
     whose sale it is, if not of whoever has the deal now. Raises StoreUnavailable."""
+    told = of_touches(store, midnights, end, own_user_id=own_user_id, talk_seconds=talk_seconds)
+    add_sales(store, told, midnights, end, sellers)
+    return told
+
+
+def of_touches(
+    store: AccountStore,
+    midnights: Mapping[date, datetime],
+    end: datetime,
+    *,
+    own_user_id: int | None,
+    talk_seconds: int,
+) -> dict[date, dict[Person, Figures]]:
+    """The same without sales."""
     days = sorted(midnights)
     edges = [midnights[day] for day in days]
     found: dict[tuple[date, Person], _Day] = {}
@@ -95,21 +110,31 @@ def per_day(
             _count(own, card, touch)
     with store.read() as connection:
         client_of = _clients(connection, store.account_id, {card for own in found.values() for card in own.clients})
-        sales = list(_sales(connection, store, edges[0], end))
-    sellers = sellers or {}
     for own in found.values():
         _count_calls(own, talk_seconds)
         own.figures.worked = len({client_of(card) for card in own.clients})
     _count_new(store, found, client_of, talk_seconds, edges[0])
-    for sale in sales:
-        person = sellers.get(sale.deal_id, sale.person)
-        figures = found.setdefault((days[bisect_right(edges, sale.at) - 1], person), _Day()).figures
-        figures.sales += 1
-        figures.amount += sale.price
     told: dict[date, dict[Person, Figures]] = {day: {} for day in days}
     for (day, person), own in found.items():
         told[day][person] = own.figures
     return told
+
+
+def add_sales(
+    store: AccountStore,
+    told: Mapping[date, dict[Person, Figures]],
+    midnights: Mapping[date, datetime],
+    end: datetime,
+    sellers: Mapping[int, Person] | None = None,
+) -> None:
+    """Add what was sold to the figures of these days. Raises StoreUnavailable."""
+    days = sorted(midnights)
+    edges = [midnights[day] for day in days]
+    for sale in sales_between(store, edges[0], end):
+        person = (sellers or {}).get(sale.deal_id, sale.person)
+        figures = told[days[bisect_right(edges, sale.at) - 1]].setdefault(person, Figures())
+        figures.sales += 1
+        figures.amount += sale.price
 
 
 def sales_between(store: AccountStore, begin: datetime, end: datetime) -> list[Sale]:
@@ -172,10 +197,24 @@ class _ClientOf:
 
 
 def _clients(connection: Connection, account: int, cards: Iterable[Card]) -> _ClientOf:
-    """Deals are their contact's where he was touched himself in these days."""
-    ids = [number for kind, number in cards if kind == "contact"]
-    known = known_contacts(connection, account, ids)
-    return _ClientOf({deal: one.id for one in known.values() for deal in one.deal_ids})
+    told = list(cards)
+    touched = {number for kind, number in told if kind == "contact"}
+    contact_of_deal = dict(_main_contacts(connection, account, [number for kind, number in told if kind == "deal"]))
+    known = known_contacts(connection, account, sorted(touched | set(contact_of_deal.values())))
+    for one in known.values():
+        for deal in one.deal_ids:
+            # Whoever was touched himself in these days is the client, though another one is the deal's first.
+            if one.id in touched or deal not in contact_of_deal:
+                contact_of_deal[deal] = one.id
+    return _ClientOf(contact_of_deal)
+
+
+def _main_contacts(connection: Connection, account: int, deal_ids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    for chunk in chunks(sorted(deal_ids)):
+        mine = (deals.c.account == account, deals.c.deal_id.in_(chunk))
+        for row in connection.execute(select(deals.c.deal_id, deals.c.record).where(*mine)):
+            if contacts := DealRecord.from_json(json.loads(row.record)).contact_ids:
+                yield row.deal_id, contacts[0]
 
 
 def _count_new(

@@ -45,6 +45,11 @@ class Month:
     def previous(self) -> Month:
         return Month.containing(self.first - timedelta(days=1))
 
+    @property
+    def days(self) -> list[date]:
+        count = (self.following.first - self.first).days
+        return [self.first + timedelta(days=number) for number in range(count)]
+
     def span(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
         """Since when, and until when (not included), by the zone's clocks."""
         return datetime.combine(self.first, time(), zone), datetime.combine(self.following.first, time(), zone)

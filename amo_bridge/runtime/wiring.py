@@ -43,6 +43,7 @@ from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import FactLog
 from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.reports.daily import DailyReportJob
+from amo_bridge.reports.kpi_days import KpiJob
 from amo_bridge.reports.pay_terms import watched_fields
 from amo_bridge.reports.week import WeeklyLetter
 from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
@@ -53,6 +54,7 @@ from amo_bridge.runtime.worker import (
     EVENING,
     FIRST_READING,
     IMPORTS,
+    KPI_DAYS,
     NAMES,
     POLICIES,
     RECONCILE,
@@ -166,6 +168,7 @@ class CompositionRoot:
         worker.register_job(WEEKLY_LETTER, letter.run)
         daily = DailyReportJob(store, self.rules, context.account_clock, context.clock)
         worker.register_job(DAILY_REPORTS, daily.run)
+        worker.register_job(KPI_DAYS, KpiJob(store, self.rules, context.account_clock).run)
         policies = PolicyJob(store, self.rules, context.account_clock, context.clock, alerts.tell)
         worker.register_job(POLICIES, policies.run)
         worker.register_job(SERIES, series_job(self._channel_context).run)

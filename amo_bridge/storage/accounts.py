@@ -70,6 +70,7 @@ ROISTAT_SENT_DEAL = "roistat_sent_deal"
 ROISTAT_STATES = "roistat_states"
 WEEKLY_LETTER_SENT = "weekly_letter_sent"
 ROISTAT_COSTS_READ = "roistat_costs_read"
+KPI_SEEN = "kpi_seen"
 
 
 class Cursors:

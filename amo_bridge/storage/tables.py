@@ -1172,6 +1172,36 @@ Index(
 
 # --- reports ----------------------------------------------------------------------------------------------------------
 
+kpi_days = Table(
+    "kpi_days",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", String(10), primary_key=True),
+    Column("ends_at", Float, nullable=False),
+    Column("way", String(120), nullable=False),
+    Column("counted_at", Float, nullable=False),
+    Column("is_stale", Boolean, nullable=False),
+    Column("changed_at", Float),
+)
+"""Days of KPI that are over. ``day``: 2026-11-30; ``way``: time zone and what counts, as it was counted; ``is_stale``:
+something of it was told later; ``changed_at``: when its figures became other ones last."""
+
+kpi_figures = Table(
+    "kpi_figures",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", String(10), primary_key=True),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("contacts", Integer, nullable=False),
+    Column("worked", Integer, nullable=False),
+    Column("talks", Integer, nullable=False),
+    Column("unanswered", Integer, nullable=False),
+    Column("letters", Integer, nullable=False),
+    Column("tasks", Integer, nullable=False),
+    Column("first_at", Float),
+)
+"""What one person did on such a day; sales are the deals' own."""
+
 daily_reports = Table(
     "daily_reports",
     metadata,

@@ -3,13 +3,21 @@ every webhook comes twice."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
 from support.local_crm import LocalCrm
-from support.running_bridge import RunningBridge, wait_until
+from support.running_bridge import ENVIRONMENT, EXAMPLE, RunningBridge, config_for, wait_until
+from support.shipped_examples import stopped_at
 
+from amo_bridge.cli import main
+from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.reports.kpi import Figures, per_day, summed
+from amo_bridge.sandbox.account_file import AGENCY
 
 IVAN, MARIA, HEAD = "Иван Петров", "Мария Кузнецова", "Елена Орлова"
 
@@ -56,3 +64,60 @@ def test_a_day_of_two_people(bridge: RunningBridge, office: CrmUser, sandbox: Lo
     bridge.settle(sandbox)
     wait_until(lambda: figures(bridge, office, MARIA).sales == 1, "the sale counts for whose deal it is")
     assert (figures(bridge, office, MARIA).amount, figures(bridge, office, IVAN).sales) == (5000, 0)
+
+
+def test_a_month_before_the_bridge_is_read_from_amocrms_events(
+    tmp_path: Path, start_bridge: Callable[..., RunningBridge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stopped_at("2026-08-10T12:00", AGENCY) as crm:
+        office = CrmUser(crm.url)
+        deal = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", office.new_contact(IVAN, "Анна"), 5000)
+        for seconds in (95, 40, 0):
+            office.call(IVAN, deal, seconds=seconds)
+            crm.later()
+        crm.control("POST", "clock", {"set": "2026-10-20T12:00"})
+        # The bridge begins with the newest event.
+        office.move(IVAN, deal, "Продажи / Утвержденный проект")
+        crm.later()
+        bridge = start_bridge(config_for(crm.url, tmp_path / "data")).wait_ready()
+        bridge.settle(crm)
+        bridge.stop()
+        for name, value in {**ENVIRONMENT, "AMO_BRIDGE_ACCOUNT_URL": crm.url}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AMO_BRIDGE_DATA", str(tmp_path / "data"))
+
+        def run(*words: str) -> str:
+            told = CliRunner().invoke(main, ["kpi", *words, "2026-08", "--config", str(EXAMPLE)])
+            assert told.exit_code == 0, told.output
+            return str(told.output)
+
+        assert IVAN not in run("show")
+        crm.forget_requests()
+        for _ in range(2):
+            assert "KPI за 2026-08 теперь считается по ним" in run("rebuild")
+        assert sum(crm.requests().values()) <= 6, "a page of events and its notes"
+        run("show", "--csv", str(tmp_path / "kpi.csv"))
+        text = (tmp_path / "kpi.csv").read_text("utf-8-sig")
+        assert f"{IVAN};1;1;2;1;0;0;0;0" in text
+        crm.fault("status", status=503)
+        told = CliRunner().invoke(main, ["kpi", "rebuild", "2026-08", "--config", str(EXAMPLE)])
+        assert told.exit_code == 4
+        assert "что успели прочесть, сохранено" in told.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["show", "2999-01"], "2999-01 ещё не наступил"),
+        (["rebuild", "2026-08", "--csv", "x.csv"], "--csv нужен для show"),
+        (["show", "август"], "не месяц"),
+    ],
+)
+def test_what_can_not_be_shown_is_said(
+    bridge: RunningBridge, config: Config, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_ACCOUNT_URL", config.account.url)
+    monkeypatch.setenv("AMO_BRIDGE_DATA", str(config.data_folder))
+    answer = CliRunner().invoke(main, ["kpi", *words, "--config", str(EXAMPLE)])
+    assert answer.exit_code == 2
+    assert told in answer.output

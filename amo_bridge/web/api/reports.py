@@ -24,6 +24,9 @@ from amo_bridge.web.context import audit, current_account, token
 from amo_bridge.web.pages.daily import SPANS as DAILY_SPANS
 from amo_bridge.web.pages.daily import reports_of, wish_asked_for
 from amo_bridge.web.pages.documents import month_asked_for, tables_of
+from amo_bridge.web.pages.kpi import SPANS as KPI_SPANS
+from amo_bridge.web.pages.kpi import board_of
+from amo_bridge.web.pages.kpi import wish_asked_for as kpi_wish
 from amo_bridge.web.pages.mine import own_of, person_at
 from amo_bridge.web.pages.reports import SPANS, report_asked_for, week_asked_for, week_at
 from amo_bridge.web.pages.violations import ALL, asked_for, count_of, in_the_audit, ruling_of, violations_of
@@ -147,6 +150,83 @@ def week() -> WeekSummary:
         ],
         failures=found.failures,
         broken=list(found.broken),
+    )
+
+
+class KpiFigures(Shape):
+    """What somebody has done. ``contacts``: new clients; ``worked``: clients of whatever kind; ``unanswered``: calls in
+    vain; ``amount``: whole units of the account's currency."""
+
+    contacts: int
+    worked: int
+    talks: int
+    unanswered: int
+    letters: int
+    tasks: int
+    sales: int
+    amount: int
+
+
+class KpiOfPerson(KpiFigures):
+    """``first_at``: when he did his first thing, of the first day asked for; ``is_late``: later than his shift."""
+
+    first_at: datetime | None
+    is_late: bool
+
+
+class KpiPlan(Shape):
+    """What is expected of each person in these days; null: nothing."""
+
+    contacts: int | None
+    worked: int | None
+    talks: int | None
+    unanswered: int | None
+    letters: int | None
+    tasks: int | None
+    sales: int | None
+    amount: int | None
+
+
+class Kpi(Shape):
+    """``days``: asked for, as far as they have begun. ``known_from``: before this day nothing is known; null: all is.
+    ``changed``: day → when its figures became other ones after the day was over."""
+
+    days: list[date]
+    people: dict[str, KpiOfPerson]
+    total: KpiFigures
+    plan: KpiPlan
+    known_from: date | None
+    changed: dict[str, datetime]
+
+
+@api.endpoint(
+    Endpoint(
+        "reports_kpi",
+        "/reports/kpi",
+        "GET",
+        Role.VIEWER,
+        _l("KPI каждого за день, неделю, месяц"),
+        Kpi,
+        query={"span": _l("day, week или month"), "day": _l("любой день этой недели или месяца, 2026-11-25")},
+        checks={"span": one_of(KPI_SPANS), "day": day},
+    )
+)
+def kpi() -> Kpi:
+    here = current_account()
+    board = board_of(here, kpi_wish(here))
+    people = {
+        line.name: KpiOfPerson(
+            **{name: cell.value for name, cell in line.cells.items()}, first_at=line.first_at, is_late=line.is_late
+        )
+        for line in board.lines
+    }
+    return Kpi(
+        days=list(board.days),
+        people=people,
+        total=KpiFigures(**{name: cell.value for name, cell in board.total.items()}),
+        plan=KpiPlan(**board.plan),
+        known_from=board.known_from,
+        changed={str(one): at for one, at in board.changed.items()},
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from flask import Blueprint, Response, render_template, request
@@ -12,7 +12,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.model import KpiSection
-from amo_bridge.reports.kpi import Figures, per_day, summed
+from amo_bridge.reports.kpi import Figures, summed
+from amo_bridge.reports.kpi_days import KpiDays, Way
 from amo_bridge.reports.pipedrive import PipedriveFigures, PipedriveLog, together
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.text.csv_table import as_csv
@@ -72,13 +73,19 @@ class Line:
 @dataclass(frozen=True)
 class Board:
     """Everybody's figures. ``days``: asked for, as far as they have begun; ``talks``: name → talks of each day.
-    ``pipedrive``: what of them comes from there, if it is connected."""
+    ``pipedrive``: what of them comes from there, if it is connected. ``changed``: days whose figures became other ones
+    after the day was over, and when. ``known_from``: the first day of which anything is known, if days before it are
+    asked for."""
 
     lines: Sequence[Line]
     total: Mapping[str, Cell]
     days: Sequence[date]
     talks: Mapping[str, Sequence[int]]
     pipedrive: PipedriveFigures | None = None
+    changed: Mapping[date, datetime] = field(default_factory=dict)
+    known_from: date | None = None
+    plan: Mapping[str, int | None] = field(default_factory=dict)
+    """Of each person in these days."""
 
 
 @dataclass(frozen=True)
@@ -159,15 +166,16 @@ def board_of(here: AccountView, wish: Wish) -> Board:
     kpi, known, now = here.config.kpi, here.crm_account, here.clock.now()
     today = now.astimezone(here.zone).date()
     days = [day for day in wish.days if day <= today]
-    midnights = {day: datetime.combine(day, time(), here.zone).astimezone(UTC) for day in days}
-    end = datetime.combine(days[-1] + timedelta(days=1), time(), here.zone).astimezone(UTC)
-    own = known.current_user_id if known else None
-    found = per_day(here.account_store, midnights, end, own_user_id=own, talk_seconds=kpi.talk_seconds)
+    calendar = here.config.calendar.calendar(str(here.zone))
+    way = Way(calendar.timezone, known.current_user_id if known else None, kpi.talk_seconds)
+    midnights = {day: way.midnight(day) for day in days}
+    end = way.midnight(days[-1] + timedelta(days=1))
+    kept = KpiDays(here.account_store, way)
+    found = kept.figures(days, now)
     there = _pipedrive(here, midnights, end)
     if there is not None:
         found = together(found, there.days)
     names = {person.id: person.name for person in known.users} if known else {}
-    calendar = here.config.calendar.calendar(str(here.zone))
     working = sum(calendar.is_working_day(day) for day in days)
     plan = {name: one * working if one else None for name, one in plan_of(kpi).items()}
     sums = summed(found[day] for day in days)
@@ -182,7 +190,9 @@ def board_of(here: AccountView, wish: Wish) -> Board:
         name: [found[day][number].talks if number in found[day] else 0 for day in days]
         for number, name in people.items()
     }
-    return Board(lines, total, days, talks, there)
+    known_from = kept.known_from()
+    is_before = known_from is not None and days[0] < known_from
+    return Board(lines, total, days, talks, there, kept.changed(days), known_from if is_before else None, plan)
 
 
 def _pipedrive(here: AccountView, midnights: Mapping[date, datetime], end: datetime) -> PipedriveFigures | None:

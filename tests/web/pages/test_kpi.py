@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 from python_calamine import CalamineWorkbook
+from support.api_client import Program
 from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
@@ -18,6 +19,7 @@ from amo_bridge.config.model import KpiPlan, KpiSection
 from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.events import TouchRecord
 from amo_bridge.mirror.touches import add_touches
+from amo_bridge.reports.kpi_days import KpiDays, Way
 from amo_bridge.reports.pipedrive import READ_AT, PipedriveItem, PipedriveLog, PipedriveUser
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.accounts import Cursors
@@ -81,6 +83,22 @@ def test_other_days(office: Pages, viewer: Visit, asked: str, wanted: str) -> No
     """The plan of a span is that of its working days that have begun; 4 November is a holiday."""
     measure(office, plan=PLAN)
     assert wanted in words_of(viewer.get(f"/reports/kpi?{asked}"))
+
+
+def test_what_is_not_known_and_what_has_changed_is_said(office: Pages, viewer: Visit) -> None:
+    assert "Мост знает о работе" not in words_of(viewer.get("/reports/kpi"))
+    words = words_of(viewer.get("/reports/kpi?span=month"))
+    assert "прочтёт команда amo-bridge kpi rebuild 2026-11" in words, words[-1200:]
+    kept = KpiDays(office.account.account_store, Way(office.account.zone, agency().current_user_id, 30))
+    kept.keep_up(TUESDAY)
+    call(office, MARIA, TUESDAY - timedelta(hours=32), 10)
+    kept.keep_up(TUESDAY + timedelta(hours=1))
+    words = words_of(viewer.get("/reports/kpi?span=week"))
+    assert "23 ноября 2026 г.: цифры изменились" in words
+    assert f"{MARIA} 3 3 3 0" in words
+    told = Program(office, Role.VIEWER).get("/reports/kpi?span=week")
+    assert (told["people"][MARIA]["talks"], told["total"]["talks"], told["known_from"]) == (3, 6, None)
+    assert list(told["changed"]) == ["2026-11-23"]
 
 
 def test_an_event_day_begins_when_the_config_says(office: Pages, viewer: Visit) -> None:

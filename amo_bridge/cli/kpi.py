@@ -1,0 +1,103 @@
+"""``amo-bridge kpi``: what each person did in a month as a table, and the past read again from amoCRM."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, console, csv_option, load_or_exit, opened, waiting, write_csv
+from amo_bridge.cli.pay import Unreachable
+from amo_bridge.cli.violations import MonthType
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.events_api import touches_before
+from amo_bridge.errors import BridgeError
+from amo_bridge.mirror.touches import record_touches
+from amo_bridge.reports.kpi import summed
+from amo_bridge.reports.kpi_days import KpiDays, Way
+from amo_bridge.reports.violations import Month
+from amo_bridge.runtime.connection import account_client, known_account
+from amo_bridge.storage.database import AccountStore
+from amo_bridge.text.csv_table import as_csv
+
+HEAD = ("Человек", "Новые клиенты", "Обработано", "Разговоры", "Не дозвонились", "Письма", "Задачи", "Продажи", "Сумма")
+
+
+@click.command(cls=Command)
+@click.argument("action", type=click.Choice(["show", "rebuild"]), metavar="show|rebuild")
+@click.argument("month", type=MonthType(), metavar="ГГГГ-ММ")
+@csv_option
+@config_option
+def kpi(action: str, month: Month, csv_file: Path | None, config_path: Path) -> None:
+    """KPI за месяц: показать (show), прочитать сделанное за месяц заново (rebuild).
+
+    rebuild читает события amoCRM за этот месяц: что было до моста или пока он не работал; в amoCRM ничего не меняет.
+    Коды: 0 — сделано; 1 — файл не записать; 2 — вызов или настройка; 3 — база; 4 — amoCRM.
+    """
+    config = load_or_exit(config_path)
+    if action == "rebuild" and csv_file is not None:
+        raise click.UsageError("--csv нужен для show")
+    account = known_account(config, os.environ)
+    with opened(config) as (store, key):
+        own = AccountStore(store, key)
+        if account is None:
+            raise Stop("мост ещё не знакомился с аккаунтом: запустите amo-bridge serve")
+        zone = config.calendar.calendar(account.timezone).timezone
+        way = Way(zone, account.current_user_id, config.kpi.talk_seconds)
+        now = datetime.now(UTC)
+        days = [day for day in month.days if day <= way.today(now)]
+        if not days:
+            raise click.UsageError(f"{month} ещё не наступил")
+        if action == "rebuild":
+            told = _read_again(config, own, way, days)
+            kept = KpiDays(own, way)
+            for day in days:
+                if day < way.today(now):
+                    kept.count(day, now)
+            click.echo(f"Прочитано событий: {told}. KPI за {month} теперь считается по ним")
+            return
+        rows = _rows(own, account, way, days, now)
+    if csv_file is not None:
+        write_csv(csv_file, as_csv(HEAD, rows), f"строк: {len(rows)}")
+        return
+    table = Table(*HEAD)
+    for row in rows:
+        table.add_row(*map(str, row))
+    console().print(table)
+
+
+def _rows(
+    store: AccountStore, account: Account, way: Way, days: Sequence[date], now: datetime
+) -> list[tuple[str | int, ...]]:
+    figures = summed(KpiDays(store, way).figures(days, now).values())
+    names = {person.id: person.name for person in account.users}
+    rows = [
+        (names.get(person, str(person)), one.contacts, one.worked, one.talks, one.unanswered, one.letters, one.tasks,
+         one.sales, one.amount)
+        for person, one in figures.items()
+        if person
+    ]  # fmt: skip
+    return sorted(rows)
+
+
+def _read_again(config: Config, store: AccountStore, way: Way, days: Sequence[date]) -> int:
+    """How many events amoCRM has told; what of them is a touch is kept. Raises Stop."""
+    since, until = way.midnight(days[0]), way.midnight(days[-1] + timedelta(days=1)) - timedelta(seconds=1)
+    client, count = account_client(config, os.environ), 0
+    rest: datetime | None = until
+    try:
+        with waiting("Читаю события amoCRM"):
+            while rest is not None and rest >= since:
+                told, rest = touches_before(client, since, rest)
+                with store.write() as connection:
+                    record_touches(connection, store.account_id, told)
+                count += len(told)
+    except BridgeError as error:
+        raise Unreachable(f"события не прочитаны: {error}; что успели прочесть, сохранено, повторите") from error
+    return count

@@ -1,0 +1,214 @@
+"""Days of KPI that are over: counted once and kept, so that a month is read in a moment and two years are not lost.
+
+Touches are kept for 400 days, these figures for good. A day is counted anew as long as news of it may still come
+(``SETTLES_WITHIN``), when a touch of it is told later, and when the way of counting changes; that a figure became
+another one is kept too. Sales are never kept: the deals themselves tell them. Today is counted whenever it is asked
+for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, delete, func, insert, select, update
+
+from amo_bridge.clock import Clock
+from amo_bridge.engine.retention import TOUCHES_KEPT
+from amo_bridge.engine.rule_engine import CurrentRules
+from amo_bridge.reports.kpi import Figures, PerDay, Person, add_sales, of_touches
+from amo_bridge.storage.accounts import KPI_SEEN, Cursors
+from amo_bridge.storage.database import AccountStore, insert_or_replace
+from amo_bridge.storage.tables import kpi_days, kpi_figures, touches
+
+# amoCRM's list of events lags, an exchange tells of a call when its record is ready, a bridge may have been down.
+SETTLES_WITHIN = timedelta(days=3)
+COUNTED_AGAIN_AFTER = timedelta(hours=6)
+# The worker does nothing else meanwhile; a busy day takes some hundredths of a second.
+DAYS_IN_A_ROW = 10
+NUMBERS = ("contacts", "worked", "talks", "unanswered", "letters", "tasks")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How is counted. ``own_user_id``: in whose name the bridge works: what he does is nobody's work."""
+
+    zone: ZoneInfo
+    own_user_id: int | None
+    talk_seconds: int
+
+    def __str__(self) -> str:
+        return f"{self.zone.key} {self.own_user_id} {self.talk_seconds}"
+
+    def midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time(), self.zone).astimezone(UTC)
+
+    def today(self, now: datetime) -> date:
+        return now.astimezone(self.zone).date()
+
+
+class KpiDays:
+    """One account's. All methods raise StoreUnavailable."""
+
+    def __init__(self, store: AccountStore, way: Way) -> None:
+        self._store = store
+        self._way = way
+        self._cursors = Cursors(store)
+
+    def figures(self, days: Sequence[date], now: datetime) -> PerDay:
+        """Day → person's id → figures, sales too. ``days``: in a row, oldest first, none to come."""
+        kept = self._kept(days, now)
+        told: dict[date, dict[Person, Figures]] = {}
+        for day in days:
+            told[day] = kept[day] if day in kept else self._count(day)
+        add_sales(self._store, told, {day: self._way.midnight(day) for day in days}, self._end(days[-1]))
+        return told
+
+    def known_from(self) -> date | None:
+        """The first day of which anything is known; None before there was one."""
+        with self._store.read() as connection:
+            counted = connection.execute(select(func.min(kpi_days.c.day)).where(self._store.owns(kpi_days))).scalar()
+            first = connection.execute(select(func.min(touches.c.at)).where(self._store.owns(touches))).scalar()
+        told = [date.fromisoformat(counted)] if counted else []
+        told += [self._way.today(datetime.fromtimestamp(first, UTC))] if first is not None else []
+        return min(told, default=None)
+
+    def changed(self, days: Sequence[date]) -> dict[date, datetime]:
+        """Day → when its figures became other ones after they had been counted, last."""
+        asked = (self._store.owns(kpi_days), kpi_days.c.day.between(days[0].isoformat(), days[-1].isoformat()))
+        query = select(kpi_days).where(*asked, kpi_days.c.changed_at.is_not(None))
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        return {date.fromisoformat(row.day): datetime.fromtimestamp(row.changed_at, UTC) for row in rows}
+
+    def keep_up(self, now: datetime) -> bool:
+        """Count the days that are to be counted, the newest first, a few of them; is there more to do?"""
+        self._find_late_touches()
+        wanted = self._to_count(now)
+        for day in wanted[:DAYS_IN_A_ROW]:
+            self.count(day, now)
+        return len(wanted) > DAYS_IN_A_ROW
+
+    def count(self, day: date, now: datetime) -> None:
+        """Count a day that is over, and keep it."""
+        found = self._count(day)
+        own = (kpi_figures.c.account == self._store.account_id, kpi_figures.c.day == day.isoformat())
+        with self._store.write() as connection:
+            row = connection.execute(
+                select(kpi_days).where(self._store.owns(kpi_days), kpi_days.c.day == day.isoformat())
+            ).one_or_none()
+            before = {one.user_id: _figures(one) for one in connection.execute(select(kpi_figures).where(*own))}
+            is_other = row is not None and row.way == str(self._way) and before != found
+            connection.execute(delete(kpi_figures).where(*own))
+            if found:
+                connection.execute(insert(kpi_figures), [self._row(day, person, one) for person, one in found.items()])
+            kept = {
+                "account": self._store.account_id,
+                "day": day.isoformat(),
+                "ends_at": self._end(day).timestamp(),
+                "way": str(self._way),
+                "counted_at": now.timestamp(),
+                "is_stale": False,
+                "changed_at": now.timestamp() if is_other else row.changed_at if row is not None else None,
+            }
+            insert_or_replace(connection, kpi_days, ("account", "day"), [kept])
+
+    def _kept(self, days: Sequence[date], now: datetime) -> dict[date, dict[Person, Figures]]:
+        first, last = days[0].isoformat(), days[-1].isoformat()
+        with self._store.read() as connection:
+            marks = connection.execute(
+                select(kpi_days).where(self._store.owns(kpi_days), kpi_days.c.day.between(first, last))
+            ).all()
+            good = {row.day for row in marks if self._is_good(row) or self._is_forgotten(row, now)}
+            if not good:
+                return {}
+            rows = connection.execute(
+                select(kpi_figures).where(self._store.owns(kpi_figures), kpi_figures.c.day.between(first, last))
+            ).all()
+        told: dict[date, dict[Person, Figures]] = {date.fromisoformat(day): {} for day in good}
+        for row in rows:
+            if row.day in good:
+                told[date.fromisoformat(row.day)][row.user_id] = _figures(row)
+        return told
+
+    def _is_good(self, row: Row[Any]) -> bool:
+        return not row.is_stale and row.way == str(self._way)
+
+    def _is_forgotten(self, row: Row[Any], now: datetime) -> bool:
+        """Its touches are gone, or are going: it can't be counted any more."""
+        return bool(row.ends_at < self._counted_from(now).timestamp())
+
+    def _counted_from(self, now: datetime) -> datetime:
+        return now - TOUCHES_KEPT + timedelta(days=2)
+
+    def _find_late_touches(self) -> None:
+        """A touch that was told of after its day was counted may change that day, and who was new on later ones."""
+        seen = int(self._cursors.read(KPI_SEEN) or 0)
+        mine = (self._store.owns(touches), touches.c.id > seen)
+        with self._store.write() as connection:
+            newest, oldest_at = connection.execute(
+                select(func.max(touches.c.id), func.min(touches.c.at)).where(*mine)
+            ).one()
+            if newest is None:
+                return
+            late = (self._store.owns(kpi_days), kpi_days.c.ends_at > oldest_at)
+            connection.execute(update(kpi_days).where(*late).values(is_stale=True))
+            self._cursors.write(connection, KPI_SEEN, float(newest))
+
+    def _to_count(self, now: datetime) -> list[date]:
+        with self._store.read() as connection:
+            marks = connection.execute(select(kpi_days).where(self._store.owns(kpi_days))).all()
+            first = connection.execute(select(func.min(touches.c.at)).where(self._store.owns(touches))).scalar()
+        if first is None:
+            return []
+        done = {row.day for row in marks if self._is_good(row) and self._is_settled(row, now)}
+        begin = max(datetime.fromtimestamp(first, UTC), self._counted_from(now))
+        yesterday = self._way.today(now) - timedelta(days=1)
+        days = (yesterday - self._way.today(begin)).days + 1
+        every = (yesterday - timedelta(days=number) for number in range(days))
+        return [day for day in every if day.isoformat() not in done]
+
+    def _is_settled(self, row: Row[Any], now: datetime) -> bool:
+        """Nothing more is to be expected of it, or it was looked at lately."""
+        settled = row.counted_at >= row.ends_at + SETTLES_WITHIN.total_seconds()
+        return bool(settled or row.counted_at > now.timestamp() - COUNTED_AGAIN_AFTER.total_seconds())
+
+    def _count(self, day: date) -> dict[Person, Figures]:
+        way, begin = self._way, self._way.midnight(day)
+        found = of_touches(
+            self._store, {day: begin}, self._end(day), own_user_id=way.own_user_id, talk_seconds=way.talk_seconds
+        )
+        return dict(found[day])
+
+    def _end(self, day: date) -> datetime:
+        return self._way.midnight(day + timedelta(days=1))
+
+    def _row(self, day: date, person: Person, figures: Figures) -> dict[str, Any]:
+        first = figures.first_at.timestamp() if figures.first_at else None
+        numbers = {name: getattr(figures, name) for name in NUMBERS}
+        place = {"account": self._store.account_id, "day": day.isoformat(), "user_id": person}
+        return {**place, **numbers, "first_at": first}
+
+
+def _figures(row: Row[Any]) -> Figures:
+    first = datetime.fromtimestamp(row.first_at, UTC) if row.first_at is not None else None
+    return Figures(**{name: getattr(row, name) for name in NUMBERS}, first_at=first)
+
+
+class KpiJob:
+    """``run()`` now and then. ``account_clock`` is amoCRM's; ``again`` asks for the next portion."""
+
+    def __init__(self, store: AccountStore, rules: CurrentRules, account_clock: Clock) -> None:
+        self._store = store
+        self._rules = rules
+        self._account_clock = account_clock
+
+    def run(self) -> None:
+        """Raises StoreUnavailable."""
+        rules = self._rules.get()
+        zone = rules.calendar.timezone
+        way = Way(zone, rules.account.current_user_id, rules.config.kpi.talk_seconds)
+        KpiDays(self._store, way).keep_up(self._account_clock.now())

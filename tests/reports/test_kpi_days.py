@@ -1,0 +1,206 @@
+"""Days of KPI that are over: counted once, kept for good, counted anew when news of them comes; on both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import delete, event
+from support.fakes import ACCOUNT
+
+from amo_bridge.crm.account import WON
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.events import TouchRecord
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.mirror.touches import add_touches, correct_touches
+from amo_bridge.reports.kpi import Figures
+from amo_bridge.reports.kpi_days import KpiDays, Way
+from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.tables import touches
+
+MOSCOW = Way(ZoneInfo("Europe/Moscow"), own_user_id=99, talk_seconds=30)
+IVAN = 11
+MONDAY = date(2026, 11, 30)
+
+
+class Team:
+    """Ivan calls clients; ``way`` and the hour of ``now`` may change. Days are numbers: 0 is MONDAY."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = AccountStore(store, ACCOUNT)
+        self.way = MOSCOW
+
+    @property
+    def kept(self) -> KpiDays:
+        return KpiDays(self.store, self.way)
+
+    def at(self, day: float) -> datetime:
+        """By Moscow's clocks."""
+        return self.way.midnight(MONDAY) + timedelta(days=day)
+
+    def call(self, day: float, deal: int = 30, *, seconds: int = 60, corrects: bool = False) -> None:
+        one = TouchRecord(
+            key=f"call {day} {deal}", kind="call", direction="out", at=self.at(day), card=("deal", deal), user_id=IVAN,
+            seconds=seconds, phone=f"+7916{deal:07}",
+        )  # fmt: skip
+        with self.store.write() as connection:
+            (correct_touches if corrects else add_touches)(connection, ACCOUNT, [one])
+
+    def sell(self, day: float, *, status: int = WON) -> None:
+        when = self.at(day)
+        record = DealRecord(
+            id=77, responsible_user_id=IVAN, price=500, pipeline_id=1, status_id=status, closed_at=when, updated_at=when
+        )
+        with self.store.write() as connection:
+            Mirror(self.store).put(connection, [MirroredDeal(record, when, ())], when)
+
+    def tick(self, now: float) -> bool:
+        return self.kept.keep_up(self.at(now))
+
+    def talks(self, *days: int, now: float = 500) -> list[int]:
+        return [self.of(day, now=now).talks for day in days]
+
+    def of(self, day: int, *, now: float = 500) -> Figures:
+        return self.kept.figures([MONDAY + timedelta(days=day)], self.at(now))[MONDAY + timedelta(days=day)].get(
+            IVAN, Figures()
+        )
+
+    def changed(self, *days: int) -> Sequence[int]:
+        asked = [MONDAY + timedelta(days=day) for day in days]
+        return [(day - MONDAY).days for day in self.kept.changed(asked)]
+
+    def forget(self) -> None:
+        with self.store.write() as connection:
+            connection.execute(delete(touches))
+
+
+@pytest.fixture
+def team(store: Store) -> Team:
+    return Team(store)
+
+
+def test_what_was_counted_stays_when_the_touches_are_forgotten(team: Team) -> None:
+    team.call(0.5)
+    team.call(1.5)
+    team.tick(2.1)
+    team.forget()
+    assert team.talks(0, 1, 2) == [1, 1, 0]
+    assert team.of(0).first_at == team.at(0.5)
+    assert team.kept.known_from() == MONDAY
+
+
+def test_before_anything_is_known_there_is_nothing_to_count(team: Team) -> None:
+    assert not team.tick(5)
+    assert team.kept.known_from() is None
+    assert team.talks(0) == [0]
+
+
+def test_the_day_that_goes_on_is_counted_whenever_it_is_asked_for(team: Team) -> None:
+    team.call(0.4)
+    team.tick(0.5)
+    team.call(0.6, 31)
+    assert team.talks(0, now=0.7) == [2]
+
+
+@pytest.mark.parametrize("late_by", [0.5, 2.5, 9], ids=["the next day", "after three days", "much later"])
+def test_a_touch_that_is_told_later_changes_its_day_and_is_said_to(team: Team, late_by: float) -> None:
+    team.call(0.5)
+    team.tick(1.1)
+    assert team.changed(0) == []
+    team.tick(1 + late_by)
+    team.call(0.6, 31)
+    assert team.talks(0) == [1], "not before the job has looked"
+    team.tick(1.05 + late_by)
+    assert team.talks(0) == [2]
+    assert team.changed(0, 1) == [0]
+
+
+def test_a_correction_is_seen_as_long_as_the_day_settles(team: Team) -> None:
+    team.call(0.5, seconds=0)
+    team.tick(1.1)
+    team.call(0.5, seconds=60, corrects=True)
+    team.tick(1.2)
+    assert team.talks(0) == [0], "it was counted an hour or two ago"
+    team.tick(1.4)
+    assert team.talks(0) == [1]
+    team.tick(4.5)
+    team.call(0.5, seconds=0, corrects=True)
+    team.tick(9)
+    assert team.talks(0) == [1], "settled: only what is new, or a rebuild, has it counted again"
+
+
+def test_who_is_new_is_settled_by_what_is_told_later_of_the_day_before(team: Team) -> None:
+    team.call(0.9, 31)
+    team.call(1.5)
+    team.tick(2.1)
+    assert team.of(1).contacts == 1
+    team.call(0.5)
+    team.tick(2.2)
+    assert (team.of(0).contacts, team.of(1).contacts) == (2, 0)
+
+
+def test_a_sale_is_as_the_deal_is_now(team: Team) -> None:
+    team.call(0.5)
+    team.sell(0.6)
+    team.tick(5)
+    assert (team.of(0).sales, team.of(0).amount) == (1, 500)
+    team.sell(0.6, status=7)
+    assert team.of(0).sales == 0
+
+
+def test_another_way_of_counting_counts_anew_as_far_as_touches_reach(team: Team) -> None:
+    team.call(0.5, seconds=40)
+    team.tick(5)
+    team.way = Way(MOSCOW.zone, 99, talk_seconds=60)
+    assert team.talks(0, now=5) == [0], "the page does not wait for the job"
+    team.tick(6)
+    assert team.changed(0) == [], "that is no news of the day"
+    team.forget()
+    assert team.talks(0, now=6) == [0]
+    team.way = MOSCOW
+    assert team.talks(0, now=399) == [0], "its touches are going: it stays as it was counted"
+
+
+def test_a_day_begins_where_the_account_is(team: Team) -> None:
+    team.call(0.98)
+    team.way = Way(ZoneInfo("Asia/Vladivostok"), 99, 30)
+    assert team.talks(0, 1) == [0, 1]
+
+
+def test_much_is_counted_in_portions_the_newest_first(team: Team) -> None:
+    team.call(0.5)
+    rounds = 1
+    while team.tick(25):
+        rounds += 1
+    assert rounds == 3
+    team.forget()
+    assert team.talks(0) == [1]
+
+
+def test_a_month_that_was_counted_costs_a_few_statements_and_no_touch(team: Team) -> None:
+    for day in range(20):
+        team.call(day + 0.5)
+    while team.tick(21):
+        pass
+    told: list[str] = []
+
+    def note(*args: Any) -> None:
+        told.append(args[2])
+
+    days = [MONDAY + timedelta(days=day) for day in range(20)]
+    with team.store.read() as connection:
+        engine = connection.engine
+    event.listen(engine, "before_cursor_execute", note)
+    found = team.kept.figures(days, team.at(21))
+    event.remove(engine, "before_cursor_execute", note)
+    assert sum(people[IVAN].talks for people in found.values()) == 20
+    assert not [statement for statement in told if "FROM touches" in statement]
+    assert len([statement for statement in told if statement.startswith("SELECT")]) <= 4
+
+
+def test_now_is_aware() -> None:
+    assert MOSCOW.midnight(MONDAY) == datetime(2026, 11, 29, 21, tzinfo=UTC)
+    assert MOSCOW.today(datetime(2026, 11, 29, 21, tzinfo=UTC)) == MONDAY
