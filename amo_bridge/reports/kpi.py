@@ -2,8 +2,8 @@
 
 Figures come from the bridge's own copy of touches and deals; amoCRM is not asked. What counts as a call, a talk, a
 letter stands in docs/what-counts.md. A *client* is a contact, a deal's its main one; a deal without contacts is one of
-its own. A *new* one was not talked or written with before by anybody, as far as touches are kept. Days that are over are
-counted once: kpi_days.py.
+its own. A *new* one was not talked or written with before by anybody, as far as touches are kept. Days that are over
+are counted once: kpi_days.py.
 """
 
 from __future__ import annotations
