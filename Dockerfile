@@ -21,6 +21,7 @@ COPY amo_bridge ./amo_bridge
 COPY handlers ./handlers
 COPY schedules ./schedules
 COPY examples ./examples
+COPY docs ./docs
 # What config.example.toml names beside itself; mount folders of your own over them.
 COPY letters ./letters
 COPY scripts ./scripts

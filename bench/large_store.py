@@ -620,6 +620,8 @@ NAMED_ELSEWHERE: Mapping[str, Mapping[str, str]] = {
     "api_v1.config_backup": {"name": "x"},
     "api_v1.scripts_one": {"name": "x"},
     "scripts.one": {"name": "x"},
+    "help.page": {"name": "pages"},
+    "help.picture": {"kind": "img", "file": "deal.png"},
 }
 ASKED: Mapping[str, tuple[str, ...]] = {
     "done.show": (

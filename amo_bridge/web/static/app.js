@@ -86,6 +86,20 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.dataset.enter === "stays") event.preventDefault();
 });
 
+// «/» looks for a deal, «?» says which keys there are; not while somebody types.
+document.addEventListener("keydown", (event) => {
+  const is_typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (is_typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "?") document.getElementById("keys")?.showModal();
+  if (event.key !== "/") return;
+  const field = document.querySelector(".find input");
+  const menu = document.getElementById("menu");
+  if (!field) return;
+  event.preventDefault();
+  if (!field.checkVisibility()) menu?.showPopover?.();
+  field.focus();
+});
+
 // Over plain http a page has no clipboard, but what is selected in a field can be copied.
 function copiedFromField(button) {
   const field = document.createElement("textarea");
