@@ -149,6 +149,13 @@ def postgres_url() -> Iterator[str]:
         yield _address(schema)
 
 
+@pytest.fixture(scope="session")
+def lasting_postgres_url() -> Iterator[str]:
+    """The same for all tests of the session together: what one leaves, the next one finds."""
+    with _schema() as schema:
+        yield _address(schema)
+
+
 @contextmanager
 def _schema() -> Iterator[str]:
     if why := _no_postgres():
