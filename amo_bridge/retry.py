@@ -12,6 +12,8 @@ from amo_bridge.clock import Clock
 from amo_bridge.errors import BridgeError, ConfigError, LeadLost, NotConnected, StoreUnavailable
 
 FIRST, MOST = 2.0, 3600.0
+# A write that amoCRM is still working on may land after we gave up waiting: seconds until it must have landed.
+SETTLE = 15.0
 
 
 def delay(attempt: int) -> float:

@@ -16,6 +16,8 @@ HEAVY = (
     "amo_bridge.config.model",
     "amo_bridge.engine",
     "amo_bridge.rules",
+    "amo_bridge.runtime.leader",
+    "amo_bridge.web.app",
     "apscheduler",
     "babel",
     "cryptography",
@@ -32,6 +34,24 @@ HEAVY = (
     "structlog",
 )
 
+RECEIVER = {
+    "babel",
+    "jinja2",
+    "amo_bridge.config.model",
+    "amo_bridge.engine",
+    "amo_bridge.rules",
+    "cryptography",
+    "holidays",
+    "phonenumbers",
+    "prometheus_client",
+    "pydantic",
+    "requests",
+    "rich",
+    "sqlalchemy",
+    "structlog",
+}
+"""What the config and the store take; not the engine itself, and no page."""
+
 
 def imported(program: str) -> set[str]:
     """The heavy packages that are there when the program has run."""
@@ -44,6 +64,9 @@ def imported(program: str) -> set[str]:
     ("program", "allowed"),
     [
         pytest.param("import amo_bridge.cli.serve, amo_bridge.server.gunicorn", set(), id="the process that waits"),
+        pytest.param(
+            "import amo_bridge.server.process", RECEIVER, id="the process that works, until it takes webhooks"
+        ),
     ],
 )
 def test_what_is_not_needed_is_not_imported(program: str, allowed: set[str]) -> None:

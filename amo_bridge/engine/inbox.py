@@ -64,6 +64,11 @@ class CommitQueue(ABC, Generic[Item, Result]):
         """Returns at once. ``settle`` must neither wait nor raise; nobody calls it when the queue is closed."""
         self._waiting.put((item, settle))
 
+    @property
+    def account_id(self) -> int:
+        """The account that it writes for."""
+        return self._store.account_id
+
     def close(self) -> None:
         self._waiting.put(None)
         self._writer.join(timeout=10)

@@ -33,6 +33,8 @@ from amo_bridge.storage.tables import (
     timers,
 )
 
+METRICS_TOKEN = "AMO_BRIDGE_METRICS_TOKEN"
+"""Who knows what this variable holds may ask how the bridge is doing from anywhere."""
 # What should have been dealt with so many seconds ago and was not: somebody should look.
 PATIENCE = 60.0
 

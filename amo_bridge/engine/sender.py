@@ -23,13 +23,11 @@ from amo_bridge.engine.request_log import on_behalf_of
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary
-from amo_bridge.retry import delay
+from amo_bridge.retry import SETTLE, delay
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import events
 
 log = structlog.get_logger()
-# A write that amoCRM is still working on may land after we gave up waiting: seconds until it must have landed.
-SETTLE = 15.0
 # Effects settled in one transaction: webhooks that come in meanwhile wait for the database.
 SETTLE_BATCH_SIZE = 50
 # An object that is refused again and again is given up, whatever else amoCRM finds in it.

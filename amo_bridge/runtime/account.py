@@ -6,7 +6,9 @@ import hmac
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import structlog
 
 from amo_bridge import file_lock
 from amo_bridge.clock import Clock, SystemClock
@@ -15,13 +17,10 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine import alerts
 from amo_bridge.engine.inbox import Inbox, Settle
 from amo_bridge.engine.metrics import HealthReader, HealthSnapshot, Metrics
-from amo_bridge.engine.sender import SETTLE
-from amo_bridge.errors import StoreUnavailable
-from amo_bridge.intake.repository import IntakeAddresses, IntakeInbox
-from amo_bridge.retry import StartupRetry
+from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
+from amo_bridge.retry import SETTLE, StartupRetry
 from amo_bridge.runtime.config_reload import ConfigWatch
 from amo_bridge.runtime.connection import Shutdown
-from amo_bridge.runtime.leader import Leader
 from amo_bridge.runtime.leader_election import LeaderElection, LeaderLoop
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.runtime.shared import SharedResources
@@ -34,10 +33,17 @@ from amo_bridge.runtime.startup import (
     by_what_a_worker_left,
     known_fit,
 )
-from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import amo_id_of
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.secrets import KeptSecrets, account_name
 
+if TYPE_CHECKING:
+    # Webhooks are taken in before the engine is imported; a process that only takes them in never needs it.
+    from amo_bridge.intake.repository import IntakeAddresses, IntakeInbox
+    from amo_bridge.runtime.leader import Leader
+    from amo_bridge.runtime.worker import Worker
+
+log = structlog.get_logger()
 CONFIG_BROKEN = "config is broken"
 Role = Literal["all", "web", "worker"]
 """web: only take hooks in; worker: only work; all: both."""
@@ -95,6 +101,7 @@ class AccountRuntime:
         self._last_fit = LastFit()
         self._stopping = threading.Event()
         self._started = threading.Event()
+        self._tried_early = threading.Event()
         self._retry = StartupRetry(self._stopping, self._show, self._misfit)
         self._repaired = threading.Event()
         self.watch = ConfigWatch(self, self.environment, self.clock, problems=mistakes)
@@ -133,6 +140,8 @@ class AccountRuntime:
         """Where vendors post, by the config in force."""
         known = self._addresses
         if known is None or known.config is not self.config:
+            from amo_bridge.intake.repository import IntakeAddresses
+
             known = self._addresses = IntakeAddresses(self.config, self.environment)
         return known
 
@@ -142,6 +151,8 @@ class AccountRuntime:
         assert self._amo_id is not None
         is_amocrm = self._connecting.disconnect(told, self._amo_id)
         if is_amocrm and (worker := self._worker):
+            from amo_bridge.runtime.worker import RECONCILE
+
             # It finds out at once that it may not, and says so, even if it is waiting out some other outage.
             worker.request_job(RECONCILE)
             worker.try_again()
@@ -322,6 +333,10 @@ class AccountRuntime:
         (``problems``)."""
         self._started.wait()
 
+    def wait_receiving(self, timeout: float) -> None:
+        """Returns when webhooks are taken in, or it is known that they can't be yet."""
+        self._tried_early.wait(timeout)
+
     def try_again(self) -> None:
         """Something has changed (the account was connected): don't wait out the pause."""
         self._retry.wake()
@@ -359,6 +374,7 @@ class AccountRuntime:
         try:
             if self.is_without_config and not self._wait_for_config():
                 return
+            self._take_in_early()
             # Hooks are taken in from here on; a worker is ready only when it works or knows that somebody else does.
             if not self._retry(self._open_inbox, "ready" if self.role == "web" else "door open"):
                 return
@@ -366,6 +382,16 @@ class AccountRuntime:
                 self._leader_loop.run()
         finally:
             self._started.set()
+
+    def _take_in_early(self) -> None:
+        """Webhooks of an account that was met before need not wait until amoCRM has been asked for its names."""
+        try:
+            self._open_receiver()
+        except (BridgeError, ConfigError, OSError) as error:
+            # It is a new one, or what is wrong is told by whoever opens it in earnest.
+            log.info("webhooks wait until the account is read", reason=str(error))
+        finally:
+            self._tried_early.set()
 
     def _wait_for_config(self) -> bool:
         """Take hooks in, and wait until the file is mended. False: the bridge is to stop."""
@@ -387,9 +413,7 @@ class AccountRuntime:
         known = by_what_a_worker_left(self.config, self.environment, resources.store)
         self._secret = known.secret
         self._amo_id = amo_id_of(known.store)
-        self._health = HealthReader(known.store, self.config.account.url, self.clock)
-        self._intake = IntakeInbox(known.store, self.clock, self.wake)
-        self._inbox = Inbox(known.store, self.clock, self.wake)
+        self._take_in(known.store)
 
     def _misfit(self, problems: list[str]) -> None:
         self.state, self.problems = "config does not fit the account", problems
@@ -411,15 +435,22 @@ class AccountRuntime:
         known = self._identify(resources)
         self._secret = known.secret
         self._amo_id = amo_id_of(known.store)
-        self._health = HealthReader(known.store, self.config.account.url, self.clock)
         if known.context:
             self._join_election(resources, known.context)
-        intake, self._intake = self._intake, IntakeInbox(known.store, self.clock, self.wake)
-        inbox, self._inbox = self._inbox, Inbox(known.store, self.clock, self.wake)
-        if intake is not None:
-            intake.close()
-        if inbox is not None:
-            inbox.close()
+        self._take_in(known.store)
+
+    def _take_in(self, store: AccountStore) -> None:
+        """Take in what comes for this account from here on."""
+        self._health = HealthReader(store, self.config.account.url, self.clock)
+        if self._inbox is not None and self._inbox.account_id == store.account_id:
+            return
+        inbox, self._inbox = self._inbox, Inbox(store, self.clock, self.wake)
+        from amo_bridge.intake.repository import IntakeInbox
+
+        intake, self._intake = self._intake, IntakeInbox(store, self.clock, self.wake)
+        for closing in (inbox, intake):
+            if closing is not None:
+                closing.close()
 
     def _identify(self, resources: SharedResources) -> KnownAccount:
         if self.role == "web":
@@ -437,6 +468,8 @@ class AccountRuntime:
         )
 
     def _join_election(self, resources: SharedResources, context: AccountContext) -> None:
+        from amo_bridge.runtime.leader import Leader
+
         self._work = Leader(context, self._retry, self._show, self._stand_by)
         leadership = LeaderElection(context.store, resources.locks, self.clock)
         self._leader_loop = LeaderLoop(leadership, self._work, self._stopping)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -12,8 +13,8 @@ import structlog
 from amo_bridge.config.files import AccountConfig
 from amo_bridge.config.model import Config
 from amo_bridge.engine.metrics import Metrics
-from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.retry import SETTLE
 from amo_bridge.runtime.account import AccountRuntime, Role
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.runtime.shared import SharedResources
@@ -84,6 +85,12 @@ class Host:
             log.error("config is broken, the account stays out", config=name, problems=problems)
         for bridge in self.bridges.values():
             bridge.start()
+
+    def wait_receiving(self, timeout: float) -> None:
+        """See AccountRuntime; of one account after the other."""
+        until = monotonic() + timeout
+        for bridge in self.bridges.values():
+            bridge.wait_receiving(max(0.0, until - monotonic()))
 
     def stop(self) -> None:
         """Stop all of them, then close what they share."""

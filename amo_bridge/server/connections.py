@@ -56,8 +56,6 @@ ACCEPTED_AT_ONCE, SPARE = 64, 128
 DRAIN = 10.0
 
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-# Where a Flask app keeps its short way (web/receiver.py; nothing of the web is imported here).
-SHORT_WAY = "amo_bridge.short_way"
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -101,7 +99,7 @@ class WaitressWorker(Worker):
 
     def run(self) -> None:
         (listening,) = self.sockets
-        short_way = cast(Any, self.wsgi).extensions.get(SHORT_WAY)
+        short_way: ShortWay | None = getattr(self.wsgi, "short_way", None)
         server = Server(self.wsgi, cast(Any, listening).sock, most_connections(), short_way)
         while self.alive and self.ppid == os.getppid():
             self.notify()

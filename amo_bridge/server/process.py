@@ -1,14 +1,17 @@
-"""The first start: nobody may come in yet, so whoever sees the console gets a link that makes him the admin."""
+"""The process that works: the config is checked, the bridge (or several) is made, webhooks are taken in; then come the
+engine and the pages, which take longer to import."""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
@@ -18,24 +21,33 @@ from amo_bridge import logs
 from amo_bridge.config.files import load_folder
 from amo_bridge.config.loader import essentials, load, secret
 from amo_bridge.config.model import Config
-from amo_bridge.engine.sender import SETTLE
+from amo_bridge.engine.metrics import METRICS_TOKEN
 from amo_bridge.errors import BridgeError, ConfigError, why_not
 from amo_bridge.private_files import close_to_others, make_folder
+from amo_bridge.retry import SETTLE
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import tokens
 from amo_bridge.runtime.host import Host
 from amo_bridge.server import options
 from amo_bridge.server.options import ServeOptions, StartRefused
 from amo_bridge.storage.backup import BESIDE
-from amo_bridge.web.accounts import Accounts
-from amo_bridge.web.app import create_app
-from amo_bridge.web.auth.guard import TOKEN
-from amo_bridge.web.context import EXTENSION as PAGES
-from amo_bridge.web.start import Beginning, create_start_app
+from amo_bridge.web.receiver import HookReceiver
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from amo_bridge.web.accounts import Accounts
 
 log = structlog.get_logger()
 # The store may be coming up beside us, and the first start is in no hurry.
 ASK_AGAIN = 2.0
+
+# Seconds that the pages wait for the receiver at most: a database may not answer, and they are to say so.
+RECEIVING_FIRST = 2.0
+# Seconds after which a webhook that came before it could be taken in looks whether it can.
+LOOK_AGAIN = 0.02
+
+# The first start: nobody may come in yet, so whoever sees the console gets a link that makes him the admin.
 
 
 def announce(accounts: Accounts, address: str) -> None:
@@ -55,8 +67,6 @@ def announce(accounts: Accounts, address: str) -> None:
         return
 
 
-# The process that works: the config is checked, the bridge (or several) is made, and the web side before it.
-
 # Seconds before a write whose answer was lost is looked for; rehearsals with a quick local amoCRM set it lower.
 SETTLE_VARIABLE = "AMO_BRIDGE_SETTLE"
 
@@ -66,6 +76,8 @@ class StartProcess:
     one that works by it. Making it raises StartRefused."""
 
     def __init__(self, order: ServeOptions) -> None:
+        from amo_bridge.web.start import Beginning, create_start_app
+
         self._order = order
         logs.set_up()
         folder = order.config_path.resolve().parent
@@ -90,26 +102,76 @@ def _end_soon() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+class LaterApp:
+    """The web side, for whoever serves it before it is there: requests wait for it, webhooks only until they can be
+    taken in (``short_way``)."""
+
+    def __init__(self, short_way: HookReceiver | None) -> None:
+        self.short_way = short_way
+        self._app: Flask | None = None
+        self._is_there = threading.Event()
+
+    def open(self, app: Flask) -> None:
+        """It is there."""
+        self._app = app
+        self._is_there.set()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        while not self._is_there.wait(LOOK_AGAIN):
+            answer = None
+            if self.short_way is not None and environ["REQUEST_METHOD"] == "POST":
+                answer = self.short_way.answer_now(environ["PATH_INFO"], environ["wsgi.input"])
+            if answer is not None:
+                start_response(answer.status, list(answer.headers.items()))
+                return [answer.body]
+        assert self._app is not None
+        return self._app(environ, start_response)
+
+
 class ServerProcess:
-    """``app`` is the web side. Making it raises StartRefused when it can't work."""
+    """``app`` is the web side. Making the process raises StartRefused when it can't work."""
 
     def __init__(self, order: ServeOptions) -> None:
         self._order = order
         self._application: AccountRuntime | Host = _installation(order) if order.configs else _bridge(order)
-        self.app = create_app(
-            self._application, takes_hooks=order.takes_hooks, token=_secret(TOKEN), proxies=order.proxies
-        )
+        self._token = _secret(METRICS_TOKEN)
+        self.app = LaterApp(HookReceiver(self._application) if order.takes_hooks else None)
 
     def begin(self, give_up: Callable[[StartRefused], None]) -> None:
         """Start working. ``give_up`` is called when it turns out that it can't."""
         self._application.start()
-        if self._order.takes_hooks:
-            accounts: Accounts = self.app.extensions[PAGES]
-            address = accounts.public_url or self._order.own_url
-            options.leave(accounts.data_folder, address)
-            threading.Thread(target=announce, args=(accounts, address), daemon=True).start()
+        threading.Thread(target=self._open_pages, args=(give_up,), name="opening", daemon=True).start()
         if isinstance(self._application, AccountRuntime):
             threading.Thread(target=_watch, args=(self._application, give_up), daemon=True).start()
+
+    def _open_pages(self, give_up: Callable[[StartRefused], None]) -> None:
+        # Both are processor time of one interpreter: what must be there first comes first.
+        self._application.wait_receiving(RECEIVING_FIRST)
+        try:
+            app, accounts = self._made_app()
+        except Exception as error:
+            log.exception("web side not made")
+            give_up(StartRefused(f"страницы не открылись: {error!r}"))
+            return
+        self.app.open(app)
+        if accounts is not None:
+            address = accounts.public_url or self._order.own_url
+            options.leave(accounts.data_folder, address)
+            announce(accounts, address)
+
+    def _made_app(self) -> tuple[Flask, Accounts | None]:
+        gc.disable()
+        try:
+            from amo_bridge.web.app import create_app
+            from amo_bridge.web.context import EXTENSION
+
+            order = self._order
+            app = create_app(self._application, takes_hooks=order.takes_hooks, token=self._token, proxies=order.proxies)
+            return app, app.extensions.get(EXTENSION)
+        finally:
+            # What was imported stays: the collector need not go through it while it comes, nor ever again.
+            gc.freeze()
+            gc.enable()
 
     def end(self) -> None:
         """Stop as a shutdown does."""

@@ -6,15 +6,14 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Table, create_engine, event, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
-from amo_bridge.crm.client import batches
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.private_files import make_file, make_folder
 from amo_bridge.storage import migrate
@@ -84,7 +83,8 @@ One = TypeVar("One")
 
 def chunks(many: Sequence[One], size: int = CHUNK) -> Iterator[Sequence[One]]:
     """Pieces that one statement can name, or one transaction should write."""
-    return batches(many, size)
+    for start in range(0, len(many), size):
+        yield many[start : start + size]
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -107,8 +107,7 @@ def insert_or_replace(
 
 
 def _insert(connection: Connection, table: Table) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
 
 
 # A lock whose waiters get it in the order in which they came.

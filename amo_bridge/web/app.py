@@ -31,7 +31,6 @@ from amo_bridge.web.auth import guard
 from amo_bridge.web.auth.guard import may_look
 from amo_bridge.web.context import EXTENSION, accounts, current_account, visible
 from amo_bridge.web.middleware import NAME, WHERE, AccountPrefix
-from amo_bridge.web.receiver import SHORT_WAY, HookReceiver
 
 THEMES = ("auto", "light", "dark")
 YEAR = 365 * 24 * 3600
@@ -117,7 +116,6 @@ def create_app(application: Application, *, takes_hooks: bool = True, token: str
         app.wsgi_app = middleware.OwnProxies(app.wsgi_app, proxies)  # type: ignore[method-assign]
     if takes_hooks:
         app.register_blueprint(webhooks.blueprint(application))
-        app.extensions[SHORT_WAY] = HookReceiver(application)
         app.register_blueprint(oauth.blueprint(application.connections))
 
     @app.get("/health/live")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from time import perf_counter
+from typing import BinaryIO
 
 import structlog
 
@@ -18,8 +20,6 @@ from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application
 
 log = structlog.get_logger()
-SHORT_WAY = "amo_bridge.short_way"
-"""Where the app keeps it for whoever serves the app."""
 HOOKS = "/hooks/amocrm/"
 # A bulk move of 250 deals with all their fields is some 1–2 MB.
 MOST_BYTES = 8 * 1024 * 1024
@@ -83,6 +83,24 @@ class HookReceiver:
             return None
         account = self._application.receiver(secret)
         return None if account is None else Hook(account)
+
+    def answer_now(self, path: str, stream: BinaryIO) -> HookAnswer | None:
+        """Take in a webhook in a thread of its own, which waits; None if that can't be done now."""
+        if self.way_for(path, 0) is None:
+            return None
+        body = stream.read(MOST_BYTES + 1)
+        hook = self.way_for(path, len(body))
+        if hook is None:
+            stream.seek(0)
+            return None
+        answers: SimpleQueue[HookAnswer] = SimpleQueue()
+        hook.take(body, answers.put)
+        try:
+            answer = answers.get(timeout=self.longest_wait)
+        except Empty:
+            answer = hook.late()
+        hook.answered(answer.status)
+        return answer
 
 
 class Hook:

@@ -47,6 +47,19 @@ def test_while_amocrm_is_down_at_the_start_hooks_are_told_to_come_again(
         bridge.stop()
 
 
+def test_an_account_that_was_met_before_takes_webhooks_in_though_amocrm_is_down(
+    start_bridge: Callable[..., RunningBridge], tmp_path: Path
+) -> None:
+    port = _free_port()
+    config = config_for(f"http://127.0.0.1:{port}", tmp_path / "data")
+    with served(load_world(), port):
+        start_bridge(config).wait_ready().stop()
+    bridge = start_bridge(config)
+    wait_until(lambda: bridge.hook(HOOK).status_code == 204, "the webhook is taken in")
+    assert (bridge.health().status_code, bridge.open_work()["inbox"]) == (503, 1)
+    bridge.stop()
+
+
 def test_a_stranger_learns_nothing(bridge: RunningBridge) -> None:
     for secret in ("guess", SECRET + "x", "%D1%81%D0%B5%D0%BA%D1%80%D0%B5%D1%82"):
         answer = bridge.hook(HOOK, secret=secret)

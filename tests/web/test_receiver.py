@@ -19,7 +19,7 @@ from amo_bridge.engine import inbox as inbox_module
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.server.connections import Server
 from amo_bridge.storage.tables import inbox
-from amo_bridge.web.receiver import MOST_BYTES, SHORT_WAY, HookReceiver
+from amo_bridge.web.receiver import MOST_BYTES, HookReceiver
 
 HOOK = b"leads%5Bstatus%5D%5B0%5D%5Bid%5D=30000001&account%5Bid%5D=31257294"
 
@@ -45,7 +45,7 @@ class Receiving:
         self.bridge.start()
         stack.callback(self.bridge.stop)
         wait_until(lambda: not self.bridge.is_opening, "webhooks are taken in")
-        self.receiver: HookReceiver = self.pages.app.extensions[SHORT_WAY]
+        self.receiver = HookReceiver(self.bridge)
         self._stack, self._stop = stack, threading.Event()
         self.short, self.long = self._serve(self.receiver), self._serve(None)
         stack.callback(self._stop.set)

@@ -13,13 +13,14 @@ from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response
 
+from amo_bridge.engine.metrics import METRICS_TOKEN
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.web.accounts import NoSuchAccount
 from amo_bridge.web.auth.api_tokens import ApiToken
 from amo_bridge.web.auth.users import AT_MOST, Role, User
 from amo_bridge.web.context import Visitor, accounts, asked_account
 
-TOKEN = "AMO_BRIDGE_METRICS_TOKEN"
+TOKEN = METRICS_TOKEN
 # A proxy on this machine passes strangers on; these are how it says so.
 PASSED_ON = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
 

@@ -15,9 +15,9 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.name_resolver import NameResolver
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable
 from amo_bridge.mirror.contacts import ContactIndex
+from amo_bridge.retry import SETTLE
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.webinars.imports.delivery import AfterWrite, PayloadBuilder, RowDelivery
 from amo_bridge.webinars.imports.drafts import DraftService
