@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
@@ -27,10 +27,11 @@ from amo_bridge.start.first_rehearsal import first_rehearsal
 from amo_bridge.start.matching import Finding, Kind
 from amo_bridge.start.regulations import REGULATIONS, Regulation, regulation
 from amo_bridge.start.steps import Saved, Start, refused_path
+from amo_bridge.text.names import same_name
 
-T = TypeVar("T")
 NONE = "нет такого"
 MOST_TOLD = 12
+MOST_LISTED = 20
 MANY: Mapping[Kind, str] = {
     "pipelines": "воронки",
     "users": "сотрудники",
@@ -157,20 +158,24 @@ class Asking:
         self.count += 1
         return agrees(question)
 
-    def one_of(self, question: str, labels: Sequence[str], *, default: int | None = None) -> int:
-        """The place in the list, from 0."""
+    def one_of(self, question: str, labels: Sequence[str]) -> int:
+        """The place in the list, from 0; the last one is always shown. A name may be typed as well as its number."""
         self.count += 1
         self.screen.print(question)
+        hidden = len(labels) - MOST_LISTED
         for place, label in enumerate(labels, 1):
-            self.screen.print(f"  {place:>2}. {label}")
-        hint = f" [{default + 1}]" if default is not None else ""
+            if hidden <= 0 or place < MOST_LISTED or place == len(labels):
+                self.screen.print(f"  {place:>2}. {label}")
+        if hidden > 0:
+            self.screen.print(f"  … и ещё {hidden}: введите имя")
         while True:
-            told = str(click.prompt(f"Номер{hint}", default="", show_default=False)).strip()
-            if not told and default is not None:
-                return default
+            told = str(click.prompt("Номер", default="", show_default=False)).strip()
             if told.isdecimal() and 1 <= int(told) <= len(labels):
                 return int(told) - 1
-            self.screen.print(f"Нужен номер от 1 до {len(labels)}")
+            for place, label in enumerate(labels):
+                if told and same_name(told, label):
+                    return place
+            self.screen.print(f"Нужен номер от 1 до {len(labels)} или имя из списка")
 
     def several_of(self, question: str, labels: Sequence[str]) -> list[int]:
         """Places in the list; nothing typed is all of them."""

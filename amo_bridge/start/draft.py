@@ -17,15 +17,17 @@ from typing import Any
 import tomlkit
 from pydantic import BaseModel
 
+from amo_bridge.config.account_check import LOSS_REASON_FIELD
 from amo_bridge.config.account_fit import NameIssue, fit
 from amo_bridge.config.files import with_new_names
 from amo_bridge.config.loader import load_text
 from amo_bridge.config.model import Config, FieldShape
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.crm.account import Account
+from amo_bridge.errors import ConfigError
 from amo_bridge.provision.requirements import CLOSED, Wanted, WantedField
 from amo_bridge.rules.option_types import PersonName, SeriesName, names_in, taken
-from amo_bridge.start.matching import Finding, Matching, Need, names_needed
+from amo_bridge.start.matching import Finding, Kind, Matching, Need, names_needed
 from amo_bridge.start.regulations import Block, Regulation
 from amo_bridge.start.trimming import Lost, Unit, take_out
 from amo_bridge.text.names import normalise, same_name
@@ -35,6 +37,9 @@ COUNTRIES: Mapping[str, tuple[str, ...]] = {
     "UA": ("Europe/Kyiv", "Europe/Kiev"),
 }
 PROVISION = "amo-bridge provision"
+COMMON = "Общее для правил"
+"""The heading above sections that no part of the regulation owns."""
+_PLACE = re.compile(r"строка \d+ \[([\w.]+)\] (?:[\w.]+: )?(.+)")
 MOST_NAMED = 4
 """What is missing: the first few say why a rule is off; all of it stands in [provision]."""
 
@@ -107,23 +112,36 @@ class Drafting:
         head = {"account": {"url": self.choice.address}, "bridge": bridge, **kept}
         return "\n\n".join([tomlkit.dumps(head), *(one.text for one in self._blocks)])
 
-    def wanted(self, matching: Matching) -> Config:
-        """What the regulation asks of the account, under the account's names: for a plan of what it lacks."""
+    def wanted(self, matching: Matching) -> Wanted:
+        """What the regulation asks of the account and has not found there, for a plan."""
         lacking = _lacking(matching)
-        text = self._renamed(self._head_as_written(matching), matching)
-        return load_text(self._path, text + self._provision(matching, lacking), {})
+        pipelines, leads, contacts = self._described(matching, lacking)
+        fields = [
+            WantedField(name, entity, shape, is_described=True)
+            for entity, shapes in (("leads", leads), ("contacts", contacts))
+            for name, shape in shapes.items()
+        ]
 
-    def _head_as_written(self, matching: Matching) -> str:
-        tree = self.choice.regulation.tree
-        head = {"account": {"url": self.choice.address}, "bridge": {}, "roles": tree.get("roles", {})}
-        return "\n\n".join([tomlkit.dumps(head), *(one.text for one in self._blocks), ""])
+        def named(kind: Kind) -> list[str]:
+            return [need.name for need in lacking if need.kind == kind]
+
+        reasons = [*named("reasons"), *(need.name for need in lacking if same_name(need.inside, LOSS_REASON_FIELD))]
+        return Wanted(
+            stages=pipelines, fields=fields, loss_reasons=list(dict.fromkeys(reasons)), task_types=named("types")
+        )
 
     def draft(self, matching: Matching, account: Account) -> Draft:
         """The config. Raises ConfigError for one that would not be right all the same."""
         writing = _Writing(self, matching, account)
         while True:
             text = writing.text()
-            config = load_text(self._path, text, {})
+            try:
+                config = load_text(self._path, text, {})
+            except ConfigError as error:
+                # Answers that contradict each other: a password's field that is to be told as well.
+                if not writing.comment_out(error.problems):
+                    raise
+                continue
             issues = [
                 one
                 for one in fit(config, account).issues
@@ -148,29 +166,28 @@ class Drafting:
             if same_name(spec if isinstance(spec, str) else str(spec.get("otherwise", "")), name)
         ]
 
-    def _renamed(self, text: str, matching: Matching) -> str:
-        return with_new_names(text, _new_names(matching))
-
-    def _provision(self, matching: Matching, lacking: Sequence[Need]) -> str:
+    def _described(
+        self, matching: Matching, lacking: Sequence[Need]
+    ) -> tuple[dict[str, list[str]], dict[str, FieldShape], dict[str, FieldShape]]:
+        """Pipelines with their stages, fields of deals and of contacts that are lacking, by the account's names."""
         described = Wanted.by(self.asked)
-        pipelines = dict.fromkeys(need.inside or need.name for need in lacking if need.kind in ("pipelines", "stages"))
-        fields = [
-            one
-            for one in described.fields
-            if any(
-                need.kind == {"leads": "fields", "contacts": "contact_fields"}[one.entity]
-                and same_name(need.name, one.name)
-                for need in lacking
-            )
-        ]
-        choices = [need for need in lacking if need.kind == "choices"]
-        lines = _pipeline_lines(pipelines, described, matching)
+        kinds: Mapping[str, Kind] = {"leads": "fields", "contacts": "contact_fields"}
+        names = {(need.kind, normalise(need.name)) for need in lacking}
+        fields = [one for one in described.fields if (kinds[one.entity], normalise(one.name)) in names]
         leads = {one.name: self._with_own_people(one, matching) for one in fields if one.entity == "leads"}
-        for need in choices:
-            _add_choice(leads, need, matching)
+        for need in lacking:
+            if need.kind == "choices":
+                _add_choice(leads, need, matching)
         contacts = {one.name: one.shape for one in fields if one.entity == "contacts"}
+        pipelines = dict.fromkeys(need.inside or need.name for need in lacking if need.kind in ("pipelines", "stages"))
+        return _stages_of(pipelines, described, matching), leads, contacts
+
+    def provision(self, matching: Matching) -> str:
+        """The section ``[provision]`` for what is lacking; empty if nothing is."""
+        pipelines, leads, contacts = self._described(matching, _lacking(matching))
+        stages = [f"{_quoted(name)} = [{', '.join(map(_quoted, own))}]" for name, own in pipelines.items()]
         parts = [
-            ("[provision.pipelines]", lines),
+            ("[provision.pipelines]", stages),
             ("[provision.fields]", [_shape_line(name, shape) for name, shape in leads.items()]),
             ("[provision.contact_fields]", [_shape_line(name, shape) for name, shape in contacts.items()]),
         ]
@@ -225,6 +242,17 @@ class _Writing:
             self._without_sections()
         return True
 
+    def comment_out(self, problems: Sequence[str]) -> bool:
+        """Take the rules and sections out that can't be read so; whether there were any."""
+        before = len(self._gone)
+        for words in problems:
+            if found := _PLACE.search(words):
+                path = tuple(found[1].split("."))
+                unit = path if path in self._units else path[:1]
+                self.leave_off(unit, found[2])
+                self._gone |= {unit} & self._units.keys()
+        return len(self._gone) > before
+
     def left_off(self) -> list[LeftOff]:
         return [LeftOff(unit, *self._clause_and_says(unit), why) for unit, why in self._off.items()]
 
@@ -234,16 +262,17 @@ class _Writing:
     def text(self) -> str:
         """The whole config."""
         lines = [self._head()]
+        parts = {one.title for one in self._choice.regulation.parts}
         part = ""
         for unit, blocks in self._units.items():
-            if blocks[0].part != part and blocks[0].part:
-                part = blocks[0].part
+            heading = blocks[0].part if blocks[0].part in parts else COMMON
+            if heading != part:
+                part = heading
                 lines.append(f"# --- {part} {'-' * max(3, 111 - len(part))}")
             lines.append(self._unit_text(unit))
         if not self._units:
             lines.append(EMPTY)
-        lacking = [need for need in _lacking(self._matching) if need.kind not in ("users", "types", "reasons")]
-        if provision := self._drafting._provision(self._matching, lacking):
+        if provision := self._drafting.provision(self._matching):
             title = "Чего аккаунту не хватает"
             lines += [f"# --- {title} {'-' * (111 - len(title))}", f"{ABOUT_LACKING}\n{provision}"]
         text = "\n\n".join(line.strip("\n") for line in lines) + "\n"
@@ -269,12 +298,23 @@ class _Writing:
         return text
 
     def _lose_names(self) -> None:
-        for path, _, need in names_needed(self._drafting.asked):
-            if self._found.get(need) is None and (unit := self._unit(path)) is not None:
+        lines: set[tuple[KeyPath, str]] = set()
+        for path, name, need in names_needed(self._drafting.asked):
+            found, unit = self._found.get(need), self._unit(path)
+            if unit is None:
+                continue
+            if found is None:
                 if need.kind == "stages" and self._found.get(Need("pipelines", need.inside)) is None:
                     # Said of the pipeline.
                     continue
                 self._lost.setdefault(unit, []).append(Lost(path, need.words))
+            elif path[-1] == str(name):
+                # Two names that are one in the account: a table can't say two things of it.
+                line = (path[:-1], normalise(found))
+                if line in lines:
+                    words = f"второе имя для «{found}» (это {need.words})"
+                    self._lost.setdefault(unit, []).append(Lost(path, words, is_unspeakable=True))
+                lines.add(line)
 
     def _lose_roles(self) -> None:
         """A role that nobody has can't even be named."""
@@ -288,7 +328,7 @@ class _Writing:
                 for role in nobody:
                     if isinstance(name, PersonName) and same_name(role, name):
                         words = f"сотрудник на роль «{role}» ({self._about(role)})"
-                        self._lost.setdefault(unit, []).append(Lost((*unit, *path), words, is_role=True))
+                        self._lost.setdefault(unit, []).append(Lost((*unit, *path), words, is_unspeakable=True))
 
     def _trimmed_text(self, unit: Unit) -> str:
         source = "\n\n".join(block.text for block in self._units[unit])
@@ -298,7 +338,7 @@ class _Writing:
         document = tomlkit.parse(source)
         if not take_out(document, [one.path for one in lost], unit):
             self._off.setdefault(unit, f"в аккаунте нет: {_shortly(words)}")
-            if any(one.is_role for one in lost):
+            if any(one.is_unspeakable for one in lost):
                 self._gone.add(unit)
             return source
         self._without[unit] = words
@@ -461,20 +501,18 @@ def _switched_off(text: str, why: str) -> str:
     return "\n".join([*lines[: below + 1], f"off_reason = {_quoted(why)}", *lines[below + 1 :]])
 
 
-def _pipeline_lines(wanted: Iterable[str], described: Wanted, matching: Matching) -> list[str]:
-    lines = []
+def _stages_of(wanted: Iterable[str], described: Wanted, matching: Matching) -> dict[str, list[str]]:
+    """Two pipelines of the regulation may be one of the account, and two of its stages too."""
+    found: dict[str, list[str]] = {}
     for name in wanted:
         stages = next((stages for known, stages in described.stages.items() if same_name(known, name)), [])
         called = matching.name_of(Need("pipelines", name)) or name
-        told = [
-            (matching.name_of(Need("stages", stage, name)) or f"/ {stage}").split("/", 1)[-1].strip()
-            for stage in stages
-        ]
-        # Two stages of the regulation may be one of the account.
-        told = [one for one in dict.fromkeys(told) if not any(same_name(one, closed) for closed in CLOSED)]
-        if told:
-            lines.append(f"{_quoted(called)} = [{', '.join(map(_quoted, told))}]")
-    return lines
+        for stage in stages:
+            there = matching.name_of(Need("stages", stage, name))
+            known_as = there.split("/", 1)[-1].strip() if there else stage
+            if not any(same_name(known_as, one) for one in (*CLOSED, *found.get(called, ()))):
+                found.setdefault(called, []).append(known_as)
+    return found
 
 
 def _add_choice(shapes: dict[str, FieldShape], need: Need, matching: Matching) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
@@ -149,13 +149,14 @@ class Matching:
             for need in of_round:
                 taken = {one.found for one in exact if one.need.kind == need.kind}
                 found[need.kind, need.key] = self._finding(need, found, taken)
+            found |= {(one.need.kind, one.need.key): one for one in _not_twice(found.values())}
         return list(found.values())
 
     def open_round(self) -> list[Finding]:
         """What is to be asked next; empty when all is known."""
         found = self.findings()
         for kinds in ROUNDS:
-            if open_ones := [one for one in found if one.need.kind in kinds and one.is_open]:
+            if open_ones := [one for kind in kinds for one in found if one.need.kind == kind and one.is_open]:
                 return open_ones
         return []
 
@@ -253,6 +254,14 @@ class Matching:
         return [Candidate(one.value, one.value) for one in held.enums] or [Candidate(need.name, need.name)]
 
 
+def _not_twice(found: Iterable[Finding]) -> Iterator[Finding]:
+    """What several names could mean is proposed to none of them: a person has to say which."""
+    meant = [one for one in found if one.state == "meaning" and one.need.kind != "users"]
+    for one in meant:
+        if sum(other.found == one.found and other.need.kind == one.need.kind for other in meant) > 1:
+            yield replace(one, state="doubtful", found=None)
+
+
 def names_needed(config: Config) -> Iterator[tuple[KeyPath, AccountName, Need]]:
     """Every place of the config that names something of the account: its key, the name, the need. A stage is two."""
     roles = {normalise(role) for role in (MANAGER, *config.roles)}
@@ -275,7 +284,9 @@ def _needed(name: AccountName, roles: set[str]) -> Iterator[Need]:
             yield Need("choices", text, name.field)
         case ContactFieldName():
             yield Need("contact_fields", text)
-        case FieldName() | CustomFieldName():
+        case CustomFieldName():
+            yield Need("fields", text)
+        case FieldName():
             if not any(same_name(text, one) for one in BUILT_IN_FIELDS):
                 yield Need("fields", text)
         case LossReasonName():

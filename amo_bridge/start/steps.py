@@ -13,8 +13,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.errors import BridgeError, why_not
 from amo_bridge.private_files import make_folder
 from amo_bridge.provision.apply import CarryOut
-from amo_bridge.provision.plan import NewTags, Plan, plan
-from amo_bridge.provision.requirements import Wanted
+from amo_bridge.provision.plan import Plan, plan
 from amo_bridge.rules.deal import BUILT_IN_FIELDS
 from amo_bridge.start.access import AccountAccess
 from amo_bridge.start.draft import Choice, Draft, Drafting
@@ -74,9 +73,8 @@ class Start:
         return "; ".join(roles) or f"на месте сотрудника «{name}» регламента"
 
     def lacking(self) -> Plan:
-        """What of the regulation could be created in the account. Tags come into being by themselves."""
-        found = plan(Wanted.by(self._drafting.wanted(self.matching)), self.account, ())
-        return Plan([one for one in found.steps if not isinstance(one, NewTags)], found.warnings, found.by_hand)
+        """What of the regulation could be created in the account."""
+        return plan(self._drafting.wanted(self.matching), self.account, ())
 
     def create(self, found: Plan) -> list[str]:
         """Create it, and look again; what is left for people (Russian). Raises CrmError."""

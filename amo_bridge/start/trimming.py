@@ -46,7 +46,7 @@ class Lost:
 
     path: KeyPath
     words: str
-    is_role: bool = False
+    is_unspeakable: bool = False
 
 
 def take_out(document: tomlkit.TOMLDocument, paths: Sequence[KeyPath], unit: Unit) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from amo_bridge.provision.plan import Plan
 from amo_bridge.start.access import Access, AccountAccess, allowance, full_address
 from amo_bridge.start.draft import Choice, Draft
 from amo_bridge.start.first_rehearsal import FirstRehearsal, first_rehearsal
-from amo_bridge.start.matching import ROUNDS, Kind
 from amo_bridge.start.regulations import REGULATIONS, regulation
 from amo_bridge.start.steps import Start
 from amo_bridge.storage.database import Store
@@ -228,7 +227,7 @@ def _pages(beginning: Beginning) -> Blueprint:
             page = render_template(
                 "start/names.html",
                 here=here,
-                found=sorted(found, key=lambda one: (KINDS.index(one.need.kind), not one.is_asked)),
+                found=found,
                 told=request.form,
                 unanswered=unanswered,
             )
@@ -296,7 +295,6 @@ def _pages(beginning: Beginning) -> Blueprint:
     return routes
 
 
-KINDS: Sequence[Kind] = [kind for kinds in ROUNDS for kind in kinds]
 NONE, UNSAID = "none", ""
 
 

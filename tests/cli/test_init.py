@@ -98,7 +98,8 @@ def test_a_person_is_asked_in_lists_and_what_is_lacking_is_created(init: Init, n
         "4",  # remote sales
         "",  # all parts
         "да",  # «Воронка» is meant by «Продажи»
-        "2",  # «Отдел заботы»: there is none
+        "Закупки",  # «Отдел заботы»: what is not on the list is asked again
+        "нет такого",
         "нет",  # stages under other names: no
         "нет",  # fields
         "да",  # create all that

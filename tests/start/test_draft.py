@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.provision.plan import plan
 from amo_bridge.provision.requirements import Wanted
 from amo_bridge.sandbox.account_file import SHIPPED
 from amo_bridge.sandbox.account_start import load_world
@@ -127,6 +129,32 @@ def test_what_a_rule_can_do_without_is_taken_out_of_it(accounts: dict[str, Accou
     assert "Работает без этого" in draft.text
 
 
+def test_a_field_of_ones_own_is_looked_for_though_amocrm_has_one_of_that_name(accounts: dict[str, Account]) -> None:
+    """A new deal gets fields of one's own only; what is built in is asked for by the same name elsewhere."""
+    draft = drafted(REGULATIONS[0], accounts["new"])
+    assert tomllib.loads(draft.text)["provision"]["fields"]["Контактное лицо"] == "text"
+    assert "поле Контактное лицо" in {need.key for need in draft.lacking}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("regulation", WITH_RULES, ids=lambda one: one.name)
+def test_whatever_people_answer_the_config_fits(
+    accounts: dict[str, Account], regulation: Regulation, seed: int
+) -> None:
+    """Two stages that are one, a list for a field of another meaning, nobody for a role …"""
+    chance = random.Random(f"{regulation.name} {seed}")
+    account = accounts[chance.choice(sorted(accounts))]
+    drafting = Drafting(Choice(regulation, "https://x.amocrm.ru"), PLACE, DAY)
+    matching = Matching(drafting.asked, account, {})
+    while found := matching.open_round():
+        for one in found:
+            matching.answer(one, chance.choice([None, *(candidate.value for candidate in one.candidates)]))
+    draft = drafting.draft(matching, account)
+    assert [one for one in fit(draft.config, account).problems if "скрипт" not in one] == []
+    plan(drafting.wanted(matching), account, ())
+    plan(Wanted.by(draft.config), account, ())
+
+
 def test_a_condition_is_never_left_out(accounts: dict[str, Account]) -> None:
     """Without it a rule would do more than it may: the renewal of persons would be everybody's."""
     smm = next(one for one in REGULATIONS if one.name == "smm")
@@ -134,6 +162,15 @@ def test_a_condition_is_never_left_out(accounts: dict[str, Account]) -> None:
     off = {one.name: one.why for one in draft.off}
     assert "поле «Тип клиента»" in off["task_answer_decides.renewal_person"]
     assert "task_answer_decides.renewal_company" in off
+
+
+def test_answers_that_contradict_each_other_cost_only_their_rule(accounts: dict[str, Account]) -> None:
+    """The field with the password is also to be told as the campaign's name."""
+    smm = next(one for one in REGULATIONS if one.name == "smm")
+    draft = drafted(smm, accounts["smm"], {"поле Название рекламной кампании": "Логин/пароль от аккаунта Instagram"})
+    (gone,) = draft.off
+    assert (gone.name, "secret_fields" in gone.why) == ("campaign_norms.norms", True)
+    assert "# [schedules.campaign_norms.norms]" in draft.text
 
 
 def test_a_role_that_nobody_has_takes_its_rules_along_as_comments(accounts: dict[str, Account]) -> None:
@@ -170,8 +207,7 @@ def test_what_is_lacking_is_asked_of_the_pipeline_that_is_there(accounts: dict[s
         for one in found:
             matching.answer(one, one.found)
     written = drafting.draft(matching, accounts["new"])
-    for config in (drafting.wanted(matching), written.config):
-        wanted = Wanted.by(config)
+    for wanted in (drafting.wanted(matching), Wanted.by(written.config)):
         assert "Продажи" not in wanted.stages
         assert "Согласование КП" in wanted.stages["Воронка"]
         shapes = {one.name: one.shape.choices for one in wanted.fields}

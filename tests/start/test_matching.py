@@ -173,3 +173,12 @@ def test_there_is_none_is_an_answer_and_what_is_not_on_the_list_is_not() -> None
     matching.answer(asked, None)
     assert matching.open_round() == []
     assert found(matching, "воронка Продажи").found is None
+
+
+def test_what_two_names_could_mean_is_proposed_to_neither() -> None:
+    rules = asks_for("Тема запроса"), asks_for("Запрос клиента").replace(".one]", ".two]")
+    matching = Matching(config_of(*rules), account_of({"Продажи": ["Счёт"]}, {"Запрос": "textarea"}))
+    assert {(one.need.key, one.state, one.found) for one in matching.open_round()} == {
+        ("поле Тема запроса", "doubtful", None),
+        ("поле Запрос клиента", "doubtful", None),
+    }
