@@ -14,6 +14,7 @@ import requests
 from click.testing import Result
 from support.command_line import Served, spoilt
 from support.local_crm import TOKEN, LocalCrm, served
+from support.running_bridge import wait_until
 
 from amo_bridge.sandbox.account_file import AGENCY
 from amo_bridge.sandbox.account_start import load_world
@@ -209,10 +210,18 @@ def test_without_a_config_pages_make_one_and_the_bridge_goes_on_by_it(
         saved = post("/start/save")
     way_in = re.search(r"/setup/[\w-]+", saved)
     assert way_in is not None, saved
-    process.wait_ready()
+    wait_until(lambda: _is_ready(process.url), "the next process is ready")
     assert "Первый администратор" in requests.get(f"{process.url}{way_in[0]}", timeout=30).text
     assert "dry_run = true" in (tmp_path / "elsewhere" / "config.toml").read_text("utf-8")
     assert process.stop() == 0
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/health", timeout=30).ok
+    except requests.ConnectionError:
+        # The process that ends may have taken the connection.
+        return False
 
 
 def test_a_config_that_was_named_and_is_not_there_is_refused(tmp_path: Path, serve: Serve) -> None:
