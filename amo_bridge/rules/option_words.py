@@ -6,6 +6,7 @@ An own handler needs none of this: its kind is told by its docstring's first lin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -385,6 +386,10 @@ HINTS: Mapping[str, str] = {
 }
 """Of options that every rule has, or that mean the same wherever they stand."""
 
+TEXT_HINT = (
+    "{Название}, {Бюджет} и любое другое поле сделки в скобках мост подставит; ещё {Этап}, {Ссылка}, {Страница}."
+)
+
 CHOICES: Mapping[str, str] = {
     "any": "в любые",
     "working": "в рабочие",
@@ -458,6 +463,10 @@ VALUES: Mapping[str, str] = {
 """What a variant is called that has no name of its own."""
 
 
+_KEY = re.compile(r"(?<![\w«\"./\[])[a-z_]+(?![\w»\"./\]])")
+_FORM_WORDS: Mapping[str, str] = {"обязательный ключ не задан, допишите его": "обязательно: заполните"}
+
+
 def kind_words(name: str, summary: str, *, russian: bool = True) -> tuple[str, str]:
     """(title, what happens) of a kind of rule. ``summary``: its docstring's first line."""
     if russian and name in KINDS:
@@ -469,6 +478,12 @@ def option_title(key: str, *, russian: bool = True) -> str:
     """What a form calls an option."""
     words = OPTIONS.get(key) if russian else None
     return words or key.replace("_", " ")
+
+
+def in_words_of_form(problem: str) -> str:
+    """The loader's words about a block of TOML as they read beside a form: its options by their titles (Russian)."""
+    told = _FORM_WORDS.get(problem, problem)
+    return _KEY.sub(lambda found: f"«{OPTIONS[found[0]]}»" if found[0] in OPTIONS else found[0], told)
 
 
 def choice_title(choice: str, key: str = "", *, russian: bool = True) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from amo_bridge.rules import Due, Duration, OneOrMore, Options, Recurrence, SmsOption, StageName, TaskSpec, Text, Until
 from amo_bridge.rules.option_controls import NO_DEFAULT, Control, controls_of
-from amo_bridge.rules.option_words import CHOICES, KINDS, OPTIONS, kind_words
+from amo_bridge.rules.option_words import CHOICES, KINDS, OPTIONS, in_words_of_form, kind_words
 from amo_bridge.rules.registry import shipped
 
 SHIPPED = {**shipped("handlers"), **shipped("schedules")}
@@ -102,3 +102,15 @@ def test_an_own_kind_is_told_by_its_own_words() -> None:
         "Deal gets gift",
         "Клиенту исполнился год → подарок.",
     )
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ("обязательный ключ не задан, допишите его", "обязательно: заполните"),
+        ("нужно одно: unit (месяцы) или per_day", "нужно одно: «В чём срок» (месяцы) или «Поле расхода в день»"),
+        ("файла «task.to» нет в docs/when.md [roles] amoCRM", "файла «task.to» нет в docs/when.md [roles] amoCRM"),
+    ],
+)
+def test_the_loader_s_words_as_they_stand_beside_a_form(problem: str, words: str) -> None:
+    assert in_words_of_form(problem) == words

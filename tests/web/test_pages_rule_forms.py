@@ -82,7 +82,6 @@ def test_a_ladder_is_opened_and_gets_a_step(pages: Pages, browser: Browser) -> N
         page.get_by_role("button", name="Ещё: шаг").click()
         step = page.locator("fieldset.row-of").filter(has=page.locator("#o-steps-4-after"))
         step.get_by_label("Через сколько").fill("15 d")
-        step.get_by_text("Ещё можно задать").first.click()
         step.get_by_role("button", name="+ Руководителю").click()
         step.get_by_label("Текст").fill("Бриф не получен: {Название}")
         is_in_order(page)

@@ -22,13 +22,14 @@ from amo_bridge.web.auth.users import Role
 class Menu:
     """``title``: a lazy_gettext. ``place``: smaller is further to the front. ``role``: who sees it. ``needs``: whether
     an account's config has what the page is about; without it the entry is left out, and the page says why it is empty.
-    """
+    ``also``: other blueprints whose pages belong to it."""
 
     title: Any
     endpoint: str
     place: int
     role: Role = Role.VIEWER
     needs: Callable[[Config], bool] | None = None
+    also: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:

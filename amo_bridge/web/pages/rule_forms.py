@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from amo_bridge.config.files import Written
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
-from amo_bridge.rules.option_words import KINDS, choice_title, option_title, variant_title
+from amo_bridge.rules.option_words import KINDS, choice_title, in_words_of_form, option_title, variant_title
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
@@ -171,7 +171,8 @@ def _sent(draft: Draft) -> str | tuple[str, int]:
             except ConfigError as error:
                 return _form(draft, toml=typed, toml_problems=error.problems), 422
     draft = draft.with_name()
-    file = Written(here.file.read().text, request.form.get("mark") or here.file.read().mark)
+    # The draft is put into the file as it is now; whatever comes between that and saving is told then.
+    file = here.file.read()
     checked = check(here, draft, file)
     if button == "would":
         return _form(draft, checked, trial=trial_of(here, checked))
@@ -186,7 +187,7 @@ def _review(here: AccountView, draft: Draft, checked: Checked, file: Written) ->
         told["existing"] = here.existing(checked.rule)
         told["chosen"] = getattr(checked.rule.options, "existing", "")
         told["matching"] = RuleFacts(here).matching(checked.rule)
-    fields = [("state", draft.state), ("block", draft.block), ("mark", file.mark), *fields_of_tree(draft.tree)]
+    fields = [("state", draft.state), ("block", draft.block), *fields_of_tree(draft.tree)]
     form = {"action": _address(draft), "fields": fields}
     return review(here, checked.text, file, back=f"/rules/{draft.name}", rule_form=form, **told)
 
@@ -225,7 +226,6 @@ def _form(
         switches=[one for one in nodes if one.control.key in own],
         lists=(lists := lists_of(here)),
         action=_address(draft),
-        mark=request.form.get("mark") or here.file.read().mark,
         toml=draft.with_name().toml() if toml is None else toml,
         toml_problems=toml_problems or [],
         needs_account=here.crm_account is None,
@@ -250,6 +250,7 @@ def _words(here: AccountView, lists: Lists, action: str, focus: str) -> dict[str
         "choice_of": lambda choice, key="": choice_title(choice, key, russian=russian),
         "variant_of": lambda control: variant_title(control.of, control.kind, russian=russian),
         "comes_to": lambda kind, text: comes_to(here, kind, text),
+        "plain": lambda words: in_words_of_form(words) if russian else words,
     }
 
 

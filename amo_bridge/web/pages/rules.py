@@ -22,7 +22,7 @@ from amo_bridge.web.services.config import CONFIG_BYTES
 from amo_bridge.web.services.rules import RuleFacts
 
 routes = Blueprint("rules", __name__)
-MENU = Menu(_l("Правила"), "rules.all_of_them", place=20)
+MENU = Menu(_l("Правила"), "rules.all_of_them", place=20, also=("rule_forms",))
 
 
 @routes.get("/rules")

@@ -40,8 +40,8 @@ from amo_bridge.errors import BridgeError, ConfigError, UnknownName
 from amo_bridge.events import StepDue
 from amo_bridge.rules.handler import Handler, Rule
 from amo_bridge.rules.option_controls import Control, controls_of
-from amo_bridge.rules.option_types import OptionName
-from amo_bridge.rules.option_words import HINTS, kind_words
+from amo_bridge.rules.option_types import OptionName, Text
+from amo_bridge.rules.option_words import HINTS, TEXT_HINT, kind_words
 from amo_bridge.rules.registry import own, shipped
 from amo_bridge.rules.stage_map import Conflict, StageMap
 from amo_bridge.runtime.config_reload import FileState
@@ -63,8 +63,9 @@ from amo_bridge.web.services.rule_forms import (
 State = Literal["off", "dry", "live"]
 STATES: tuple[State, ...] = ("dry", "live", "off")
 NAME = re.compile(r"[^\W\d_][\w-]{0,59}")
-OFTEN = 1 / 3
-"""An option that so many of a kind's examples set is shown at once; others are folded away."""
+OFTEN, OFTEN_WITHIN = 1 / 3, 0.12
+"""An option that so many of a kind's examples set, or so many of the steps and tasks within them, is shown at once;
+others are folded away."""
 _LATIN = dict(
     zip("абвгдезийклмнопрстуфхцъыьэ", "abvgdeziyklmnoprstufhc_y_e", strict=True),
     ж="zh",
@@ -144,8 +145,17 @@ class Kind:
         return kind_words(self.name, self.handler.summary, russian=is_russian())
 
     def _explained(self, control: Control) -> Control:
+        if control.hint or not is_russian():
+            return control
         hint = HINTS.get(control.key) or examples().hint(self.name, control.key)
-        return control if control.hint or not is_russian() else replace(control, hint=hint)
+        return replace(control, hint=hint, parts=tuple(map(_with_places, control.parts)))
+
+
+def _with_places(control: Control) -> Control:
+    """Within groups only what a text may hold is said: the rest is told by the words around."""
+    parts = tuple(map(_with_places, control.parts))
+    is_text = control.name_type is not None and issubclass(control.name_type, Text)
+    return replace(control, hint=control.hint or (TEXT_HINT if is_text else ""), parts=parts)
 
 
 def is_russian() -> bool:
@@ -198,9 +208,9 @@ def _common(kind: str) -> Callable[[tuple[str, ...]], bool]:
         if keys[0] in ("says", "clause"):
             return True
         if keys[:-1] in tables:
-            return uses[keys] >= OFTEN * tables[keys[:-1]]
+            return uses[keys] >= (OFTEN_WITHIN if keys[:-1] else OFTEN) * tables[keys[:-1]]
         around = keys[-2:-1]
-        return bool(around) and all_uses[keys[-2:]] >= OFTEN * max(all_tables[around], 1)
+        return bool(around) and all_uses[keys[-2:]] >= OFTEN_WITHIN * max(all_tables[around], 1)
 
     return common
 

@@ -20,7 +20,7 @@ HERE = ""
 THERE = "+"
 INNER = "v"
 """Of a variant: its own field."""
-MOST_FIELDS = 4000
+MOST_FIELDS, DEEPEST, LONGEST_NUMBER = 4000, 40, 6
 Tree = dict[str, Any]
 Path = tuple[str | int, ...]
 MISSING: Any = object()
@@ -37,7 +37,7 @@ def tree_of_fields(fields: Mapping[str, str]) -> Tree:
         raise BadForm("fields")
     for name, text in fields.items():
         steps = name.split(".")
-        if steps[0] != ROOT or len(steps) > 40:
+        if steps[0] != ROOT or len(steps) > DEEPEST:
             continue
         inner = tree
         for step in steps[1:]:
@@ -210,11 +210,12 @@ def _toml(text: str, path: Path, mistakes: list[tuple[Path, str]]) -> Any:
 
 
 def _numbers(tree: Tree) -> list[str]:
-    return sorted((step for step in tree if step.isdecimal()), key=int)
+    return sorted((step for step in tree if step.isdecimal() and len(step) <= LONGEST_NUMBER), key=int)
 
 
 def _numbered(control: Control, text: str) -> Control | None:
-    return control.parts[int(text)] if text.isdecimal() and int(text) < len(control.parts) else None
+    is_number = text.isdecimal() and len(text) <= LONGEST_NUMBER
+    return control.parts[int(text)] if is_number and int(text) < len(control.parts) else None
 
 
 # --- buttons ----------------------------------------------------------------------------------------------------------

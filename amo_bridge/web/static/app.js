@@ -202,7 +202,8 @@ document.addEventListener("change", (event) => {
   if (!pane) return;
   clearTimeout(following);
   following = setTimeout(async () => {
-    const body = new FormData(form);
+    // A form of many parts would be refused.
+    const body = new URLSearchParams(new FormData(form));
     body.set("do", "text");
     const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
     if (answer?.status !== 200 || pane.value !== pane.defaultValue) return;
