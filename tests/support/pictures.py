@@ -126,9 +126,10 @@ def every_page(browser: Browser, bridge: RunningBridge, deal: int, folder: Path)
 
 def for_documents(browser: Browser, bridge: RunningBridge, deal: int, folder: Path) -> None:
     """Those that the documents show."""
-    addresses = pages_of(deal)
+    form = "/rules/new/file_sets_tasks?like=file_sets_tasks.contract"
+    addresses = {**pages_of(deal), "rule-form": form}
     for viewport, theme, names, ending in (
-        (DESKTOP, "light", ("overview", "rules", "deal", "upcoming"), ""),
+        (DESKTOP, "light", ("overview", "rules", "rule-form", "deal", "upcoming"), ""),
         (PHONE, "dark", ("overview", "deal"), "-phone"),
     ):
         with opened(browser, bridge.url, viewport=viewport, color_scheme=theme) as context:

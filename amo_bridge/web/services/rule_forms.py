@@ -37,7 +37,7 @@ def tree_of_fields(fields: Mapping[str, str]) -> Tree:
         raise BadForm("fields")
     for name, text in fields.items():
         steps = name.split(".")
-        if steps[0] != ROOT or len(steps) > DEEPEST:
+        if steps[0] != ROOT or len(steps) > DEEPEST or HERE in steps:
             continue
         inner = tree
         for step in steps[1:]:
@@ -226,7 +226,7 @@ def pressed(controls: Sequence[Control], tree: Tree, button: str) -> str:
     BadForm."""
     what, _, name = button.partition(":")
     steps = name.split(".")
-    if steps[0] != ROOT or len(steps) < 2:
+    if steps[0] != ROOT or not 2 <= len(steps) <= DEEPEST or HERE in steps:
         raise BadForm(button)
     *outer, last = steps[1:]
     around = tree

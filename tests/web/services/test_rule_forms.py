@@ -91,6 +91,7 @@ SOME = controls_of(Some)
         ({"o.kinds": "+", "o.kinds.0": ""}, {"task": {}, "kinds": []}),
         ({"o.kinds": "+", "o.kinds.0": "а", "o.kinds.1": " "}, {"task": {}}),
         ({"o.thread": ""}, {"task": {}, "thread": ""}),
+        ({"o.thread.": "б", "o.": "в", "o..text": "г"}, {"task": {}}),
         ({f"o.until.{'9' * 5000}": "=never", "o.until.0": "9" * 5000, f"o{'.a' * 60}": "x"}, {"task": {}}),
         ({"o.task.text": "а\r\nб", "x.task.to": "б"}, {"task": {"text": "а\nб"}}),
     ],
