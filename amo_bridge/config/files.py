@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import ParseError
-from tomlkit.items import Table
 
 from amo_bridge.config.account_fit import NameIssue
 from amo_bridge.config.loader import Readable, essentials, load, load_text, readable
 from amo_bridge.config.model import Config
-from amo_bridge.config.toml_lines import KeyPath, strings_of
+from amo_bridge.config.toml_lines import KeyPath, scanned, strings_of
 from amo_bridge.errors import ConfigError, why_not
 from amo_bridge.file_lock import file_lock
 from amo_bridge.private_files import make_file, make_folder
@@ -39,17 +39,23 @@ TEXT_PLACE = re.compile(r"\{[^{}]+\}")
 
 def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
     """The text with ``key`` of the block (handlers, the handler, the rule) set. Raises ConfigError."""
-    document = _parsed(text)
-    table = document
+    table: object = _tree(text)
     for name in block:
-        found = table.get(name)
-        if not isinstance(found, Table | dict):
+        table = table.get(name) if isinstance(table, dict) else None
+        if not isinstance(table, dict):
             raise ConfigError([f"блока [{'.'.join(block)}] в файле нет"])
-        table = found  # type: ignore[assignment]
-    if key in table:
-        table[key] = value
-        return tomlkit.dumps(document)
-    return _with_line_after_first(text, block, _line(key, value))
+    assert isinstance(table, dict)
+    if key not in table:
+        return _with_line_after_first(text, block, _line(key, value))
+    lines, span = text.split("\n"), _span_of(text, block)
+    own = "\n".join(lines[slice(*span)]) if span else text
+    document = _parsed(own)
+    inner: Any = document
+    for name in block:
+        inner = inner[name]
+    inner[key] = value
+    changed = tomlkit.dumps(document)
+    return changed if span is None else "\n".join([*lines[: span[0]], changed, *lines[span[1] :]])
 
 
 Plain = str | int | float | bool
@@ -58,46 +64,39 @@ Plain = str | int | float | bool
 
 def section_in(text: str, section: str) -> Mapping[str, object] | None:
     """The keys that a section has; None if it is not there. Raises ConfigError."""
-    try:
-        # Ten times as fast as what keeps the comments.
-        found = tomllib.loads(text).get(section)
-    except tomllib.TOMLDecodeError:
-        found = _parsed(text).unwrap().get(section)
+    found = _tree(text).get(section)
     return found if isinstance(found, dict) else None
 
 
 def with_section(text: str, section: str, values: Mapping[str, Plain | None]) -> str:
     """The text with these keys of a section set, those that are None taken out; the section's other keys, comments and
     everything else are left as they are. A new section stands at the end. Raises ConfigError."""
-    document = _parsed(text)
-    before = document.unwrap()
+    before = _tree(text)
     told = {key: value for key, value in values.items() if value is not None}
     wanted = {**{key: value for key, value in before.get(section, {}).items() if key not in values}, **told}
-    changed = _with_keys(document, text, section, told, values)
-    if _parsed(changed).unwrap() != {**before, section: wanted}:
+    if section in before:
+        changed = _with_keys(text, section, told, values)
+    else:
+        lines = [f"[{section}]", *(_line(key, value) for key, value in told.items())]
+        changed = "\n".join([text.rstrip("\n"), "", *lines, ""])
+    if _tree(changed) != {**before, section: wanted}:
         raise ConfigError([f"раздел [{section}] в файле записан необычно: измените его там"])
     return changed
 
 
-def _with_keys(
-    document: tomlkit.TOMLDocument,
-    text: str,
-    section: str,
-    told: Mapping[str, Plain],
-    values: Mapping[str, Plain | None],
-) -> str:
-    if section not in document:
-        lines = [f"[{section}]", *(_line(key, value) for key, value in told.items())]
-        return "\n".join([text.rstrip("\n"), "", *lines, ""])
-    table = document[section]
-    if not isinstance(table, Table):
+def _with_keys(text: str, section: str, told: Mapping[str, Plain], values: Mapping[str, Plain | None]) -> str:
+    lines, span = text.split("\n"), _span_of(text, [section])
+    if span is None:
         raise ConfigError([f"раздел [{section}] записан не отдельным заголовком: измените его в файле"])
+    # Its own lines alone: tomlkit takes half a second for the whole file.
+    document = _parsed("\n".join(lines[slice(*span)]))
+    table: Any = document[section]
     for key in [key for key in values if key in table]:
         if key not in told:
             del table[key]
         elif table[key].unwrap() != told[key]:
             table[key] = told[key]
-    text = tomlkit.dumps(document)
+    text = "\n".join([*lines[: span[0]], tomlkit.dumps(document), *lines[span[1] :]])
     # Each goes right below the header, so the first one comes last.
     for key, value in reversed([(key, value) for key, value in told.items() if key not in table]):
         text = _with_line_after_first(text, [section], _line(key, value))
@@ -106,17 +105,18 @@ def _with_keys(
 
 def without_section(text: str, section: str) -> str:
     """The text without a section; comments above the next one stay. Raises ConfigError."""
-    if section not in _parsed(text):
+    before = _tree(text)
+    if section not in before:
         return text
     lines = text.split("\n")
-    begin = next((n for n, one in enumerate(lines) if _is_header(one, [section])), len(lines))
-    end = _end_of(lines, begin)
+    begin, end = _span_of(text, [section]) or (len(lines), len(lines))
     while end > begin + 1 and end < len(lines) and lines[end - 1].lstrip()[:1] in {"", "#"}:
         end -= 1
     left = "\n".join(lines[:begin] + lines[end:])
-    whole = {name: value for name, value in _parsed(text).unwrap().items() if name != section}
+    if text.endswith("\n") and left and not left.endswith("\n"):
+        left += "\n"
     try:
-        is_right = _parsed(left).unwrap() == whole
+        is_right = _tree(left) == {name: value for name, value in before.items() if name != section}
     except ConfigError:
         is_right = False
     if not is_right:
@@ -128,6 +128,15 @@ def _line(key: str, value: Plain) -> str:
     return f"{key} = {tomlkit.item(value).as_string()}"
 
 
+def _tree(text: str) -> dict[str, Any]:
+    """Raises ConfigError."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        # Its message has the line apart.
+        return dict(_parsed(text).unwrap())
+
+
 def _parsed(text: str) -> tomlkit.TOMLDocument:
     try:
         return tomlkit.parse(text)
@@ -135,21 +144,27 @@ def _parsed(text: str) -> tomlkit.TOMLDocument:
         raise ConfigError([f"файл не читается (строка {error.line}): сначала исправьте его"]) from error
 
 
+def _span_of(text: str, block: Sequence[str]) -> tuple[int, int] | None:
+    """Where a block's own lines begin, with its header, and where the next block's do; None without such a header. A
+    text of many lines may hold what looks like a header."""
+    lines, places = text.split("\n"), scanned(text)
+    values = {one.path for one in (*places.pairs, *places.elements)}
+    headers = [
+        line - 1 for path, line in places.places if path not in values and lines[line - 1].lstrip().startswith("[")
+    ]
+    begin = next((line for line in headers if _is_header(lines[line], block)), None)
+    return None if begin is None else (begin, next((line for line in headers if line > begin), len(lines)))
+
+
 def _with_line_after_first(text: str, block: Sequence[str], line: str) -> str:
     """A new key stands right below ``enabled``, where people look for it; tomlkit would put it at the block's end,
     behind the comment that belongs to the next block."""
-    lines = text.split("\n")
-    header = next((n for n, one in enumerate(lines) if _is_header(one, block)), None)
-    if header is None:
+    lines, span = text.split("\n"), _span_of(text, block)
+    if span is None:
         raise ConfigError([f"блок [{'.'.join(block)}] записан не отдельным заголовком: измените его в файле"])
-    own = range(header + 1, _end_of(lines, header))
+    header, own = span[0], range(span[0] + 1, span[1])
     below = next((n for n in own if lines[n].lstrip().startswith("enabled")), header)
     return "\n".join([*lines[: below + 1], line, *lines[below + 1 :]])
-
-
-def _end_of(lines: Sequence[str], header: int) -> int:
-    """The line of the next header, or behind the last one."""
-    return next((n for n in range(header + 1, len(lines)) if lines[n].lstrip().startswith("[")), len(lines))
 
 
 def _is_header(line: str, block: Sequence[str]) -> bool:

@@ -198,10 +198,11 @@ def test_what_a_section_has() -> None:
 
 
 def test_a_text_that_looks_like_a_section_is_left_alone() -> None:
-    text = '[handlers.x]\ntext = """\n[smsru]\n"""\n[smsru]\nsender = "A"\n'
-    for change in (
-        lambda: with_section(text, "smsru", {"quiet": "22:00-08:00"}),
-        lambda: without_section(text, "smsru"),
-    ):
-        with pytest.raises(ConfigError, match="записан необычно"):
-            change()
+    before = '[handlers.x]\ntext = """\n[smsru]\n"""\nlists = [\n  ["a"],\n]\n'
+    text = f'{before}[smsru]\nsender = "A"\n'
+    assert (
+        with_section(text, "smsru", {"quiet": "22:00-08:00"})
+        == f'{before}[smsru]\nquiet = "22:00-08:00"\nsender = "A"\n'
+    )
+    assert without_section(text, "smsru") == before
+    assert with_key(text, ["handlers", "x"], "text", "b") == text.replace('"""\n[smsru]\n"""', '"b"')
