@@ -131,7 +131,7 @@ class ClientChatPort(Port):
     def given_up(self, row: Sendable, why: str, *, is_known: bool) -> tuple[Effect, ...]:
         if is_known:
             return self._note(row, f"Ответ клиенту НЕ ушёл ({_short(row)}): {why}")
-        words = "посмотрите в самой переписке; нет его там — повторите на странице «Отказы» или напишите ещё раз"
+        words = "посмотрите в самой переписке; нет его там — повторите на странице «Не выполнено» или напишите ещё раз"
         return self._note(row, f"Неизвестно, ушёл ли ответ клиенту ({_short(row)}): {why}. Что делать: {words}")
 
     def find_lost(self, row: Sendable) -> Sent | None:

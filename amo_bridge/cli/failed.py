@@ -97,7 +97,7 @@ def _decided(failures: DeadLetters, action: str, names: tuple[str, ...] | None, 
 def _show(found: list[DeadLetter], action: str, zone: ZoneInfo, *, is_whole: bool) -> None:
     screen = console()
     if not found:
-        screen.print("Отказов нет.")
+        screen.print("Всё выполнено.")
         return
     if title := {"retry": WORDS["retried"].capitalize(), "drop": WORDS["dropped"].capitalize()}.get(action):
         screen.print(f"{title}: {len(found)}")

@@ -14,14 +14,14 @@ from sqlalchemy.engine import Connection
 from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.history import outcome
-from amo_bridge.events import DealObserved, DealReported, Event, PipelineTriggerFired, StepDue
+from amo_bridge.events import DealObserved, Event, StepDue
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import journal, outbox
 from amo_bridge.text.typography import action_words, nested_quotes
 
 
 def describe(event: Event) -> str:
-    """What happened, in Russian, and how it came where that is not plain («сверка: …», «хук: …»)."""
+    """What happened, in Russian; «найдено позже: …» if no webhook told of it."""
     if isinstance(event, StepDue):
         # The words of a span of time belong to ``dates``, which events can't import.
         event = replace(event, step=describe_step(event.step))
@@ -29,13 +29,8 @@ def describe(event: Event) -> str:
 
 
 def _origin(event: Event) -> str:
-    """How the event came. An observed one has no mark: the line before, from which it follows, has it."""
-    if isinstance(event, DealObserved):
-        return ""
-    if event.caught_up:
-        return "сверка: "
-    names_its_hook = isinstance(event, PipelineTriggerFired)
-    return "хук: " if isinstance(event, DealReported) and not names_its_hook else ""
+    """An observed one has no mark: the line before, from which it follows, has it."""
+    return "найдено позже: " if event.caught_up and not isinstance(event, DealObserved) else ""
 
 
 UNDO_KEY = "undo|"

@@ -364,7 +364,7 @@ class EventProcessor:
             return "сделка удалена"
         is_waiting = event.about_deal_id in batch.waiting
         if not self._needs_read(event, known, batch.ending_tasks, batch.tasks, is_waiting=is_waiting):
-            return "уже учтено" if isinstance(event, DealReported) else "ни одно правило этого не ждёт"
+            return "мост это уже знал" if isinstance(event, DealReported) else "ни одно правило этого не ждёт"
         if record is None:
             return DEAL_GONE
         return reason_not_about(event, record)

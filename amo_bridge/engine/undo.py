@@ -328,7 +328,7 @@ def _of_try(tried: Row[Any]) -> str:
     if tried.state in OPEN_STATES:
         return "уже отменяется"
     if tried.state in GAVE_UP:
-        return "отмена не прошла: решите на странице «Отказы»"
+        return "отмена не прошла: решите на странице «Не выполнено»"
     return "" if tried.error or tried.state == "dropped" else "уже отменено"
 
 
@@ -358,8 +358,8 @@ def _task_of(row: Row[Any], body: Mapping[str, Any]) -> int | None:
 
 def _of_state(state: str) -> str:
     return {
-        "failed": "не сделано: решите на странице «Отказы»",
-        "unknown": "неизвестно, сделано ли: решите на странице «Отказы»",
+        "failed": "не сделано: решите на странице «Не выполнено»",
+        "unknown": "неизвестно, сделано ли: решите на странице «Не выполнено»",
         "unsent": "и не было сделано",
         "dropped": "и не было сделано",
     }.get(state, "сейчас отправляется: попробуйте через минуту")

@@ -167,7 +167,7 @@ class PipelineTriggerFired(DealReported):
 
     @property
     def label(self) -> str:
-        return f"хук Digital Pipeline: {self.trigger}"
+        return f"Digital Pipeline: {self.trigger}"
 
 
 # --- contacts and companies --------------------------------------------------------------------------------------

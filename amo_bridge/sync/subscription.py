@@ -61,9 +61,9 @@ def subscribe(client: CrmClient, destination: str) -> None:
 log = structlog.get_logger()
 # When the hook was looked at last, and when it had to be put right last: for people who ask whether all is well.
 WORDS = {
-    Subscription.MISSING: "подписки на хуки в amoCRM не было: мост подписался снова",
-    Subscription.DISABLED: "amoCRM отключила хук моста: мост включил его снова",
-    Subscription.INCOMPLETE: "хук моста получал не все события: мост подписался на все",
+    Subscription.MISSING: "amoCRM не сообщала мосту о переменах: мост подписался снова",
+    Subscription.DISABLED: "amoCRM перестала сообщать мосту о переменах: мост подписался снова",
+    Subscription.INCOMPLETE: "amoCRM сообщала мосту не обо всём: мост подписался на всё",
     Subscription.SILENT: "amoCRM молчала, хотя сделки менялись: мост подписался снова",
 }
 

@@ -255,7 +255,7 @@ def test_a_lost_answer_is_never_repeated_and_a_person_decides(office: Office, so
     assert office.state == "unknown"
     (note,) = office.notes
     assert note.startswith("Неизвестно, ушёл ли ответ клиенту («Ждём вас»)")
-    assert "повторите на странице «Отказы»" in note
+    assert "повторите на странице «Не выполнено»" in note
     with office.store.read() as connection:
         number = connection.execute(select(outbox.c.id).where(outbox.c.kind == "answer_client")).scalar_one()
     with office.store.write() as connection:

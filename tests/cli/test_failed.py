@@ -37,7 +37,7 @@ def deal(connected: LocalCrm, office: CrmUser, bridge: RunningBridge) -> int:
 
 def test_nothing_has_failed(connected: LocalCrm, bridge: RunningBridge, run: Run) -> None:
     told = run("failed")
-    assert (told.exit_code, told.stdout) == (0, "Отказов нет.\n")
+    assert (told.exit_code, told.stdout) == (0, "Всё выполнено.\n")
 
 
 def test_before_the_bridge_has_run(run: Run) -> None:

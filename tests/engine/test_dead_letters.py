@@ -63,7 +63,7 @@ def test_what_was_waited_for_and_is_done_is_waited_for_no_more(refused: Store) -
 def test_a_failed_event_is_told_too(store: Store) -> None:
     event(store)
     (told,) = failures(store).all()
-    assert (told.name, told.what, told.error) == ("H1", "хук: смена этапа", "нет")
+    assert (told.name, told.what, told.error) == ("H1", "смена этапа", "нет")
 
 
 def test_an_event_that_can_not_be_read_is_told_all_the_same(store: Store) -> None:

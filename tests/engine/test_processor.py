@@ -137,7 +137,7 @@ def test_a_move_is_judged_and_everything_about_it_is_written_at_once(world: Worl
     assert world.states() == ["done"]
     assert world.texts() == [f"StageEntered: {BRIEF}"]
     came, decided = world.journal()
-    assert (came.what, came.verdict, came.rule) == ("хук: смена этапа", "came", "")
+    assert (came.what, came.verdict, came.rule) == ("смена этапа", "came", "")
     assert (decided.rule, decided.clause, decided.verdict) == ("notes.one", "A1", "acts")
     assert decided.what == f"сделка пришла на этап «{BRIEF}» с «{NEW}»"
     assert decided.effects == ((f"примечание «StageEntered: {BRIEF}»", "ready", ""),)
@@ -152,7 +152,7 @@ def test_what_no_hook_told_of_is_not_called_a_hook(world: World) -> None:
     world.hears(moved(caught_up=True))
     world.planner.process()
     came, *_ = world.journal()
-    assert came.what == "сверка: смена этапа"
+    assert came.what == "найдено позже: смена этапа"
 
 
 def test_the_judgement_is_by_the_deal_as_it_is_not_by_the_hook(world: World) -> None:
@@ -170,7 +170,7 @@ def test_hooks_about_the_same_change_are_judged_once(world: World) -> None:
     world.hears(moved(), DealUpdated(at=NOON, deal_id=7, **on_stage(BRIEF)), moved(seconds=-5, to=MEETING))
     assert world.planner.process() == 3
     assert [entry.verdict for entry in world.journal()] == ["came", "skipped", "came", "came"]
-    assert [entry.reason for entry in world.journal()][2:] == ["уже учтено", "уже учтено"]
+    assert [entry.reason for entry in world.journal()][2:] == ["мост это уже знал", "мост это уже знал"]
 
 
 def test_what_the_mirror_knows_is_not_read_again(world: World) -> None:

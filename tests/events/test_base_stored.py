@@ -187,22 +187,20 @@ EXPECTED: dict[str, Facts] = {
         ("enquiry:5", "mail", "in", ("deal", 7), None, 0),
     ),
     "event": Facts(None, "506393f7106ebef2652fd0670a8b5b9a", False, False, "hook", "Event", None),
-    "deal reported": Facts(7, "17a7eee241b17de16496fe24a009ab81", True, False, "hook", "хук: DealReported", None),
-    "deal added": Facts(7, "d346d85f2738d67637270427ca6c1973", True, False, "hook", "хук: сделка создана", None),
+    "deal reported": Facts(7, "17a7eee241b17de16496fe24a009ab81", True, False, "hook", "DealReported", None),
+    "deal added": Facts(7, "d346d85f2738d67637270427ca6c1973", True, False, "hook", "сделка создана", None),
     "deal added, found later": Facts(
-        7, "0703fc26afe25e437acfb6331598981c", True, False, "hook", "сверка: сделка создана", None
+        7, "0703fc26afe25e437acfb6331598981c", True, False, "hook", "найдено позже: сделка создана", None
     ),
-    "deal updated": Facts(7, "0ec4006b4810b0e4d38795ee193b675c", True, False, "hook", "хук: сделка изменена", None),
-    "deal updated, no time": Facts(
-        7, "d7baa115dd71aa93d4f7dc60abbab756", True, False, "hook", "хук: сделка изменена", None
-    ),
+    "deal updated": Facts(7, "0ec4006b4810b0e4d38795ee193b675c", True, False, "hook", "сделка изменена", None),
+    "deal updated, no time": Facts(7, "d7baa115dd71aa93d4f7dc60abbab756", True, False, "hook", "сделка изменена", None),
     "deal moved": Facts(
         7,
         "8c866921e0bb1b3afad879cefa757919",
         True,
         False,
         "hook",
-        "хук: смена этапа",
+        "смена этапа",
         ("move:7:1.142:498729", "move", "", ("deal", 7), 101, 0),
     ),
     "deal moved, found later": Facts(
@@ -211,20 +209,16 @@ EXPECTED: dict[str, Facts] = {
         False,
         False,
         "hook",
-        "сверка: смена этапа",
+        "найдено позже: смена этапа",
         ("move:7:1.142:498729", "move", "", ("deal", 7), None, 0),
     ),
-    "deal moved, no time": Facts(7, "90c4095aced6d796148b3d2b0325f8e6", True, False, "hook", "хук: смена этапа", None),
-    "deal reassigned": Facts(
-        7, "1fc54626b31abb1af877d585ae11cd23", True, False, "hook", "хук: смена ответственного", None
-    ),
-    "deal restored": Facts(
-        7, "7f1c9ba594b55fbe18891c8a7703b86f", True, False, "hook", "хук: сделка восстановлена", None
-    ),
-    "deal deleted": Facts(7, "b5b2a2308e9060fa2ffa0cb5682c7c38", True, False, "hook", "хук: сделка удалена", None),
-    "trigger": Facts(7, "62ccd92ac1dc6a8bc43f2d5cd91e6b72", False, True, "hook", "хук Digital Pipeline: mail_in", None),
+    "deal moved, no time": Facts(7, "90c4095aced6d796148b3d2b0325f8e6", True, False, "hook", "смена этапа", None),
+    "deal reassigned": Facts(7, "1fc54626b31abb1af877d585ae11cd23", True, False, "hook", "смена ответственного", None),
+    "deal restored": Facts(7, "7f1c9ba594b55fbe18891c8a7703b86f", True, False, "hook", "сделка восстановлена", None),
+    "deal deleted": Facts(7, "b5b2a2308e9060fa2ffa0cb5682c7c38", True, False, "hook", "сделка удалена", None),
+    "trigger": Facts(7, "62ccd92ac1dc6a8bc43f2d5cd91e6b72", False, True, "hook", "Digital Pipeline: mail_in", None),
     "trigger, found later": Facts(
-        7, "205c25b1f6e0da738b2be13c0e5b7f05", False, False, "hook", "сверка: хук Digital Pipeline: status", None
+        7, "205c25b1f6e0da738b2be13c0e5b7f05", False, False, "hook", "найдено позже: Digital Pipeline: status", None
     ),
     "client reported": Facts(None, "2741da427d3717acdc6659eb5b529b9d", False, True, "hook", "ClientReported", None),
     "contact added": Facts(None, "4a691a9563bbcfc91491764e2e7631f9", False, False, "hook", "ClientAdded", None),
@@ -259,7 +253,7 @@ EXPECTED: dict[str, Facts] = {
         False,
         False,
         "hook",
-        "сверка: задача выполнена: «»",
+        "найдено позже: задача выполнена: «»",
         ("task:9:20780", "task", "", ("contact", 70), 0, 0),
     ),
     "task completed on nothing": Facts(
@@ -278,7 +272,7 @@ EXPECTED: dict[str, Facts] = {
     "note added, no id": Facts(
         None, "c349005837d6a686611993241f8dec93", False, True, "hook", "добавлено примечание", None
     ),
-    "note added on a contact": Facts(None, "note:5", False, False, "hook", "сверка: добавлено примечание", None),
+    "note added on a contact": Facts(None, "note:5", False, False, "hook", "найдено позже: добавлено примечание", None),
     "file attached": Facts(7, "note:5", False, False, "hook", "загружен файл «КП.pdf»", None),
     "file attached, no id": Facts(
         7, "1723925051580feabd451a12f7020fab", False, False, "hook", "загружен файл «КП.pdf»", None
@@ -292,7 +286,7 @@ EXPECTED: dict[str, Facts] = {
         False,
         False,
         "hook",
-        "сверка: исходящий звонок, 0 с",
+        "найдено позже: исходящий звонок, 0 с",
         ("note:5", "call", "out", ("contact", 70), 101, 0),
     ),
     "call of a contact on its deal": Facts(
@@ -319,7 +313,7 @@ EXPECTED: dict[str, Facts] = {
         False,
         False,
         "hook",
-        "сверка: входящее письмо «Re: КП»",
+        "найдено позже: входящее письмо «Re: КП»",
         ("note:5", "mail", "in", ("deal", 7), 101, 0),
     ),
     "mail out, no id": Facts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -57,6 +58,31 @@ def test_russian_counts_have_their_three_forms() -> None:
 
 def test_nothing_is_translated_that_is_not_said_any_more(english: dict[str, object]) -> None:
     assert set(english) - set(said()) == set()
+
+
+INSIDE = re.compile(
+    r"(?<!б)хук|зеркал|сверк[аеиу]\b|лестниц|уже учтено|догнать|«отказы»|^отказы$|отступился", re.IGNORECASE
+)
+"""Words of the bridge's inside, or of something else to people (a reason for refusal is a field of amoCRM). A service's
+own «вебхук», on the pages where it is pasted, is what the service calls it."""
+
+
+def test_no_word_of_the_inside_is_shown() -> None:
+    assert [text for text in said() if INSIDE.search(text)] == []
+    templates = {path.name: INSIDE.findall(path.read_text("utf-8")) for path in WEB.glob("templates/**/*.html")}
+    assert {name: found for name, found in templates.items() if found} == {}
+
+
+@pytest.mark.parametrize("module", ["engine", "channels", "sync", "events", "rules", "reports"])
+def test_no_message_of_the_bridge_has_such_a_word(module: str) -> None:
+    """What it writes into the journal, notices and files."""
+    texts = [
+        node.value
+        for path in (WEB.parent / module).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert [text for text in texts if INSIDE.search(text)] == []
 
 
 def test_no_placeholder_is_lost_on_the_way(english: dict[str, object]) -> None:

@@ -28,7 +28,7 @@ SUBJECTS: Mapping[str, Any] = {
     "config": _l("Настройка"),
     "deals": _l("Сделки: журнал, услуги, скрипты"),
     "enquiries": _l("Обращения"),
-    "failures": _l("Отказы"),
+    "failures": _l("Не выполнено"),
     "upcoming": _l("Предстоящее"),
     "rehearsals": _l("Репетиции"),
     "webinars": _l("Вебинары"),

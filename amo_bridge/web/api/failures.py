@@ -54,21 +54,37 @@ class Names(Shape):
         return self
 
 
-@api.endpoint(Endpoint("failures_failures", "/failures", "GET", Role.VIEWER, _l("От чего мост отступился"), Failures))
+@api.endpoint(Endpoint("failures_failures", "/failures", "GET", Role.VIEWER, _l("Что не выполнено"), Failures))
 def failures() -> Failures:
     return _failures(current_account().failures.all())
 
 
 @api.endpoint(
     Endpoint(
-        "failures_retry", "/failures/retry", "POST", Role.HEAD, _l("Вернуть отказы в работу"), Failures, takes=Names
+        "failures_retry",
+        "/failures/retry",
+        "POST",
+        Role.HEAD,
+        _l("Сделать ещё раз, что не вышло"),
+        Failures,
+        takes=Names,
     )
 )
 def retry(told: Names) -> Failures:
     return _decided("retry", told)
 
 
-@api.endpoint(Endpoint("failures_drop", "/failures/drop", "POST", Role.HEAD, _l("Снять отказы"), Failures, takes=Names))
+@api.endpoint(
+    Endpoint(
+        "failures_drop",
+        "/failures/drop",
+        "POST",
+        Role.HEAD,
+        _l("Не делать, что не вышло"),
+        Failures,
+        takes=Names,
+    )
+)
 def drop(told: Names) -> Failures:
     return _decided("drop", told)
 

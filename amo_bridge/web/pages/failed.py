@@ -15,7 +15,7 @@ from amo_bridge.web.pages import Menu
 from amo_bridge.web.services.failures import grouped, names_in_group
 
 routes = Blueprint("failed", __name__)
-MENU = Menu(_l("Отказы"), "failed.show", place=30)
+MENU = Menu(_l("Не выполнено"), "failed.show", place=30)
 
 
 @routes.get("/failed")

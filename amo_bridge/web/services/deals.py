@@ -217,7 +217,7 @@ def _at_work(here: AccountView) -> tuple[RuleEngine, CrmClient]:
     if known is None:
         raise NotMet("мост ещё не знакомился с аккаунтом")
     if here.bridge.role == "web":
-        raise NotRepeatable("этот процесс только принимает хуки: повторить может тот, что работает с amoCRM")
+        raise NotRepeatable("этот процесс только принимает сообщения: повторить может тот, что работает с amoCRM")
     client = account_client(here.config, here.bridge.environment)
     return RuleEngine.of(here.fit.config, known, here.clock), client
 

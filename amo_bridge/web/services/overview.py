@@ -131,7 +131,7 @@ def _issues_of_health(health: HealthSnapshot, *, is_ready: bool) -> list[HealthI
             HealthIssue("bad", _("amoCRM не принимает запросы: %(why)s", why=health.stopped), "connect_page.show")
         )
     if failed := sum(health.failed.values()):
-        words = ngettext("%(num)s отказ ждёт решения", "%(num)s отказов ждут решения", failed)
+        words = ngettext("%(num)s дело не выполнено и ждёт решения", "%(num)s дел не выполнено и ждут решения", failed)
         found.append(HealthIssue("bad", words, "failed.show"))
     if health.overdue:
         words = ngettext(
@@ -140,12 +140,12 @@ def _issues_of_health(health: HealthSnapshot, *, is_ready: bool) -> list[HealthI
         found.append(HealthIssue("warning", words))
     if is_ready and health.last_hook_age is None:
         found.append(
-            HealthIssue("warning", _("Хуков ещё не было: подвиньте любую сделку в amoCRM, и мост о ней узнает"))
+            HealthIssue("warning", _("amoCRM ещё ни о чём не сообщала: подвиньте любую сделку, и мост о ней узнает"))
         )
     if health.reconcile_age is not None and health.reconcile_age > RECONCILED_WITHIN:
-        found.append(HealthIssue("warning", _("Сверка с amoCRM давно не проходила")))
+        found.append(HealthIssue("warning", _("Мост давно не искал в amoCRM пропущенное")))
     if health.hook_mended_age is not None and health.hook_mended_age < MENDED_LATELY:
-        found.append(HealthIssue("warning", _("За сутки amoCRM теряла подписку на хуки; мост вернул её")))
+        found.append(HealthIssue("warning", _("За сутки amoCRM умолкала; мост подписался на перемены снова")))
     return found
 
 

@@ -25,7 +25,7 @@ def test_the_state(pages: Pages, reader: Program) -> None:
     told = reader.get("/state")
     assert told["failed"] == {"create_task": 1}
     assert told["state"] == "starting"
-    assert "1 отказ ждёт решения" in [one["words"] for one in told["troubles"]]
+    assert "1 дело не выполнено и ждёт решения" in [one["words"] for one in told["troubles"]]
 
 
 def test_rules_and_a_deals_journal(pages: Pages, reader: Program) -> None:

@@ -53,7 +53,7 @@ def test_it_tells_of_a_connected_one(connected: Pages, viewer: Visit) -> None:
     assert "[smsru]" in words
     assert "На счёте: 42.5" in words
     assert "SMS клиенту «Встреча»: SMS.ru: на этот номер отправить нельзя (207)" in words
-    assert "Что делать: посмотрите страницу «Отказы»" in words
+    assert "Что делать: посмотрите страницу «Не выполнено»" in words
     assert "Проверить связь" not in words, "a viewer asks nobody"
 
 
@@ -275,7 +275,7 @@ def test_a_trial_is_sent_from_a_browser(exchange: Pages, browser: Browser, size:
         ("SMSC: не хватает денег", "пополните счёт у поставщика"),
         ("до Novofon не достучаться: нет маршрута", "проверьте адрес (api), прокси и сеть; мост пробует сам"),
         ("Zadarma: слишком много запросов, 429", "поставщик просит реже: мост подождёт и повторит сам"),
-        ("нечто странное", "посмотрите страницу «Отказы» и amo-bridge check"),
+        ("нечто странное", "посмотрите страницу «Не выполнено» и amo-bridge check"),
     ],
 )
 def test_what_to_do_about_an_error(error: str, advice: str) -> None:

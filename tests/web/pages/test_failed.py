@@ -1,4 +1,4 @@
-"""«Отказы»: by reason, with what to do; all of one reason are repeated or dropped at once."""
+"""«Не выполнено»: by reason, with what to do; all of one reason are repeated or dropped at once."""
 
 from __future__ import annotations
 

@@ -40,9 +40,9 @@ def well(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> Pages:
 def test_all_is_well(well: Pages, admin: Visit) -> None:
     hook_came(well)
     words = words_of(admin.get("/"))
-    assert "Всё хорошо. Хуки приходят" in words
+    assert "Всё хорошо. amoCRM сообщает о переменах" in words
     assert "Сегодня правила ещё ничего не делали" in words
-    assert "Хуков ещё не было" not in words
+    assert "amoCRM ещё ни о чём не сообщала" not in words
 
 
 def test_a_channel_that_is_down_is_told(well: Pages, admin: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,10 +55,10 @@ def test_a_channel_that_is_down_is_told(well: Pages, admin: Visit, monkeypatch: 
 
 def test_as_long_as_no_hook_came_nobody_is_told_that_they_come(well: Pages, admin: Visit) -> None:
     words = words_of(admin.get("/"))
-    assert "Хуков ещё не было: подвиньте любую сделку в amoCRM" in words
-    assert "Последний хук ещё не было" in words
+    assert "amoCRM ещё ни о чём не сообщала: подвиньте любую сделку" in words
+    assert "amoCRM сообщала ещё не было" in words
     assert "Всё хорошо" not in words
-    assert "Хуки приходят" not in words
+    assert "amoCRM сообщает о переменах" not in words
 
 
 def test_the_account_is_called_by_its_name_where_that_is_known(well: Pages, admin: Visit) -> None:
@@ -104,7 +104,11 @@ def test_what_is_wrong_is_said_first_things_first(well: Pages, admin: Visit) -> 
     well.bridge.watch.state = FileState(NOW, problems=("строка 3: лишнее",))
     words = words_of(admin.get("/"))
     assert "Всё хорошо" not in words
-    told = ["amoCRM не принимает запросы: CrmUnpaid: не оплачено", "2 отказа ждут решения", "Настройка в файле сломана"]
+    told = [
+        "amoCRM не принимает запросы: CrmUnpaid: не оплачено",
+        "2 дела не выполнены и ждут решения",
+        "Настройка в файле сломана",
+    ]
     assert sorted(told, key=words.index) == told
 
 

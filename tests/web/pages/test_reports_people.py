@@ -176,7 +176,7 @@ def test_a_viewer_sees_failures_and_decides_none(pages: Pages, viewer: Visit) ->
 
 
 def test_no_failures(viewer: Visit) -> None:
-    assert "Отказов нет" in words_of(viewer.get("/failed"))
+    assert "Всё выполнено" in words_of(viewer.get("/failed"))
 
 
 def test_the_connection_tells_what_the_plan_allows_and_no_secret(pages: Pages, viewer: Visit) -> None:

@@ -111,7 +111,7 @@ def test_what_would_be_done_about_deals_that_were_there_before(waiting: Pages, v
     begin(waiting)
     words = words_of(viewer.get(f"/rules/{WARMING}/existing"))
     assert "При выборе «не трогать»: сразу — 0, позже — 0, уже сделано — 0." in words
-    assert "не трогать выбрано считать с этого дня догнать пропущенное" in words
+    assert "не трогать выбрано считать с этого дня сделать пропущенное" in words
     assert "Сделка первая" in words
     assert re.search(r"ничего 7 дней: \d\d\.\d\d\.\d{4}, \d\d:\d\d 7 дней: \d\d\.\d\d\.\d{4}", words), words
 
@@ -179,7 +179,7 @@ def test_what_would_be_done_at_once_is_warned_of(waiting: Pages, admin: Visit) -
     review = admin.post(f"{page}/switch", {"key": "existing", "value": "catch up"}, page=page)
     words = words_of(review)
     assert "Сразу будет сделано 2 шага. Среди них запись нарушений: 2." in words
-    assert "При выборе «догнать пропущенное»: сразу — 2" in words
+    assert "При выборе «сделать пропущенное»: сразу — 2" in words
 
 
 def with_violation(pages: Pages) -> None:
