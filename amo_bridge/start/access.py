@@ -14,6 +14,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.errors import ConfigError, CrmError, CrmRefused, CrmStopped
 from amo_bridge.runtime.connection import CLIENT_ID, CLIENT_SECRET, TOKEN, account_client, oauth_tokens, tokens
+from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import KeptSecrets, small_state
 
 ADDRESS = "AMO_BRIDGE_ACCOUNT_URL"
@@ -72,13 +73,15 @@ class AccountAccess:
     def connect(self) -> Account:
         """The account, read by what was typed; a code is used up. Raises CrmError, ConfigError, StoreUnavailable."""
         if self.access.code and not self.access.token:
+            self._prepare()
             environment = self._environment()
             state = small_state(self.config, environment)
             oauth_tokens(self.config, environment, state).exchange_code(self.access.code.strip())
         return Account.read(self.client())
 
     def keep(self) -> None:
-        """What was typed is kept, encrypted, in the data folder. Raises StoreUnavailable, ConfigError."""
+        """Keep what was typed, encrypted, in the data folder or the database. Raises StoreUnavailable, ConfigError."""
+        self._prepare()
         kept = KeptSecrets(self.config, self._outside)
         for name, value in self._typed().items():
             if not kept.is_set_outside(name):
@@ -88,6 +91,15 @@ class AccountAccess:
     def token_ends_at(self) -> float | None:
         """Unix seconds; None if nobody knows."""
         return tokens(self.config, self._environment()).expires_at
+
+    def _prepare(self) -> None:
+        """A database of one's own is to have its tables before anything can be kept in it; a folder makes its own."""
+        if self.config.bridge.database:
+            store = Store.at(self.config.bridge.database, self.config.data_folder)
+            try:
+                store.prepare()
+            finally:
+                store.close()
 
     def _typed(self) -> dict[str, str]:
         if self.access.token:

@@ -95,14 +95,15 @@ class Draft:
 
 
 class Drafting:
-    """``today``: for the head of the file. ``path``: where the config will stand."""
+    """``today``: for the head of the file. ``path``: where the config will stand. ``environment``: wins over it."""
 
-    def __init__(self, choice: Choice, path: Path, today: date) -> None:
+    def __init__(self, choice: Choice, path: Path, today: date, environment: Mapping[str, str] | None = None) -> None:
         self.choice = choice
         self._path = path
+        self._environment = environment or {}
         self.today = today
         self._blocks = _chosen(choice)
-        self.asked = load_text(path, self._as_written(), {})
+        self.asked = load_text(path, self._as_written(), self._environment)
         """The regulation as its authors wrote it, but for what was not chosen."""
 
     def _as_written(self) -> str:
@@ -136,7 +137,7 @@ class Drafting:
         while True:
             text = writing.text()
             try:
-                config = load_text(self._path, text, {})
+                config = load_text(self._path, text, self._environment)
             except ConfigError as error:
                 # Answers that contradict each other: a password's field that is to be told as well.
                 if not writing.comment_out(error.problems):

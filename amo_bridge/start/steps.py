@@ -57,7 +57,7 @@ class Start:
     def choose(self, choice: Choice, answers: Mapping[str, str | None] | None = None) -> Matching:
         """Compare the regulation's names with the account's. ``answers``: what is known beforehand."""
         self.choice = choice
-        self._drafting = Drafting(choice, self.path, self._today)
+        self._drafting = Drafting(choice, self.path, self._today, self._environment)
         self.matching = Matching(self._drafting.asked, self.account, dict(answers or {}))
         return self.matching
 

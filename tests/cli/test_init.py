@@ -165,6 +165,17 @@ def test_answers_that_do_not_fit_are_refused(
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
+def test_what_the_environment_says_of_the_data_folder_counts(
+    init: Init, sandbox: LocalCrm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container: the token is kept where the bridge will look for it."""
+    monkeypatch.setenv("AMO_BRIDGE_DATA", str(tmp_path / "elsewhere"))
+    assert init(sandbox.url, "--regulation", "remote", "--yes").exit_code == 0
+    assert not Path("shop/data").exists()
+    environment = {"AMO_BRIDGE_DATA": str(tmp_path / "elsewhere")}
+    assert tokens(load(Path("shop/config.toml"), environment), {}).access_token() == TOKEN
+
+
 def test_a_config_that_is_there_is_never_lost(init: Init, sandbox: LocalCrm) -> None:
     Path("shop").mkdir()
     there = Path("shop/config.toml")
