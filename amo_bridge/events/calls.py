@@ -169,15 +169,22 @@ def knows_most(call: CallFacts) -> tuple[bool, bool, int]:
 def by_call(notes: Iterable[tuple[object, C]]) -> list[list[C]]:
     """The notes, grouped by the call that they are about; calls and notes oldest first. Given are (card, note)."""
     groups: list[list[tuple[object, C]]] = []
+    # A day of one person is some hundred calls: only those of the number, or of none, are compared.
+    with_phone: dict[str, list[int]] = {}
     for card, note in sorted(notes, key=lambda one: one[1].at or _NEVER):
-        for group in reversed(groups):
+        phone = _digits(note.phone)
+        near = {*with_phone.get(phone, ()), *with_phone.get("", ())} if phone else range(len(groups))
+        for number in sorted(near, reverse=True):
+            group = groups[number]
             if _is_long_after(note, group[0][1]):
                 continue
             if any(is_same_call(note, other, other_card=card != its_card) for its_card, other in group):
                 group.append((card, note))
                 break
         else:
+            number = len(groups)
             groups.append([(card, note)])
+        with_phone.setdefault(phone, []).append(number)
     return [[note for _, note in group] for group in groups]
 
 
