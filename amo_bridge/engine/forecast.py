@@ -216,9 +216,9 @@ class Upcoming:
         with self._store.read() as connection:
             return [self._coming(row) for row in connection.execute(query)]
 
-    def moments(self, span: timedelta, *, rule: str | None = None) -> list[datetime]:
+    def moments(self, span: timedelta, *, rule: str | None = None, deal_id: int | None = None) -> list[datetime]:
         """When each of these is due, the nearest first, ``MOST`` at most."""
-        query = self._query(span, rule, None, timers.c.due_at).limit(MOST)
+        query = self._query(span, rule, deal_id, timers.c.due_at).limit(MOST)
         with self._store.read() as connection:
             return [datetime.fromtimestamp(at, UTC) for at in connection.execute(query).scalars()]
 

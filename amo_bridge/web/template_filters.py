@@ -102,6 +102,7 @@ def install_filters(app: Flask) -> None:
     app.jinja_env.filters.update(
         moment=moment,
         clock=clock,
+        exact_moment=exact_moment,
         day=day,
         weekday=weekday,
         month=month,
@@ -116,6 +117,11 @@ def install_filters(app: Flask) -> None:
 def moment(at: datetime | float | None) -> str:
     """«25.11.2026, 14:05» in the account's zone; a dash for nothing."""
     return "—" if at is None else local(at).strftime("%d.%m.%Y, %H:%M")
+
+
+def exact_moment(at: datetime | float) -> str:
+    """«25.11.2026, 14:05:09»: of events of which several come in a minute."""
+    return local(at).strftime("%d.%m.%Y, %H:%M:%S")
 
 
 def clock(at: datetime | float) -> str:

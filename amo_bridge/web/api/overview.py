@@ -288,10 +288,11 @@ MOST_DAYS = 366
         query={
             "days": _l("на сколько дней вперёд, до 366; 7"),
             "rule": _l("имя правила"),
+            "deal": _l("номер сделки"),
             "most": _l("сколько, до 1000; 100"),
             "passed": _l("сколько ближайших пропустить; 0"),
         },
-        checks={"days": whole(1, MOST_DAYS), "most": whole(1, 1000), "passed": whole(0)},
+        checks={"days": whole(1, MOST_DAYS), "deal": whole(1), "most": whole(1, 1000), "passed": whole(0)},
     )
 )
 def upcoming() -> Steps:
@@ -299,6 +300,7 @@ def upcoming() -> Steps:
     told = request.args
     span, rule = datetime.timedelta(days=told.get("days", 7, type=int)), told.get("rule") or None
     most, passed = told.get("most", USUAL_LINES, type=int), told.get("passed", 0, type=int)
-    found = ahead.within(span, rule=rule, most=most, passed=passed)
+    deal_id = told.get("deal", type=int)
+    found = ahead.within(span, rule=rule, deal_id=deal_id, most=most, passed=passed)
     steps = [Step.model_validate(one.to_json()) for one in found]
-    return Steps(now=ahead.now(), total=len(ahead.moments(span, rule=rule)), steps=steps)
+    return Steps(now=ahead.now(), total=len(ahead.moments(span, rule=rule, deal_id=deal_id)), steps=steps)

@@ -113,6 +113,8 @@ def _page(deal: KnownDeal, why_not: str = "") -> str:
         "deal/show.html",
         deal_id=deal.deal_id,
         steps=deal.steps,
+        runs=deal.runs,
+        coming=deal.coming,
         record=deal.record,
         stage=deal.stage,
         link=deal.link,

@@ -20,6 +20,7 @@ from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import accounts, current_account, user
 from amo_bridge.web.pages import Menu
+from amo_bridge.web.services.deals import listed
 from amo_bridge.web.services.overview import days_of, health_issues, imports_of_today, today_of
 from amo_bridge.web.services.webinars import STATES
 
@@ -71,6 +72,9 @@ def _state(here: AccountView) -> dict[str, object]:
         "troubles": health_issues(here, health, now),
         "unconnected": [kind.label for name, kind in CHANNEL_KINDS.items() if name in wanted_in_vain],
         "today": today,
+        "deal_names": {one.deal_id: one.name for one in listed(here, {line.deal_id for line in today if line.deal_id})}
+        if today
+        else {},
         "imports": imports_of_today(here) if health else [],
         "import_states": STATES,
         "token_ends_at": here.bridge.token_ends_at,

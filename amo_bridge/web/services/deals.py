@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple
 
 from flask import abort
@@ -17,6 +18,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.dispatcher import Verdict
+from amo_bridge.engine.forecast import EVER, Coming
 from amo_bridge.engine.journal import Entry
 from amo_bridge.engine.replay import ManualRepeat, NotRepeatable
 from amo_bridge.engine.rule_engine import RuleEngine
@@ -37,6 +39,7 @@ NUMBER = re.compile(
     r"(?:.*/leads/detail/|(?:сделка|deal)?\s*(?:№|no\.)?\s*)?(\d{1,18})/?(?:[?#].*)?", re.DOTALL | re.IGNORECASE
 )
 SILENT = ("skipped",)
+MOST_COMING = 20
 LONGEST_WORDS = 100
 FEWEST_DIGITS = 7
 """Of what may be a phone."""
@@ -66,20 +69,31 @@ class Step:
 @dataclass(frozen=True)
 class KnownDeal:
     """``record``: as it was last seen, if it was; ``stage``: its title, empty where the account's names are not known.
-    ``link``: its page in amoCRM. ``steps``: newest first. ``enquiry_count``: how many enquiries lie on it;
-    ``file_count``: how many copies of its files are in the document storage."""
+    ``link``: its page in amoCRM. ``steps``: newest first. ``coming``: what the clock will do, the nearest first.
+    ``enquiry_count``: how many enquiries lie on it; ``file_count``: how many copies of its files are in the document
+    storage."""
 
     deal_id: int
     record: DealRecord | None
     stage: str
     link: str
     steps: list[Step]
+    coming: list[Coming] = field(default_factory=list)
     enquiry_count: int = 0
     file_count: int = 0
 
     @property
     def is_known(self) -> bool:
         return self.record is not None or bool(self.steps)
+
+    @property
+    def runs(self) -> list[list[Step]]:
+        """The steps; those in a row to which no rule answered are together."""
+        return [
+            part
+            for is_loud, some in groupby(self.steps, key=lambda step: bool(step.loud))
+            for part in ([[step] for step in some] if is_loud else [list(some)])
+        ]
 
 
 def deal_of(here: AccountView, deal_id: int) -> KnownDeal:
@@ -91,6 +105,7 @@ def deal_of(here: AccountView, deal_id: int) -> KnownDeal:
         stage=_stage(here, record) if record else "",
         link=f"{here.config.account.url}/leads/detail/{deal_id}",
         steps=steps_of(here.journal.of_deal(deal_id)),
+        coming=here.upcoming.within(EVER, deal_id=deal_id, most=MOST_COMING),
         enquiry_count=EnquiryRepository(here.account_store, here.clock).count(EnquiryFilter(deal_id=deal_id)),
         file_count=len(listed_files(here.account_store, deal_id)),
     )
