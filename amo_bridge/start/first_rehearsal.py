@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -69,6 +69,8 @@ class FirstRehearsal:
 
 def first_rehearsal(config: Config, client: CrmClient, *, days: int = DAYS) -> FirstRehearsal:
     """Play the config's rules on a copy of the account. Raises CrmError, ConfigError, BridgeError."""
+    # The config may not be saved yet, and its folder of scripts not be there: a rehearsal opens none.
+    config = replace(config, bridge=config.bridge.model_copy(update={"scripts": ""}))
     now = datetime.now(UTC)
     source = from_account(client, now, recalled(config, now))
     is_invented = not source.has_open_deals

@@ -165,6 +165,20 @@ def test_refusals_are_told_on_the_page(visit: Visit, sandbox: LocalCrm, fault: s
     assert TOKEN not in answer.text
 
 
+def test_a_regulation_is_rehearsed_before_anything_is_written(visit: Visit, sandbox: LocalCrm) -> None:
+    """Its folder of scripts is not there yet."""
+    client = visit.app.test_client()
+    client.get(f"/start/{visit.beginning.key}")
+    form = {"csrf_token": _csrf(client.get("/start").text)}
+    client.post("/start", data={**form, "address": sandbox.url, "token": TOKEN})
+    client.post("/start/regulation", data={**form, "regulation": "agency", "part:agency": "Воронка «Продажи»"})
+    told = client.post("/start/rehearse", data=form, follow_redirects=True)
+    assert told.status_code == 200
+    assert "заведены учебные" in told.text
+    assert "stage_creates_tasks.new_client" in told.text
+    assert not visit.path.exists()
+
+
 def _csrf(page: str) -> str:
     found = re.search(r'name="csrf_token" value="([^"]+)"', page)
     assert found is not None
