@@ -1,11 +1,12 @@
 """Yesterday's advertising costs more than the norm → a task with the figures; nobody looked by noon → the head is told.
 
-Statistics that come in (a file, a service's API) are held against the norms of ``[ads]``: ``over`` is done once for a
+Statistics that come in (a file, a service's API) are held against the norms of ``[ads]``, or the deal's own media plan
+where its fields have one: ``over`` is done once for a
 campaign and a day, and not while its task for an earlier day is open. ``unchecked`` comes when its ``every`` says:
 there are no statistics of the day before, and nobody has pressed «Проверено» on the page «Реклама» either.
 Does nothing if the deal names no campaign, has left the stages or is not what ``when`` asks for, if the figures are
 within the norms, too few, or older than ``oldest`` days, or if the same campaign stands in another open deal as well.
-Covers M9.
+Covers M9, C11.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from amo_bridge.rules import (
     Verdict,
     always,
     judged,
+    planned_prices,
     schedule,
 )
 
@@ -74,16 +76,19 @@ def campaign_norms(event: StepDue | CampaignLoaded, deal: Deal, options: Campaig
     if day < date.fromisoformat(event.loaded_on) - timedelta(days=options.oldest):
         return Skip(f"статистика старая, за {day:%d.%m.%Y}: нормы смотрят на последние дни")
     product, niche = (deal.text(name) if name else "" for name in (options.ads.product_field, options.ads.niche_field))
-    verdicts = judged(campaign.days, day, options.ads, product=product, niche=niche)
+    plan, problems = planned_prices(options.ads, deal.text)
+    verdicts = judged(campaign.days, day, options.ads, product=product, niche=niche, plan=plan)
     over = [verdict for verdict in verdicts if verdict.state == "over"]
     if not over:
-        return Skip(_why_fine(verdicts, day))
+        return Skip("; ".join([_why_fine(verdicts, day), *problems]))
     own = [task for task in deal.own_tasks if task.slot.startswith(f"{SLOT}@")]
     if any(task.slot == f"{SLOT}@{day}" for task in own):
         return Skip(f"задача о кампании за {day:%d.%m} уже была")
     if any(not task.is_completed for task in own):
         return Skip("задача о нормах этой кампании ещё открыта")
-    return options.over.unmet(deal) or [_task(options.over.for_deal(deal, slot=f"{SLOT}@{day}"), campaign, over, day)]
+    return options.over.unmet(deal) or [
+        _task(options.over.for_deal(deal, slot=f"{SLOT}@{day}"), campaign, over, day, problems)
+    ]
 
 
 def _why_fine(verdicts: list[Verdict], day: date) -> str:
@@ -94,10 +99,10 @@ def _why_fine(verdicts: list[Verdict], day: date) -> str:
     return f"за {day:%d.%m} все показатели в норме"
 
 
-def _task(task: CreateTask, campaign: Campaign, over: list[Verdict], day: date) -> CreateTask:
+def _task(task: CreateTask, campaign: Campaign, over: list[Verdict], day: date, problems: list[str]) -> CreateTask:
     first = min(verdict.first for verdict in over)
     when = f"{day:%d.%m}" if first == day else f"{first:%d.%m} — {day:%d.%m}"
-    figures = "; ".join(verdict.words for verdict in over)
+    figures = "; ".join([*(verdict.words for verdict in over), *problems])
     return task.saying(f"{task.text}. «{campaign.name}», {when}: {figures}")
 
 

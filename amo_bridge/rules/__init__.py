@@ -12,7 +12,7 @@ from amo_bridge.dates.recurrence import Recurrence
 from amo_bridge.events.calls import TALK_SECONDS, is_talk, is_unclear
 from amo_bridge.rules import actions as _actions
 from amo_bridge.rules.actions import *  # noqa: F403 - a new action stands there alone
-from amo_bridge.rules.ad_norms import AdsSection, Verdict, judged
+from amo_bridge.rules.ad_norms import AdsSection, Verdict, judged, planned_prices
 from amo_bridge.rules.answers import open_deal_in, rivals_of, task_asking_which, task_on, task_to_read
 from amo_bridge.rules.deal import (
     AttachedFile,
@@ -230,6 +230,7 @@ __all__ = [
     "only_number",
     "open_deal_in",
     "plain",
+    "planned_prices",
     "read_service_lines",
     "rivals_of",
     "same_name",

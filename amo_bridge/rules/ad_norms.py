@@ -6,11 +6,11 @@ own averages: CPC = cost / clicks, CPM = 1000 · cost / shows, CPL = cost / lead
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Literal, Self
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -45,6 +45,8 @@ class AdNorm(Strict):
     ``placement``, ``product``, ``niche``, ``currency``: only there; empty is anywhere, ``currency`` the section's own.
     """
 
+    word: ClassVar[str] = "норма"
+
     metric: Metric
     most: Amount
     placement: str = ""
@@ -59,12 +61,20 @@ class AdNorm(Strict):
         return is_for_it and (self.currency or usual) == currency
 
 
+class PlannedPrice(AdNorm):
+    """What the deal's own media plan promises: it goes before the norms of its metric (C11)."""
+
+    word: ClassVar[str] = "медиаплан"
+
+
 class AdsSection(Strict):
     """``[ads]``: advertising campaigns of deals, and the norms of their prices.
 
     ``campaign_field``: the deal's field with the campaign's name. ``product_field``, ``niche_field``: fields by which
     norms differ. ``currency``: of files and norms that name none. ``least_shows``, ``least_clicks``: below them a price
     says nothing; then up to ``days`` days are counted together. ``norms``: of several that fit the first counts.
+    ``plan``: fields of the deal with the prices of its media plan, in ``currency``; where one is filled, it counts
+    instead of the norms of its metric.
     ``ask``: the services whose API is asked every morning. ``columns``: titles in exports that nobody knows.
     """
 
@@ -76,6 +86,7 @@ class AdsSection(Strict):
     least_clicks: Annotated[int, Field(ge=1)] = 20
     days: Annotated[int, Field(ge=1, le=14)] = 3
     norms: tuple[AdNorm, ...] = ()
+    plan: Mapping[Metric, CustomFieldName] = Field(default_factory=dict)
     ask: tuple[Literal["yandex", "vk"], ...] = ()
     columns: Mapping[AdColumn, Title] = Field(default_factory=dict)
 
@@ -143,7 +154,7 @@ class Verdict:
     def words(self) -> str:
         """«CPC 2,10 ₽ за клик, норма до 1,50 ₽ (Stories)», in Russian."""
         metric, sign = self.norm.metric, SIGNS.get(self.currency, self.currency)
-        norm = f"норма до {money(self.norm.most)} {sign}"
+        norm = f"{self.norm.word} до {money(self.norm.most)} {sign}"
         where = f" ({self.norm.placement})" if self.norm.placement else ""
         if self.price is not None:
             return f"{metric} {money(self.price)} {sign} за {PER[metric]}, {norm}{where}"
@@ -159,7 +170,34 @@ def money(amount: Decimal) -> str:
     return told.replace(",", "\u00a0").replace(".", ",")
 
 
-def judged(days: Sequence[AdDay], day: date, section: AdsSection, *, product: str, niche: str) -> list[Verdict]:
+def planned_prices(section: AdsSection, text: Callable[[str], str]) -> tuple[list[PlannedPrice], list[str]]:
+    """The media plan of a deal, whose fields ``text`` tells; and what of it can't be read (Russian)."""
+    prices, problems = [], []
+    for metric, name in section.plan.items():
+        if not (told := text(name).strip()):
+            continue
+        try:
+            prices.append(PlannedPrice.model_validate({"metric": metric, "most": _amount(told)}))
+        except (InvalidOperation, ValueError):
+            problems.append(f"«{name}»: «{told}» — не цена, медиаплан не сравнивается")
+    return prices, problems
+
+
+def _amount(text: str) -> Decimal:
+    """«1 234,50 ₽»; raises InvalidOperation."""
+    bare = "".join(sign for sign in text if not sign.isspace()).rstrip("".join(SIGNS.values())).rstrip(".")
+    return Decimal(bare.removesuffix("руб").replace(",", "."))
+
+
+def judged(
+    days: Sequence[AdDay],
+    day: date,
+    section: AdsSection,
+    *,
+    product: str,
+    niche: str,
+    plan: Sequence[PlannedPrice] = (),
+) -> list[Verdict]:
     """The campaign's prices of this day against the norms that fit; empty where there are no figures or no norm.
 
     A norm with a placement is for its rows alone, one without for all rows that no other norm of its metric is for.
@@ -167,7 +205,13 @@ def judged(days: Sequence[AdDay], day: date, section: AdsSection, *, product: st
     found = []
     for currency in dict.fromkeys(row.currency for row in days if row.day == day):
         own = [row for row in days if row.currency == currency]
-        fitting = [norm for norm in section.norms if norm.fits(product, niche, currency, section.currency)]
+        fitting: list[AdNorm] = [norm for norm in plan if currency == section.currency]
+        planned = {norm.metric for norm in fitting}
+        fitting += [
+            norm
+            for norm in section.norms
+            if norm.metric not in planned and norm.fits(product, niche, currency, section.currency)
+        ]
         for metric in METRICS:
             found += _of_metric(metric, [norm for norm in fitting if norm.metric == metric], own, day, section)
     return found

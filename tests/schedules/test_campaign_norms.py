@@ -70,6 +70,39 @@ def test_a_hard_niche_may_cost_more() -> None:
     assert "в норме" in judged(here(dear, fields={FIELD: "Ромашка", "Ниша": "сложная"})).reason
 
 
+PLANNED = ADS.model_copy(update={"plan": {"CPC": "CPC по медиаплану", "CPL": "CPL по медиаплану"}})
+
+
+@pytest.mark.parametrize(
+    ("cpc", "cpl", "words"),
+    [
+        ("1,9", "", ["CPC 2,10 ₽ за клик, медиаплан до 1,90 ₽"]),
+        ("2.5", "", None),
+        ("", "", ["CPC 2,10 ₽ за клик, норма до 1,50 ₽ (Stories)"]),
+        ("2,5", "20 ₽", ["CPL 21,00 ₽ за лид, медиаплан до 20,00 ₽"]),
+        ("1 900,50 руб.", "", None),
+        ("около 2", "", ["норма до 1,50 ₽ (Stories)", "«CPC по медиаплану»: «около 2» — не цена"]),
+        ("-1", "", ["норма до 1,50 ₽ (Stories)", "«CPC по медиаплану»: «-1» — не цена"]),
+    ],
+)
+def test_the_deals_own_media_plan_goes_before_the_norms(cpc: str, cpl: str, words: list[str] | None) -> None:
+    fields = {FIELD: "Ромашка", "CPC по медиаплану": cpc, "CPL по медиаплану": cpl}
+    done = judged(here(figures(leads=10), fields=fields), ads=PLANNED)
+    if words is None:
+        assert "все показатели в норме" in done.reason
+    else:
+        (made,) = done
+        assert all(word in made.text for word in words), made.text
+        assert ("норма" in made.text) == ("норма" in " ".join(words))
+
+
+def test_a_media_plan_is_in_the_sections_currency() -> None:
+    fields = {FIELD: "Ромашка", "CPC по медиаплану": "1"}
+    (made,) = judged(here(figures(currency="RUB"), figures(currency="USD", cost=100), fields=fields), ads=PLANNED)
+    assert "USD" not in made.text
+    assert "$" not in made.text
+
+
 SLOT = "норма@2026-11-22"
 
 

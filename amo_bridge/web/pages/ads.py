@@ -55,7 +55,7 @@ def show() -> str:
         "ads/list.html",
         known=known,
         is_on=section is not None,
-        has_norms=bool(section and section.norms),
+        has_norms=bool(section and (section.norms or section.plan)),
         today=service.today_of(here),
         states=STATES,
         services=SERVICE_NAMES,

@@ -20,7 +20,7 @@ from amo_bridge.engine.ad_campaigns import (
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.errors import UnknownName
 from amo_bridge.mirror.ad_statistics import AdStatistics, Loading, folded
-from amo_bridge.rules.ad_norms import AdsSection, Sum, Verdict, judged
+from amo_bridge.rules.ad_norms import AdsSection, Sum, Verdict, judged, planned_prices
 from amo_bridge.rules.deal import AdDay
 from amo_bridge.text.names import normalise
 from amo_bridge.web.accounts import AccountView
@@ -37,7 +37,8 @@ class NotNow(Exception):
 @dataclass(frozen=True)
 class CampaignRow:
     """One campaign. ``deals``: the open deals that name it. ``days``: figures of the last weeks, oldest first.
-    ``verdicts``: of the newest whole day. ``is_checked``: yesterday has statistics, or somebody has looked."""
+    ``verdicts``: of the newest whole day. ``is_checked``: yesterday has statistics, or somebody has looked. ``unread``:
+    what of the deal's media plan can't be read (Russian)."""
 
     name: str
     deals: Sequence[DealRecord]
@@ -45,6 +46,7 @@ class CampaignRow:
     verdicts: Sequence[Verdict]
     is_checked: bool
     is_pressed: bool
+    unread: Sequence[str] = ()
 
     @property
     def key(self) -> str:
@@ -107,9 +109,9 @@ def overview(here: AccountView, section: AdsSection) -> Overview:
         deals, figures, pressed = owners.get(key, []), days.get(key, []), yesterday in checks.get(key, ())
         name = names.get(key) or _name_in(deals[0], known, section)
         day = newest_whole_day(figures, yesterday + timedelta(days=1))
-        verdicts = _verdicts(figures, day, section, deals, known) if day else []
+        verdicts, unread = _verdicts(figures, day, section, deals, known) if day else ([], [])
         is_known = pressed or any(row.day == yesterday for row in figures)
-        rows.append(CampaignRow(name, deals, figures, verdicts, is_known, pressed))
+        rows.append(CampaignRow(name, deals, figures, verdicts, is_known, pressed, unread))
     rows.sort(key=lambda row: (ORDER.index(row.state), normalise(row.name)))
     return Overview(rows, loadings, yesterday, problem)
 
@@ -121,13 +123,15 @@ def _name_in(deal: DealRecord, account: Account | None, section: AdsSection) -> 
 
 def _verdicts(
     figures: Sequence[AdDay], day: date, section: AdsSection, deals: Sequence[DealRecord], account: Account | None
-) -> list[Verdict]:
-    """None where nobody knows by which product and niche the norms are to be chosen."""
+) -> tuple[list[Verdict], list[str]]:
+    """And what of the deal's media plan can't be read. None where nobody knows by which product and niche the norms are
+    to be chosen."""
     if len(deals) != 1 or account is None:
-        return []
+        return [], []
     texts = FieldReader(account).texts(deals[0])
     product, niche = (_text(texts, name) for name in (section.product_field, section.niche_field))
-    return judged(figures, day, section, product=product, niche=niche)
+    plan, problems = planned_prices(section, lambda name: _text(texts, name))
+    return judged(figures, day, section, product=product, niche=niche, plan=plan), problems
 
 
 def _text(texts: dict[str, str], name: str | None) -> str:
