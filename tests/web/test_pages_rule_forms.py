@@ -94,8 +94,15 @@ def test_a_ladder_is_opened_and_gets_a_step(pages: Pages, browser: Browser) -> N
 def test_what_was_typed_is_not_left_unasked(pages: Pages, browser: Browser) -> None:
     asked: list[str] = []
     with window(pages, browser, "/rules/new/stage_creates_tasks") as page:
-        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
-        page.get_by_label("Текст").fill("Позвонить")
+        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+        toml = page.get_by_label("То же в файле")
+        page.get_by_label("Срок").fill("today")
+        page.get_by_label("Срок").blur()
+        expect(toml).to_have_value(re.compile('due = "today"'))
+        toml.fill((toml.input_value()).replace("today", "tomorrow"))
+        page.get_by_role("button", name="Взять в форму").click()
+        expect(page.get_by_label("Срок")).to_have_value("tomorrow")
+        assert asked == [], "nothing was to be lost by that"
         page.get_by_role("link", name="Карта").click()
-        expect(page.get_by_role("heading", name="Карта")).to_be_visible()
+        expect(page.get_by_label("Срок")).to_have_value("tomorrow")
     assert asked == ["beforeunload"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flask_babel import gettext as _
 
-from amo_bridge.config.model import MANAGER
+from amo_bridge.config.model import MANAGER, Config
 from amo_bridge.crm.account import Account
 from amo_bridge.dates.due import Due, FieldNotFilled
 from amo_bridge.dates.duration import parse
@@ -55,10 +55,11 @@ PHRASES: Mapping[ControlKind, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class Lists:
     """``names``: of what («этап») → the account's names of it; ``options``: a field's normalised name → its choices.
-    Without the account both are what the config already speaks of."""
+    Without the account both are what the config already speaks of. ``labels``: a role → who that is."""
 
     names: Mapping[str, tuple[str, ...]]
     options: Mapping[str, tuple[str, ...]]
+    labels: Mapping[str, str]
 
     def of(self, kind: str, phrase: ControlKind = "text") -> tuple[str, ...]:
         return PHRASES.get(phrase) or self.names.get(kind, ())
@@ -90,9 +91,20 @@ def lists_of(here: AccountView) -> Lists:
     names = {kind: tuple(found) for kind, found in {**spoken, **ours}.items()}
     if account is None:
         names[PersonName.kind] = tuple(dict.fromkeys((MANAGER, *config.roles, *spoken.get(PersonName.kind, ()))))
-        return Lists(names, {field: tuple(found) for field, found in options.items()})
+        return Lists(names, {field: tuple(found) for field, found in options.items()}, _labels(config))
     names |= _names(account, (MANAGER, *config.roles))
-    return Lists(names, {normalise(one.name): _choices(account, one.name) for one in account.fields() if one.enums})
+    choices = {normalise(one.name): _choices(account, one.name) for one in account.fields() if one.enums}
+    return Lists(names, choices, _labels(config))
+
+
+def _labels(config: Config) -> dict[str, str]:
+    told = {MANAGER: str(_("ответственный за сделку"))}
+    for role, spec in config.roles.items():
+        if isinstance(spec, UserName):
+            told[role] = str(spec)
+        else:
+            told[role] = str(_("кто в поле «%(field)s»", field=spec.field or spec.linked))
+    return told
 
 
 def _names(account: Account, roles: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -57,9 +57,18 @@ document.addEventListener("submit", (event) => {
 
 // A text that was changed and not sent is asked about before it is left: by a link, «back», a reload or a closed tab.
 function changedForms() {
-  const is_changed = (field) => field.dataset.restored === "yes" || field.value !== field.defaultValue;
+  const is_changed = (field) => {
+    if (field.dataset.restored === "yes") return true;
+    if (field.type === "radio" || field.type === "checkbox") return field.checked !== field.defaultChecked;
+    if (field.tagName === "SELECT") {
+      const chosen = [...field.options].findLastIndex((one) => one.defaultSelected);
+      return field.selectedIndex !== Math.max(chosen, 0);
+    }
+    return field.value !== field.defaultValue;
+  };
+  const fields = "textarea, select, input:not([type=hidden])";
   return [...document.querySelectorAll("form[data-unsaved]")].filter(
-    (form) => !form.dataset.sent && [...form.querySelectorAll("textarea")].some(is_changed),
+    (form) => !form.dataset.sent && (form.dataset.restored === "yes" || [...form.querySelectorAll(fields)].some(is_changed)),
   );
 }
 
@@ -72,6 +81,9 @@ document.addEventListener("submit", (event) => {
   if (event.defaultPrevented) return;
   const { target } = event;
   if ("unsaved" in target.dataset) target.dataset.sent = "yes";
+  // What follows a form takes what stands in it along.
+  const follower = target.querySelector("[data-follows]");
+  if (follower) document.getElementById(follower.dataset.follows).dataset.sent = "yes";
 });
 
 // Who says that nothing is to be changed is not asked again.

@@ -132,6 +132,8 @@ def test_mistakes_stand_beside_their_fields(
 def test_without_the_account_names_are_taken_as_they_are(pages: Pages, admin: Visit) -> None:
     page = admin.get(NEW)
     assert "Мост ещё не знает аккаунта" in words_of(page)
+    assert 'value="manager" label="manager — ответственный за сделку"' in page.text
+    assert 'label="pr — кто в поле «PR-менеджер»"' in page.text
     assert 'value="Продажи / Новый клиент"' in page.text, "the config's own names are offered"
     assert sent(admin, NEW, page, **{**FILLED, "o__stages__0": "Иной этап"}).status_code == 200
 
