@@ -351,20 +351,25 @@ class Example:
 @dataclass(frozen=True)
 class Examples:
     """``rules``: by handler. ``hints``: (handler, option) → the comment above it, the options that all rules have under
-    an empty handler. ``order``: of a handler's options, as its examples have them; ``inner``: key within ``{ … }`` →
-    how far from the beginning it mostly stands."""
+    an empty handler. ``order``: of a handler's options, as its examples mostly have them; ``inner``: (option, key
+    within its ``{ … }``) → how far from the beginning it mostly stands; under an empty option: anywhere."""
 
     rules: Mapping[str, tuple[Example, ...]]
     hints: Mapping[tuple[str, str], str]
     order: Mapping[str, tuple[str, ...]]
-    inner: Mapping[str, float]
+    inner: Mapping[tuple[str, str], float]
 
-    def in_order(self, value: Any) -> Any:
-        """A value with the keys of its tables as people order them; data that are keys stay as they are."""
+    def in_order(self, value: Any, option: str) -> Any:
+        """An option's value with the keys of its tables as people order them; data that are keys stay as they are."""
         if isinstance(value, Mapping):
-            keys = sorted(value, key=self.inner.__getitem__) if value.keys() <= self.inner.keys() else list(value)
-            return {key: self.in_order(value[key]) for key in keys}
-        return [self.in_order(one) for one in value] if isinstance(value, list) else value
+            is_known = all(("", key) in self.inner for key in value)
+            keys = sorted(value, key=lambda key: self.place(option, key)) if is_known else list(value)
+            return {key: self.in_order(value[key], key) for key in keys}
+        return [self.in_order(one, option) for one in value] if isinstance(value, list) else value
+
+    def place(self, option: str, key: str) -> float:
+        """How far from the beginning the key stands in the table of an option; 1 of one that no example has."""
+        return self.inner.get((option, key), self.inner.get(("", key), 1.0))
 
     def hint(self, handler: str, option: str) -> str:
         return self.hints.get((handler, option)) or (self.hints.get(("", option), "") if option in SWITCHES else "")
@@ -383,33 +388,37 @@ def examples() -> Examples:
     rules: dict[str, list[Example]] = {}
     hints: dict[tuple[str, str], str] = {}
     order: dict[str, dict[str, None]] = {}
-    places: dict[str, list[float]] = {}
+    places: dict[tuple[str, str], list[float]] = {}
     for file in example_files():
         text = file.read_text("utf-8")
         for example in _rules_of(file.name, text):
             rules.setdefault(example.path[1], []).append(example)
-            for table in tables_in(list(example.values.values())):
+            for option, table in _tables_in(example.values, example.path[1]):
                 for place, key in enumerate(table):
-                    places.setdefault(key, []).append(place / len(table))
+                    for around in {option, "" if table is not example.values else option}:
+                        places.setdefault((around, key), []).append(place / len(table))
         for handler, key, words in _explained(text):
             hints.setdefault(("" if key in SWITCHES else handler, key), words)
             order.setdefault(handler, {})[key] = None
+    inner = {key: sum(found) / len(found) for key, found in places.items()}
     return Examples(
         {name: tuple(found) for name, found in rules.items()},
         hints,
-        {name: tuple(found) for name, found in order.items()},
-        {key: sum(found) / len(found) for key, found in places.items()},
+        # What is only shown in a comment comes last, in its own order.
+        {name: tuple(sorted(found, key=lambda key: inner.get((name, key), 1.0))) for name, found in order.items()},
+        inner,
     )
 
 
-def tables_in(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every table within a value, itself included."""
+def _tables_in(value: Any, option: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every table within a value, itself included, with the option whose value it is or stands in."""
     if isinstance(value, Mapping):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
+        yield option, value
+        for key, item in value.items():
+            yield from _tables_in(item, key)
+    elif isinstance(value, list):
         for item in value:
-            yield from tables_in(item)
+            yield from _tables_in(item, option)
 
 
 def _rules_of(source: str, text: str) -> Iterator[Example]:

@@ -125,12 +125,12 @@ class Kind:
     @cached_property
     def habits(self) -> Habits:
         """How the examples set its options."""
-        order, inner = self.order, examples().inner
+        order = self.order
 
         def place(keys: tuple[str, ...]) -> float:
-            return (
-                inner.get(keys[-1], 1.0) if len(keys) > 1 else float(order.index(keys[0]) if keys[0] in order else 999)
-            )
+            if len(keys) > 1:
+                return examples().place(*keys[-2:])
+            return float(order.index(keys[0]) if keys[0] in order else len(order))
 
         return Habits(_common(self.name), place)
 
@@ -273,7 +273,7 @@ class Draft:
         values: dict[str, Any] = {"enabled": self.state != "off"}
         if self.state == "dry" or "dry_run" in self.before:
             values["dry_run"] = self.before.get("dry_run", False) if self.state == "off" else self.state == "dry"
-        return {**values, **{key: examples().in_order(value) for key, value in made.values.items()}}, made.mistakes
+        return {**values, **{key: examples().in_order(value, key) for key, value in made.values.items()}}, made.mistakes
 
     def toml(self) -> str:
         """The block alone."""
@@ -294,7 +294,7 @@ class Draft:
         if control is None:
             return value
         made = values_of_tree([control], tree_of_values([control], {key: value}))
-        return examples().in_order(made.values.get(key))
+        return examples().in_order(made.values.get(key), key)
 
     def with_name(self) -> Draft:
         """The same; a name of its own is made from its words, where nobody has given one."""

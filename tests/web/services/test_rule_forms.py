@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amo_bridge.config.loader import load
-from amo_bridge.config.rule_blocks import SWITCHES, Example, example_files, examples
+from amo_bridge.config.rule_blocks import SWITCHES, Example, block_of, example_files, examples
 from amo_bridge.rules import Condition, Options, TaskSpec, Until
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_controls import controls_of
@@ -145,3 +145,19 @@ def test_rows_come_go_and_change_places() -> None:
     for button in ("add:x.when", "up:o.when", "drop:o.when", "add:o"):
         with pytest.raises(BadForm):
             pressed(SOME, tree, button)
+
+
+def test_what_the_form_writes_reads_as_what_a_person_wrote() -> None:
+    """Line by line, comments aside: of the examples most are the same; others spell out a default, or wrap a list."""
+    same = 0
+    for example in EXAMPLES:
+        handler = SHIPPED[example.path[1]]
+        controls = controls_of(handler.options)
+        tree = tree_of_values(controls, {key: one for key, one in example.values.items() if key not in SWITCHES})
+        switches = {key: one for key, one in example.values.items() if key in SWITCHES}
+        values = {key: examples().in_order(one, key) for key, one in values_of_tree(controls, tree).values.items()}
+        made = block_of(example.path, {**switches, **values}, examples().order[handler.name])
+        written = [line for line in example.text.split("\n") if line.strip() and not line.strip().startswith("#")]
+        same += made.strip().split("\n") == written
+    assert same >= 88
+    assert len(EXAMPLES) >= 150
