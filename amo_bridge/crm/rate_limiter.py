@@ -4,6 +4,10 @@ amoCRM allows an integration 7 requests a second. A request is let through only 
 passed since the last one, counted from the moment it was really let through. So no second ever holds more than the
 rate, however unevenly processes wake up, and the first request after a pause goes at once.
 
+After a pause the second one may follow at once as well: a lone event is a read and a write. The first takes the time of
+both, so the third waits for two, and a second still holds no more than the rate: what was left free before the first is
+what the second comes too early by.
+
 All processes of an account share one row of the bridge's database: the next free moment, moved on in one UPDATE (as in
 GCRA), and the circuit breaker, so that a blocked address stops every process at once and stays stopped over a restart.
 """
@@ -22,6 +26,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Table,
+    and_,
     case,
     cast,
     extract,
@@ -141,6 +146,8 @@ class StoreRateLimiter:
         self._clock = clock
         self._sleep = sleep
         self._probing = False
+        # ``next_free`` as the first request after a pause has left it, while the second has not gone.
+        self._second: int | None = None
 
     @property
     def probing(self) -> bool:
@@ -184,9 +191,14 @@ class StoreRateLimiter:
     def _try(self) -> float:
         """Take the turn and return 0, or return the seconds until the next try."""
         with self._connection() as connection:
+            second, self._second = self._second, None
+            if second is not None and connection.execute(self._take_second(second)).first() is not None:
+                self._probing = False
+                return 0.0
             taken = connection.execute(self._take()).first()
             if taken is not None:
                 self._probing = taken.stopped_kind is not None
+                self._second = taken.next_free if taken.until_free > self._spacing * 3 // 2 else None
                 return 0.0
             row = connection.execute(self._read()).first()
         if row is None:
@@ -202,14 +214,27 @@ class StoreRateLimiter:
         now = self._now()
         free = or_(row.next_free <= now, row.next_free > now + int(MAX_PUSH_BACK_SECONDS * MICROSECOND))
         allowed = or_(row.stopped_kind.is_(None), row.next_probe <= now)
+        is_after_pause = and_(row.next_free + self._spacing <= now, row.stopped_kind.is_(None))
         return (
             update(self._table)
             .where(row.account == self._account, free, allowed)
             .values(
-                next_free=now + self._spacing,
+                next_free=case((is_after_pause, now + 2 * self._spacing), else_=now + self._spacing),
                 next_probe=case((row.stopped_kind.is_(None), null()), else_=now + self._probe_interval),
             )
-            .returning(row.stopped_kind)
+            .returning(row.stopped_kind, row.next_free, (row.next_free - now).label("until_free"))
+        )
+
+    def _take_second(self, left: int) -> Any:
+        """The turn that the first request after a pause has kept free, if nobody has touched the row since then. One
+        microsecond more, so that it is taken once."""
+        row = self._table.c
+        after = self._now() + self._spacing
+        return (
+            update(self._table)
+            .where(row.account == self._account, row.next_free == left, row.stopped_kind.is_(None))
+            .values(next_free=case((after > left, after), else_=left + 1))
+            .returning(row.next_free)
         )
 
     def _read(self) -> Any:
@@ -266,6 +291,7 @@ class LocalRateLimiter:
         self._sleep = sleep
         self._lock = Lock()
         self._next_free = float("-inf")
+        self._has_second = False
         self._stopped: CrmStopped | None = None
         self._next_probe = 0.0
         self._probing = False
@@ -286,6 +312,7 @@ class LocalRateLimiter:
         """See RateLimiter."""
         with self._lock:
             self._next_free = max(self._next_free, self._clock() + min(seconds, MAX_PUSH_BACK_SECONDS))
+            self._has_second = False
 
     def stop(self, error: CrmStopped) -> None:
         """Open the circuit breaker."""
@@ -309,9 +336,15 @@ class LocalRateLimiter:
             now = self._clock()
             if self._stopped is not None and now < self._next_probe:
                 raise stopped_error(type(self._stopped).__name__, self._stopped.detail)
+            if now < self._next_free and self._has_second and self._stopped is None:
+                self._has_second = False
+                self._next_free = max(self._next_free, now + self._spacing)
+                self._probing = False
+                return 0.0
             if now < self._next_free:
                 return self._next_free - now
-            self._next_free = now + self._spacing
+            self._has_second = now >= self._next_free + self._spacing and self._stopped is None
+            self._next_free = now + self._spacing * (2 if self._has_second else 1)
             self._probing = self._stopped is not None
             self._next_probe = now + self._probe_interval
             return 0.0

@@ -113,12 +113,50 @@ def test_after_a_pause_the_first_request_goes_at_once(make: Make) -> None:
     assert clock.slept == []
 
 
+def test_after_a_pause_the_second_request_goes_at_once_too_and_the_third_waits_for_both(make: Make) -> None:
+    clock = Clock()
+    limiter = make(clock)
+    for _ in range(3):
+        limiter.acquire()
+        limiter.acquire()
+        assert clock.slept == []
+        limiter.acquire()
+        assert sum(clock.slept) == pytest.approx(2 * 1.1 / 7, abs=1e-5)
+        clock.slept.clear()
+        clock.now += 1
+
+
+def test_a_second_request_that_comes_later_is_followed_at_the_usual_distance(make: Make) -> None:
+    clock = Clock()
+    limiter = make(clock)
+    limiter.acquire()
+    clock.now += 0.25
+    limiter.acquire()
+    limiter.acquire()
+    assert sum(clock.slept) == pytest.approx(1.1 / 7, abs=1e-5)
+
+
+def test_no_second_request_slips_through_once_amocrm_said_429_or_stopped_us(make: Make) -> None:
+    clock = Clock()
+    limiter = make(clock)
+    limiter.acquire()
+    limiter.push_back(5)
+    limiter.acquire()
+    assert sum(clock.slept) == pytest.approx(5, abs=0.001)
+    clock.now += 1
+    limiter.acquire()
+    limiter.stop(BLOCK)
+    with pytest.raises(CrmBlocked):
+        limiter.acquire()
+
+
 def test_a_reserve_is_left_to_others(database: tuple[Engine, Table]) -> None:
     clock = Clock()
     limiter = StoreRateLimiter(*database, "acme", 7, 2, clock=clock, sleep=clock.sleep)
-    limiter.acquire()
-    limiter.acquire()
-    assert clock.slept == [pytest.approx(0.22, abs=1e-5)]
+    for _ in range(4):
+        limiter.acquire()
+    # Two at once, because it was a pause; the third waits for both.
+    assert sum(clock.slept) == pytest.approx(0.66, abs=1e-5)
     with pytest.raises(ValueError, match="reserve"):
         StoreRateLimiter(*database, "acme", 7, 7)
 
