@@ -91,10 +91,11 @@ def all_of(controls: tuple[Control, ...]) -> Iterator[Control]:
 def test_the_shipped_kinds_need_no_toml_and_have_words() -> None:
     controls = [one for handler in SHIPPED.values() for one in all_of(controls_of(handler.options))]
     assert not [one.key for one in controls if one.kind == "toml"]
-    assert {one.key for one in controls if one.key not in ("", "key", "value")} <= OPTIONS.keys()
+    keys = {one.key for one in controls if one.key not in ("", "key", "value")}
+    assert keys <= OPTIONS.keys(), f"say them in option_words.py: {sorted(keys - OPTIONS.keys())}"
     named = {choice for one in controls if one.kind == "choice" and len(one.choices) < 8 for choice in one.choices}
-    assert named <= CHOICES.keys()
-    assert KINDS.keys() == SHIPPED.keys()
+    assert named <= CHOICES.keys(), f"say them in option_words.py: {sorted(named - CHOICES.keys())}"
+    assert KINDS.keys() == SHIPPED.keys(), "a kind has a title and a sentence in option_words.py"
 
 
 def test_an_own_kind_is_told_by_its_own_words() -> None:
