@@ -56,6 +56,8 @@ class AccountAccess:
         if told and told.lower() != access.address.lower():
             words = f"переменная {ADDRESS} называет другой аккаунт ({told}): уберите её или назовите его"
             raise ConfigError([words])
+        if access.token and (other := secret(environment, TOKEN)) and other != access.token:
+            raise ConfigError([f"переменная {TOKEN} (или {TOKEN}_FILE) хранит другой токен, а она важнее: уберите её"])
         head = {"account": {"url": access.address}, "bridge": {"public_url": access.public_url}}
         if not access.public_url:
             head["bridge"] = {}

@@ -236,6 +236,16 @@ def test_a_variable_that_names_another_account_is_told(
     assert "AMO_BRIDGE_ACCOUNT_URL называет другой аккаунт (https://other.amocrm.ru)" in told.output
 
 
+def test_a_variable_that_holds_another_token_is_told(
+    init: Init, sandbox: LocalCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bridge would go on by that one."""
+    monkeypatch.setenv("AMO_BRIDGE_TOKEN", "another")
+    told = init(sandbox.url, "--regulation", "remote", "--yes")
+    assert (told.exit_code, Path("shop").exists()) == (1, False)
+    assert "AMO_BRIDGE_TOKEN_FILE) хранит другой токен" in told.output
+
+
 def test_without_questions_everything_must_be_said(sandbox: LocalCrm, tmp_path: Path) -> None:
     for arguments, key in (
         ((), "--address"),

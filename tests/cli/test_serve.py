@@ -212,6 +212,8 @@ def test_without_a_config_pages_make_one_and_the_bridge_goes_on_by_it(
     assert way_in is not None, saved
     wait_until(lambda: _is_ready(process.url), "the next process is ready")
     assert "Первый администратор" in requests.get(f"{process.url}{way_in[0]}", timeout=30).text
+    back = requests.get(f"{process.url}/start", timeout=30)
+    assert (back.status_code, "/login" in back.url) == (200, True), "who goes back finds the bridge at work"
     assert "dry_run = true" in (tmp_path / "elsewhere" / "config.toml").read_text("utf-8")
     assert process.stop() == 0
 

@@ -41,6 +41,14 @@ def show() -> str | Response:
     return render_template("overview/show.html", broken=accounts().broken, known=here.crm_account, **_state(here))
 
 
+@routes.get("/start")
+@routes.get("/start/<path:step>")
+@open_to(Role.MANAGER)
+def started(step: str = "") -> Response:
+    """Where the config was made (web/start.py): who goes back there finds the bridge at work."""
+    return redirect(url_for("overview.show"))
+
+
 @routes.get("/overview/state")
 @open_to(Role.VIEWER)
 def state() -> str:
