@@ -228,6 +228,8 @@ class Upcoming:
         if rule is not None:
             wanted.append(timers.c.rule == rule)
         if deal_id is not None:
+            # By the deal, and not by the index of all that is open, which begins with the term.
+            wanted[0] = timers.c.state + "" == OPEN
             wanted.append(timers.c.deal_id == deal_id)
         known = and_(deals.c.account == timers.c.account, deals.c.deal_id == timers.c.deal_id)
         found = select(*columns).join_from(timers, deals, known).where(self._store.owns(timers), *wanted)

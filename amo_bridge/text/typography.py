@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from babel.numbers import format_currency, format_decimal, is_currency
 
 LATER = {"{new.url}": "адрес новой сделки", "{new.id}": "номер новой сделки"}
@@ -35,8 +37,10 @@ def action_words(text: str) -> str:
     return nested_quotes(text)
 
 
+@lru_cache(maxsize=4096)
 def money(amount: int, currency: str, language: str = "ru") -> str:
-    """«5 000 ₽» for 5000 and RUB; a code that nobody knows stays as it is."""
+    """«5 000 ₽» for 5000 and RUB; a code that nobody knows stays as it is. Kept: reports say the same sums again and
+    again, and Babel takes a tenth of a millisecond for each."""
     code = currency.strip().upper()
     if code in SIGNS or not is_currency(code):
         currency = SIGNS.get(code, currency)

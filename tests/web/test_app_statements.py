@@ -70,6 +70,7 @@ SORTED: dict[str, str] = {
     "FROM acknowledgements WHERE acknowledgements.account = ? AND acknowledgements.policy_id = ?": "readers of a text",
     "FROM daily_reports WHERE daily_reports.account = ? AND daily_reports.day >= ?": "reports of a week",
     "FROM made WHERE made.account = ? AND made.kind = ?": "tasks for papers of one month",
+    "AND timers.deal_id = ? ORDER BY timers.due_at": "the steps of one deal",
     "GROUP BY enquiries.source": "into one group a service",
     "SELECT DISTINCT violations.": "names of people and clauses: a ledger of years has some thousand rows",
 }
@@ -173,6 +174,14 @@ def test_nothing_that_grows_is_sorted(plans: dict[str, list[str]]) -> None:
 def test_every_exception_is_needed(plans: dict[str, list[str]], kind: str) -> None:
     table = {"WHOLE": WHOLE, "SORTED": SORTED}[kind]
     assert [known for known in table if not any(known in statement for statement in plans)] == []
+
+
+def test_the_steps_of_a_deal_are_found_by_the_deal(plans: dict[str, list[str]]) -> None:
+    """And not among all that is open, by the terms."""
+    asked = [plan for statement, plan in plans.items() if "AND timers.deal_id = ?" in statement]
+    steps = [step for plan in asked for step in plan if step.startswith("SEARCH timers")]
+    assert steps
+    assert all("(account=? AND deal_id=?" in step for step in steps)
 
 
 def test_the_daily_tidying_walks_by_number(busy: Pages) -> None:

@@ -30,7 +30,7 @@ from amo_bridge.web.pages import Menu, download
 
 routes = Blueprint("pay", __name__)
 MENU = Menu(_l("Зарплата"), "pay.show", place=56, needs=lambda config: config.pay is not None)
-MOST = 300
+MOST = 100
 """Lines of a person on the page; the files have them all."""
 LONGEST_WORDS = 500
 LARGEST_SUM = 10**12

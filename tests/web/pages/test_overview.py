@@ -19,6 +19,7 @@ from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.storage.tables import budgets, inbox
 from amo_bridge.web.auth.users import Role
+from amo_bridge.web.pages import overview as page
 from amo_bridge.web.services import overview
 from amo_bridge.web.services.overview import midnights
 from amo_bridge.web.template_filters import age
@@ -230,3 +231,30 @@ def test_how_long_ago_is_never_broken_over_two_lines(pages: Pages, seconds: floa
     with pages.app.test_request_context("/"):
         pages.app.preprocess_request()
         assert age(seconds) == words.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def test_tabs_that_are_open_together_share_what_is_made(well: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody of another role, or of another language, sees what was made for somebody else."""
+    made: list[str] = []
+    state = page._state
+    monkeypatch.setattr(page, "_state", lambda here: made.append(here.name) or state(here))
+    monkeypatch.setattr(page, "KEPT_FOR_SECONDS", 3600)
+    admins = [well.visit(Role.ADMIN), well.visit(Role.ADMIN)]
+    assert len({visit.get("/overview/state").text for visit in admins * 2}) == 1
+    assert len(made) == 1
+    well.visit(Role.VIEWER).get("/overview/state")
+    assert len(made) == 2
+    admins[0].post("/settings/language/en", page="/users")
+    assert "amoCRM told" in admins[0].get("/overview/state").text
+    assert len(made) == 3
+
+
+def test_a_config_is_compared_with_the_account_again_when_names_are_others(well: Pages) -> None:
+    well.know_account(agency())
+    before = well.account.fit
+    assert well.account.fit is before
+    source = agency().source
+    users = [{**one, "name": f"{one['name']} II"} for one in source["users"]]
+    well.know_account(replace(agency(), source={**source, "users": users}))
+    assert well.account.fit is not before
+    assert well.account.fit.issues != before.issues
