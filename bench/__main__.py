@@ -17,6 +17,8 @@ from rich.status import Status
 from rich.table import Table
 
 from bench import alone, chart, naive, page
+from bench.against import compare
+from bench.against import show as show_sides
 from bench.figures import Figures, Row, rows
 from bench.storm import run_storm, running_setup
 from bench.ticks import tick
@@ -131,10 +133,16 @@ def _plan(quick: bool, largest: int | None, idle: float | None) -> Plan:
 @click.option("--quick", is_flag=True, help="Smaller sizes, two minutes; draws nothing.")
 @click.option("--largest", type=int, help="Leave larger sizes out: 100,000 events take long on a busy machine.")
 @click.option("--idle", type=float, help="So many idle seconds; 310 hold one reconciliation.")
+@click.option("--against", metavar="REF", help="Beside an older commit's code, as ratios; nothing else is measured.")
 @click.option("--keep", type=click.Path(path_type=Path), help="A folder for logs and databases, which then stays.")
-def main(quick: bool, largest: int | None, idle: float | None, keep: Path | None) -> None:
+def main(quick: bool, largest: int | None, idle: float | None, against: str | None, keep: Path | None) -> None:
     """Measure, print the table, draw the charts. Times depend on the machine: a missed goal is no failure."""
     console = Console(highlight=False, width=150 if not sys.stdout.isatty() else None)
+    if against:
+        with tempfile.TemporaryDirectory(prefix="amo-bridge-bench-") as name, console.status("") as status:
+            sides = compare(against, keep or Path(name), status.update)
+        show_sides(*sides, console)
+        return
     console.print("about two minutes" if quick else "about a quarter of an hour; --quick takes two minutes")
     with tempfile.TemporaryDirectory(prefix="amo-bridge-bench-") as name, console.status("") as status:
         figures = Run(_plan(quick, largest, idle), keep or Path(name), console, status).figures()

@@ -101,13 +101,13 @@ def start(folder: Path, times: int = STARTS) -> list[float]:
         for _ in range(times):
             setup.bridge.stop()
             begun = time.perf_counter()
-            _post_until_accepted(setup.started_again())
+            post_until_accepted(setup.started_again())
             seconds.append(time.perf_counter() - begun)
             setup.bridge.wait_ready()
         return seconds
 
 
-def _post_until_accepted(bridge: BridgeProcess) -> None:
+def post_until_accepted(bridge: BridgeProcess) -> None:
     session = requests.Session()
     while bridge.is_running:
         try:

@@ -50,14 +50,19 @@ def free_port() -> int:
 class Process:
     """One command of amo-bridge with a log file of its own."""
 
-    def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: list[str], log: Path, environment: Mapping[str, str], checkout: Path | None = None
+    ) -> None:
+        """``checkout``: whose code runs; without it the one at hand."""
         self.log = log
+        code = {} if checkout is None else {"PYTHONPATH": str(checkout)}
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "amo_bridge", *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment, **code},
+                cwd=checkout,
                 start_new_session=True,
             )
 
@@ -155,9 +160,17 @@ def bridge_environment(sandbox_url: str, folder: Path, database: str = "", settl
 class BridgeProcess(Process):
     """``amo-bridge serve`` at a port of its own."""
 
-    def __init__(self, port: int, folder: Path, environment: Mapping[str, str], config: Path = REGULATION) -> None:
+    def __init__(
+        self,
+        port: int,
+        folder: Path,
+        environment: Mapping[str, str],
+        config: Path = REGULATION,
+        checkout: Path | None = None,
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        super().__init__(["serve", "--config", str(config), "--port", str(port)], folder / "bridge.log", environment)
+        arguments = ["serve", "--config", str(config), "--port", str(port)]
+        super().__init__(arguments, folder / "bridge.log", environment, checkout)
 
     def wait_ready(self, timeout: float = START_TIMEOUT_SECONDS, meanwhile: Callable[[], None] = lambda: None) -> None:
         deadline = time.monotonic() + timeout

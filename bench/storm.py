@@ -34,13 +34,14 @@ class Setup:
     environment: dict[str, str]
     port: int
     bridge: BridgeProcess
+    checkout: Path | None = None
 
     @property
     def view(self) -> StoreView:
         return StoreView(Store.in_folder(self.folder / "data"))
 
     def started_again(self) -> BridgeProcess:
-        self.bridge = BridgeProcess(self.port, self.folder, self.environment)
+        self.bridge = BridgeProcess(self.port, self.folder, self.environment, checkout=self.checkout)
         return self.bridge
 
 
@@ -70,8 +71,11 @@ class Storm:
 
 
 @contextmanager
-def running_setup(folder: Path, deals: int, progress: Progress = silent) -> Iterator[tuple[Setup, range, Filled]]:
-    """A running sandbox with so many deals, a running bridge that has read them all, and what that took."""
+def running_setup(
+    folder: Path, deals: int, progress: Progress = silent, checkout: Path | None = None
+) -> Iterator[tuple[Setup, range, Filled]]:
+    """A running sandbox with so many deals, a running bridge that has read them all, and what that took. ``checkout``:
+    whose bridge, if not the one at hand."""
     folder.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(folder)
     try:
@@ -79,8 +83,8 @@ def running_setup(folder: Path, deals: int, progress: Progress = silent) -> Iter
         ids = load.seed(sandbox, deals) if deals else range(0)
         environment = bridge_environment(sandbox.url, folder)
         port = free_port()
-        bridge = BridgeProcess(port, folder, environment)
-        setup = Setup(folder, sandbox, environment, port, bridge)
+        bridge = BridgeProcess(port, folder, environment, checkout=checkout)
+        setup = Setup(folder, sandbox, environment, port, bridge, checkout)
         try:
             yield setup, ids, _wait_filled(setup, deals, progress)
         finally:
