@@ -389,3 +389,7 @@ def test_a_typical_rule_takes_few_clicks_and_fields(known: Pages, admin: Visit, 
     saved(admin, review)
     assert any(rule.handler.name == kind and rule.dry_run for rule in load(known.bridge.config.path, {}).rules)
     assert (len(buttons) + 4, len(fields)) == (clicks, filled)
+
+
+def test_a_hint_leads_to_the_document_that_it_names(known: Pages, admin: Visit) -> None:
+    assert '<a href="/help/due-dates">docs/due-dates.md</a>' in admin.get(NEW).text
