@@ -33,8 +33,9 @@ class GoogleSheets(SheetService):
 
     def check(self) -> str:
         """Read the keys; what to say of the table (Russian). Raises ChannelError."""
-        rows = len(self._keys(self._section.daily_reports))
-        return f"таблица Google открыта, на листе «{self._section.daily_reports}» строк: {rows}"
+        sheets = [name for name in (self._section.daily_reports, self._section.kpi) if name]
+        rows = ", ".join(f"на листе «{name}» строк: {len(self._keys(name))}" for name in dict.fromkeys(sheets))
+        return f"таблица Google открыта, {rows}"
 
     def write(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow]) -> None:
         keys = self._keys(sheet)
@@ -100,7 +101,9 @@ class GoogleSheets(SheetService):
         if status in (401, 403):
             return ChannelDown(f"{words}; откройте таблицу аккаунту {self._account.email} как редактору")
         if status == 400 and NO_SHEET in message:
-            return ChannelDown(f"Google Таблицы: листа «{sheet}» нет, создайте его (daily_reports в [google_sheets])")
+            return ChannelDown(
+                f"Google Таблицы: листа «{sheet}» нет, создайте его (daily_reports и kpi в [google_sheets])"
+            )
         return ChannelUncertain(words) if status >= 500 else ChannelRefused(words)
 
 

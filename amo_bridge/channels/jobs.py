@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from amo_bridge.channels.approvals import Approvals
 from amo_bridge.channels.daily_reports import DailyReportButtons
@@ -12,7 +12,7 @@ from amo_bridge.channels.policies import PolicyButtons
 from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
 from amo_bridge.channels.registry import GOOGLE_SHEETS, MEGAPLAN, ROISTAT, ChannelContext, messengers_of
 from amo_bridge.channels.roistat import RoistatCostsJob, RoistatJob
-from amo_bridge.channels.sheets import ReportSheetJob
+from amo_bridge.channels.sheets import ReportRows, SheetJob, SheetSource
 
 
 def series_job(context: ChannelContext) -> SeriesJob:
@@ -35,13 +35,19 @@ def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
     return RoistatCostsJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
 
 
-def sheet_job(context: ChannelContext) -> ReportSheetJob | None:
-    """What keeps daily reports in a table; None where the config names no table or asks for no reports."""
+def sheet_jobs(context: ChannelContext, kpi: Callable[[str], SheetSource]) -> Iterator[SheetJob]:
+    """What keeps daily reports and KPI in a table, as far as the config asks for it. ``kpi``: of a sheet's name."""
     section = context.config.channels.google_sheets
-    if section is None or context.config.daily_report is None:
-        return None
-    sheets = GOOGLE_SHEETS.client_of(context.config, context.environment)
-    return ReportSheetJob(sheets, section, context.store, context.rule_engine, context.clock, context.account_clock)
+    if section is None:
+        return
+    sources: list[SheetSource] = []
+    if context.config.daily_report is not None:
+        sources.append(ReportRows(context.store, context.account_clock, section.daily_reports))
+    if section.kpi:
+        sources.append(kpi(section.kpi))
+    for source in sources:
+        sheets = GOOGLE_SHEETS.client_of(context.config, context.environment)
+        yield SheetJob(sheets, source, context.store, context.rule_engine, context.clock, context.account_clock)
 
 
 def megaplan_job(

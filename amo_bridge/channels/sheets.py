@@ -1,4 +1,4 @@
-"""Tables that people read elsewhere: the port for services of tables, and the job that keeps daily reports in one.
+"""Tables that people read elsewhere: the port for services of tables, and the job that keeps a sheet of one.
 
 A row is found again by its key, in the first column, and changed in place; the columns behind ours are people's. Every
 round reads the keys before it writes, so a lost answer is settled by the next one, and nothing is written twice.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
 from amo_bridge.clock import Clock
-from amo_bridge.config.channels import GoogleSheetsSection
 from amo_bridge.engine.alerts import Alerts
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
@@ -49,37 +48,77 @@ class SheetService(Protocol):
         empty. Raises ChannelError; then some rows may be there, and doing it again does no harm."""
 
 
-def report_row(report: DailyReport, at: Callable[[DailyReport], str]) -> SheetRow:
-    """``at``: when it was confirmed, by the account's clocks."""
-    sums = report.sums
-    cells = (
-        f"{report.day:%d.%m.%Y}", report.person, sums.amount, sums.sales, sums.talks, report.plan, at(report),
-        report.confirmed_by, len(report.corrections),
-    )  # fmt: skip
-    return SheetRow(f"{report.day.isoformat()} {report.user_id}", cells)
+class SheetSource(Protocol):
+    """What is kept in one sheet. ``name``: of the job; ``what``: in words (Russian); ``head``: the first row."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def sheet(self) -> str: ...
+    @property
+    def head(self) -> Sequence[str]: ...
+
+    def due(self, engine: RuleEngine, now: datetime) -> Mapping[str, Sequence[str | int]]:
+        """Key → cells, of rows that are not in the sheet as they are now; some of them, the oldest first. Raises
+        StoreUnavailable."""
+
+    def keep_written(self) -> None:
+        """What was due last is in the sheet. Raises StoreUnavailable."""
 
 
-class ReportSheetJob:
-    """In a thread of its own, once a minute: daily reports whose version in the table is an older one."""
+class ReportRows:
+    """Daily reports as a source: those whose version in the sheet is an older one."""
 
     name = "google_sheets"
+    what = "отчёты за день"
+    head = HEAD
+
+    def __init__(self, store: AccountStore, account_clock: Clock, sheet: str) -> None:
+        self.sheet = sheet
+        self._store = store
+        self._reports = DailyReports(store, account_clock)
+        self._versions: Mapping[int, int] = {}
+
+    def due(self, engine: RuleEngine, now: datetime) -> Mapping[str, Sequence[str | int]]:
+        reports = self._reports.not_in_sheet(now - KEPT, BATCH_SIZE)
+        self._versions = {report.number: report.version for report in reports}
+        return {f"{report.day.isoformat()} {report.user_id}": _cells(report, engine) for report in reports}
+
+    def keep_written(self) -> None:
+        with self._store.write() as connection:
+            for number, version in self._versions.items():
+                self._reports.mark(connection, number, sheet_version=version)
+
+
+def _cells(report: DailyReport, engine: RuleEngine) -> Sequence[str | int]:
+    sums, at = report.sums, report.confirmed_at
+    return (
+        f"{report.day:%d.%m.%Y}", report.person, sums.amount, sums.sales, sums.talks, report.plan,
+        f"{engine.calendar.local(at):%d.%m.%Y %H:%M}" if at else "", report.confirmed_by, len(report.corrections),
+    )  # fmt: skip
+
+
+class SheetJob:
+    """In a thread of its own, once a minute: rows that are not in their sheet."""
 
     def __init__(
         self,
         service: SheetService,
-        section: GoogleSheetsSection,
+        source: SheetSource,
         store: AccountStore,
         rule_engine: Callable[[], RuleEngine],
         clock: Clock,
         account_clock: Clock,
     ) -> None:
+        self.name = source.name
         self._service = service
-        self._section = section
+        self._source = source
         self._store = store
         self._rule_engine = rule_engine
         self._clock = clock
         self._account_clock = account_clock
-        self._reports = DailyReports(store, account_clock)
         self._ran_at = 0.0
         self._backoff = Backoff(clock, patience=3)
 
@@ -92,7 +131,7 @@ class ReportSheetJob:
         """Nothing is in doubt: keys are read before each write."""
 
     def send(self) -> int:
-        """A round, if its time has come; how many reports were written. Raises LeadLost, StoreUnavailable."""
+        """A round, if its time has come; how many rows were written. Raises LeadLost, StoreUnavailable."""
         now = self._clock.now().timestamp()
         if 0 <= now - self._ran_at < PERIOD_SECONDS or self._backoff.lasts:
             return 0
@@ -101,33 +140,24 @@ class ReportSheetJob:
 
     def run(self) -> int:
         """Write what is due. Raises LeadLost, StoreUnavailable."""
-        engine = self._rule_engine()
+        engine, source = self._rule_engine(), self._source
         if engine.config.bridge.dry_run:
             return 0
-        reports = self._reports.not_in_sheet(self._account_clock.now() - KEPT, BATCH_SIZE)
-        if not reports:
-            return 0
-
-        def confirmed_at(report: DailyReport) -> str:
-            at = report.confirmed_at
-            return f"{engine.calendar.local(at):%d.%m.%Y %H:%M}" if at else ""
-
+        rows = [SheetRow(key, cells) for key, cells in source.due(engine, self._account_clock.now()).items()]
         try:
-            rows = [report_row(report, confirmed_at) for report in reports]
-            self._service.write(self._section.daily_reports, HEAD, rows)
+            if rows:
+                self._service.write(source.sheet, source.head, rows)
         except ChannelError as error:
             self._wait(error)
             return 0
-        self._backoff.rest()
-        versions: Mapping[int, int] = {report.number: report.version for report in reports}
-        with self._store.write() as connection:
-            for number, version in versions.items():
-                self._reports.mark(connection, number, sheet_version=version)
-        return len(reports)
+        if rows:
+            self._backoff.rest()
+        source.keep_written()
+        return len(rows)
 
     def _wait(self, error: ChannelError) -> None:
         self._backoff.fail(error)
-        log.warning("the table of reports waits", error=str(error))
+        log.warning("a table waits", sheet=self._source.sheet, error=str(error))
         if isinstance(error, ChannelRefused) or not isinstance(error, ChannelBusy | ChannelUncertain):
             alerts = Alerts(self._store, CurrentRules(self._rule_engine()), self._clock)
-            alerts.tell(f"отчёты за день не попадают в таблицу: {error}", "google_sheets")
+            alerts.tell(f"{self._source.what} не попадают в таблицу: {error}", self._source.name)

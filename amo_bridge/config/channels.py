@@ -342,12 +342,14 @@ class GoogleDriveSection(Strict):
 
 class GoogleSheetsSection(Strict):
     """``[google_sheets]``: a table that the bridge keeps. ``spreadsheet``: its id, as its address has it;
-    ``daily_reports``: the sheet of daily reports, which has to be there. ``token_url``: as in ``[google_drive]``."""
+    ``daily_reports``: the sheet of daily reports, ``kpi``: of KPI, empty for none; sheets have to be there.
+    ``token_url``: as in ``[google_drive]``."""
 
     api: BaseUrl = "https://sheets.googleapis.com"
     token_url: BaseUrl = "https://oauth2.googleapis.com/token"
     spreadsheet: Annotated[str, Field(pattern=r"^[\w-]+$")]
     daily_reports: Annotated[str, Field(min_length=1, max_length=100)] = "Отчёты"
+    kpi: Annotated[str, Field(max_length=100)] = ""
 
 
 class S3Section(Strict):

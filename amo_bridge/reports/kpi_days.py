@@ -8,27 +8,30 @@ for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, false, func, insert, select, update
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.retention import TOUCHES_KEPT
-from amo_bridge.engine.rule_engine import CurrentRules
+from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.reports.kpi import Figures, PerDay, Person, add_sales, of_touches
 from amo_bridge.storage.accounts import KPI_SEEN, Cursors
 from amo_bridge.storage.database import AccountStore, insert_or_replace
 from amo_bridge.storage.tables import kpi_days, kpi_figures, touches
+from amo_bridge.text.names import same_name
 
 # amoCRM's list of events lags, an exchange tells of a call when its record is ready, a bridge may have been down.
 SETTLES_WITHIN = timedelta(days=3)
 COUNTED_AGAIN_AFTER = timedelta(hours=6)
 # The worker does nothing else meanwhile; a day of twenty people takes a tenth of a second.
 DAYS_IN_A_ROW = 5
+# Whoever connects a table gets two months.
+IN_SHEET = timedelta(days=62)
 NUMBERS = ("contacts", "worked", "talks", "unanswered", "letters", "tasks")
 
 
@@ -112,9 +115,27 @@ class KpiDays:
                 "way": str(self._way),
                 "counted_at": now.timestamp(),
                 "is_stale": False,
+                "is_in_sheet": False,
                 "changed_at": now.timestamp() if is_other else row.changed_at if row is not None else None,
             }
             insert_or_replace(connection, kpi_days, ("account", "day"), [kept])
+
+    def not_in_sheet(self, since: datetime, most: int) -> list[date]:
+        """Days whose figures are not in the table that people read as they are now, oldest first."""
+        wanted = (
+            self._store.owns(kpi_days),
+            kpi_days.c.is_in_sheet == false(),
+            kpi_days.c.ends_at >= since.timestamp(),
+        )
+        query = select(kpi_days.c.day).where(*wanted, kpi_days.c.is_stale == false()).order_by(kpi_days.c.day)
+        with self._store.read() as connection:
+            return [date.fromisoformat(day) for day in connection.execute(query.limit(most)).scalars()]
+
+    def mark_in_sheet(self, days: Iterable[date]) -> None:
+        told = [day.isoformat() for day in days]
+        with self._store.write() as connection:
+            mine = (self._store.owns(kpi_days), kpi_days.c.day.in_(told))
+            connection.execute(update(kpi_days).where(*mine).values(is_in_sheet=True))
 
     def _kept(self, days: Sequence[date], now: datetime) -> dict[date, dict[Person, Figures]]:
         first, last = days[0].isoformat(), days[-1].isoformat()
@@ -208,7 +229,48 @@ class KpiJob:
 
     def run(self) -> None:
         """Raises StoreUnavailable."""
-        rules = self._rules.get()
-        zone = rules.calendar.timezone
-        way = Way(zone, rules.account.current_user_id, rules.config.kpi.talk_seconds)
-        KpiDays(self._store, way).keep_up(self._account_clock.now())
+        KpiDays(self._store, way_of(self._rules.get())).keep_up(self._account_clock.now())
+
+
+def way_of(rules: RuleEngine) -> Way:
+    """How the config and the account say that is counted."""
+    return Way(rules.calendar.timezone, rules.account.current_user_id, rules.config.kpi.talk_seconds)
+
+
+class KpiRows:
+    """The kept days as rows of a sheet (channels/sheets.py, ``SheetSource``): one for a person and day. A day is
+    written whenever it is counted: sales of the last days may have changed."""
+
+    name = "google_sheets_kpi"
+    what = "показатели KPI"
+    head = (
+        "Ключ (не менять)", "День", "Человек", "Новые клиенты", "Обработано", "Разговоры", "Не дозвонились", "Письма",
+        "Задачи", "Продажи", "Сумма продаж", "Начал",
+    )  # fmt: skip
+
+    def __init__(self, store: AccountStore, sheet: str) -> None:
+        self.sheet = sheet
+        self._store = store
+        self._kept: KpiDays | None = None
+        self._days: Sequence[date] = ()
+
+    def due(self, engine: RuleEngine, now: datetime) -> Mapping[str, Sequence[str | int]]:
+        self._kept = kept = KpiDays(self._store, way_of(engine))
+        self._days = kept.not_in_sheet(now - IN_SHEET, DAYS_IN_A_ROW)
+        people = engine.config.kpi.people
+        names = {one.id: one.name for one in engine.account.users}
+        rows: dict[str, Sequence[str | int]] = {}
+        for day in self._days:
+            for number, one in sorted(kept.figures([day], now)[day].items()):
+                name = names.get(number, str(number))
+                if number and (not people or any(same_name(name, other) for other in people)):
+                    began = f"{engine.calendar.local(one.first_at):%H:%M}" if one.first_at else ""
+                    rows[f"{day.isoformat()} {number}"] = (
+                        f"{day:%d.%m.%Y}", name, one.contacts, one.worked, one.talks, one.unanswered, one.letters,
+                        one.tasks, one.sales, one.amount, began,
+                    )  # fmt: skip
+        return rows
+
+    def keep_written(self) -> None:
+        if self._kept is not None and self._days:
+            self._kept.mark_in_sheet(self._days)

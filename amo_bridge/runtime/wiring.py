@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from amo_bridge.advertising.poll import ad_polls
-from amo_bridge.channels.jobs import button_job, megaplan_job, roistat_costs_job, roistat_job, series_job, sheet_job
+from amo_bridge.channels.jobs import button_job, megaplan_job, roistat_costs_job, roistat_job, series_job, sheet_jobs
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import (
     ChannelContext,
@@ -43,7 +43,7 @@ from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import FactLog
 from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.reports.daily import DailyReportJob
-from amo_bridge.reports.kpi_days import KpiJob
+from amo_bridge.reports.kpi_days import KpiJob, KpiRows
 from amo_bridge.reports.pay_terms import watched_fields
 from amo_bridge.reports.week import WeeklyLetter
 from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
@@ -259,8 +259,9 @@ class CompositionRoot:
         ads = ad_polls(
             context.fit.config, context.environment, self._store, self.rules.get, context.account_clock, tell, came
         )
-        own = (roistat_job(channels), roistat_costs_job(channels), sheet_job(channels), button_job(channels, came))
-        jobs = (*own, leads, *ads, pipedrive, megaplan)
+        own = (roistat_job(channels), roistat_costs_job(channels), button_job(channels, came))
+        sheets = sheet_jobs(channels, lambda sheet: KpiRows(self._store, sheet))
+        jobs = (*own, *sheets, leads, *ads, pipedrive, megaplan)
         return [job for job in jobs if job is not None]
 
     def _refresh(self) -> None:

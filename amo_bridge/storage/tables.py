@@ -1182,9 +1182,11 @@ kpi_days = Table(
     Column("counted_at", Float, nullable=False),
     Column("is_stale", Boolean, nullable=False),
     Column("changed_at", Float),
+    Column("is_in_sheet", Boolean, nullable=False, server_default=false()),
 )
 """Days of KPI that are over. ``day``: 2026-11-30; ``way``: time zone and what counts, as it was counted; ``is_stale``:
-something of it was told later; ``changed_at``: when its figures became other ones last."""
+something of it was told later; ``changed_at``: when its figures became other ones last; ``is_in_sheet``: they stand so
+in a table that people read."""
 
 kpi_figures = Table(
     "kpi_figures",

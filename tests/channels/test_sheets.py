@@ -13,9 +13,10 @@ from support.fakes import NOON, user
 from support.google_account import service_account
 
 from amo_bridge.channels.google_sheets import GoogleSheets
-from amo_bridge.channels.sheets import HEAD, ReportSheetJob, SheetRow
+from amo_bridge.channels.sheets import HEAD, ReportRows, SheetJob, SheetRow
 from amo_bridge.config.channels import GoogleSheetsSection
 from amo_bridge.errors import ChannelDown
+from amo_bridge.reports.kpi_days import KpiDays, KpiRows, way_of
 from amo_bridge.standins.google_sheets import GoogleSheetsStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import Store
@@ -41,9 +42,10 @@ class Table:
         """The process starts, or starts again after it was killed."""
         self.service = GoogleSheets(self.section, service_account(self.google.email))
         agency = self.agency
-        self.job = ReportSheetJob(
-            self.service, self.section, agency.store, agency.rule_engine, agency.clock, agency.clock
-        )
+        rows = ReportRows(agency.store, agency.clock, self.section.daily_reports)
+        self.job = SheetJob(self.service, rows, agency.store, agency.rule_engine, agency.clock, agency.clock)
+        days = KpiRows(agency.store, "KPI")
+        self.kpi = SheetJob(self.service, days, agency.store, agency.rule_engine, agency.clock, agency.clock)
 
     def evening(self) -> None:
         self.agency.at(MONDAY_EVENING)
@@ -176,3 +178,43 @@ def test_not_in_a_dry_run_and_not_of_long_ago(table: Table) -> None:
     assert (table.later(), table.rows) == (0, [])
     table.agency.is_dry = False
     assert (table.later(days=70), table.rows) == (0, [])
+
+
+def test_days_of_kpi_are_kept_in_a_sheet_of_their_own(table: Table) -> None:
+    agency = table.agency
+    table.google.sheets["KPI"] = []
+    agency.call(NOON)
+    agency.at(MONDAY_EVENING)
+    kept = KpiDays(agency.store, way_of(agency.rule_engine()))
+
+    def tick(**later: float) -> int:
+        agency.clock.advance(timedelta(**later))
+        kept.keep_up(agency.clock.now())
+        return table.kpi.send()
+
+    assert tick(minutes=5) == 0, "the day goes on"
+    assert tick(hours=12) == 1
+    began = f"{agency.rule_engine().calendar.local(NOON):%H:%M}"
+    ivans = [key(IVAN), "23.11.2026", IVAN, 1, 1, 1, 0, 0, 0, 1, 1_000, began]
+    rows = table.google.sheets["KPI"]
+    assert rows == [list(KpiRows.head), ivans]
+    rows[1].append("молодец")
+    agency.call(NOON + timedelta(hours=1))
+    tick(hours=7)
+    assert rows[1] == [*ivans[:3], 2, 2, 2, *ivans[6:], "молодец"]
+    table.google.sheets.pop("KPI")
+    tick(days=1)
+    assert table.kpi.is_put_off
+    assert not table.job.is_put_off, "one sheet that is gone does not stop the other"
+
+
+def test_only_those_whom_kpi_names_stand_in_its_sheet(table: Table) -> None:
+    agency = table.agency
+    table.google.sheets["KPI"] = []
+    agency.kpi = {"people": [MARIA]}
+    agency.call(NOON)
+    agency.clock.advance(timedelta(days=1))
+    KpiDays(agency.store, way_of(agency.rule_engine())).keep_up(agency.clock.now())
+    assert (table.kpi.send(), table.google.sheets["KPI"]) == (0, [])
+    agency.clock.advance(timedelta(minutes=2))
+    assert table.kpi.send() == 0
