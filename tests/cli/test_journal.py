@@ -53,7 +53,7 @@ def test_the_history_of_a_deal(
     short = run("why", str(deal), "--acted").stdout
     assert "stage_creates_tasks.new_client" in short
     assert "ничего" not in short
-    assert "уже учтено" not in short
+    assert "мост это уже знал" not in short
 
 
 def test_a_database_that_is_none(run: Run, tmp_path: Path) -> None:

@@ -137,6 +137,9 @@ def _address(href: str, known: set[str]) -> str | None:
     if href.startswith(("https://", "http://", "mailto:", "#")):
         return href
     path, _, anchor = href.partition("#")
+    kind, _, file = path.partition("/")
+    if kind in PICTURES and (folder() / kind / file).is_file():
+        return url_for("help.picture", kind=kind, file=file)
     name = path.removesuffix(".md")
     if path.endswith(".md") and name in known:
         return url_for("help.page", name=name, _anchor=anchor or None)

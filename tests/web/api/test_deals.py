@@ -144,4 +144,4 @@ def test_a_process_that_only_takes_hooks_judges_nothing(pages: Pages, master: Pr
     pages.know_account(agency())
     answer = master.ask("POST", "/deals/7/steps/1/judge")
     assert answer.status_code == 409
-    assert "только принимает хуки" in answer.json["detail"]
+    assert "только принимает сообщения" in answer.json["detail"]
