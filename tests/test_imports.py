@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,10 +12,11 @@ import pytest
 from amo_bridge.runtime.account import Role
 from amo_bridge.server.options import ROLES
 
+ROOT = Path(__file__).parent.parent
 HEAVY = (
     "alembic",
     "amo_bridge.config.model",
-    "amo_bridge.engine",
+    "amo_bridge.engine.dispatcher",
     "amo_bridge.rules",
     "amo_bridge.runtime.leader",
     "amo_bridge.web.app",
@@ -38,7 +40,6 @@ RECEIVER = {
     "babel",
     "jinja2",
     "amo_bridge.config.model",
-    "amo_bridge.engine",
     "amo_bridge.rules",
     "cryptography",
     "holidays",
@@ -52,11 +53,24 @@ RECEIVER = {
 }
 """What the config and the store take; not the engine itself, and no page."""
 
+CONFIG = {
+    "amo_bridge.config.model",
+    "amo_bridge.rules",
+    "babel",
+    "holidays",
+    "jinja2",
+    "phonenumbers",
+    "pydantic",
+    "rich",
+    "structlog",
+}
+LOADED = "; from amo_bridge.config.loader import load; import pathlib; load(pathlib.Path('config.example.toml'), {})"
+
 
 def imported(program: str) -> set[str]:
     """The heavy packages that are there when the program has run."""
     tell = f"\nimport sys; print(*set({HEAVY!r}) & sys.modules.keys())"
-    run = subprocess.run([sys.executable, "-c", program + tell], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", program + tell], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(run.stdout.splitlines()[-1].split())
 
 
@@ -67,6 +81,8 @@ def imported(program: str) -> set[str]:
         pytest.param(
             "import amo_bridge.server.process", RECEIVER, id="the process that works, until it takes webhooks"
         ),
+        pytest.param(f"import amo_bridge.cli.rules{LOADED}", CONFIG, id="amo-bridge rules"),
+        pytest.param(f"import amo_bridge.cli.journal{LOADED}", RECEIVER, id="amo-bridge why"),
     ],
 )
 def test_what_is_not_needed_is_not_imported(program: str, allowed: set[str]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
@@ -20,7 +21,6 @@ from amo_bridge.cli.common import config_option, console, load_or_exit, opened
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.dates.duration import describe_step
-from amo_bridge.engine.forecast import Coming, Upcoming
 from amo_bridge.engine.history import Would, would_have
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.errors import BridgeError
@@ -29,6 +29,9 @@ from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.text.names import nearest
+
+if TYPE_CHECKING:
+    from amo_bridge.engine.forecast import Coming
 
 VERDICTS = {
     "acts": "сделало",
@@ -123,6 +126,8 @@ def upcoming(days: int, rule: str | None, deal: int | None, as_json: bool, confi
     if rule is not None:
         _some_schedule(config, rule)
     with opened(config) as (store, key):
+        from amo_bridge.engine.forecast import Upcoming
+
         steps = Upcoming(AccountStore(store, key), config.rules, SystemClock())
         now, found = steps.now(), steps.within(timedelta(days=days), rule=rule, deal_id=deal)
     if as_json:

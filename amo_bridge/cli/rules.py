@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
-from rich.table import Column, Table
 
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened
 from amo_bridge.clock import FixedClock, SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.dates.duration import describe_step
-from amo_bridge.engine.forecast import ExistingDeals, Planned, Upcoming, choices_of
-from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.handler import Rule, dry_reason, dry_sources
-from amo_bridge.rules.stage_map import StageMap, mermaid
-from amo_bridge.runtime.connection import known_account
-from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import nearest
+
+if TYPE_CHECKING:
+    # The table of rules needs neither the store nor the engine.
+    from amo_bridge.engine.forecast import Planned
 
 MOST_SHOWN = 200
 FATES = {"done": "уже сделано", "at once": "сразу", "too late": "опоздало, не делается"}
@@ -29,6 +28,13 @@ FATES = {"done": "уже сделано", "at once": "сразу", "too late": "
 
 def show_existing(config: Config, name: str) -> None:
     """The deals that have steps by one of the choices, and what each choice would do. Raises Stop."""
+    from rich.table import Column, Table
+
+    from amo_bridge.engine.forecast import ExistingDeals, Upcoming, choices_of
+    from amo_bridge.engine.rule_engine import RuleEngine
+    from amo_bridge.runtime.connection import known_account
+    from amo_bridge.storage.database import AccountStore
+
     rule = _rule(config, name)
     account = known_account(config, os.environ)
     if account is None:
@@ -54,6 +60,8 @@ def show_existing(config: Config, name: str) -> None:
 
 
 def _rule(config: Config, name: str) -> Rule:
+    from amo_bridge.engine.forecast import choices_of
+
     known = {rule.name: rule for rule in config.rules if choices_of(rule)}
     if name not in known:
         close = nearest(name, known)
@@ -96,6 +104,8 @@ def rules(config_path: Path, markdown: bool, as_map: bool, conflicts: bool, of_r
     if markdown:
         click.echo(markdown_table(config))
         return
+    from rich.table import Column, Table
+
     table = Table("Пункт", Column("Правило", no_wrap=True), "Что делает", "Включено")
     for rule in config.rules:
         table.add_row(rule.clause, rule.name, rule.words, _switch(config, rule))
@@ -104,6 +114,9 @@ def rules(config_path: Path, markdown: bool, as_map: bool, conflicts: bool, of_r
 
 def _show_map(config: Config, *, as_map: bool) -> None:
     """The drawing, or what is at odds. The account's stages come from what the bridge knows of it, if it knows it."""
+    from amo_bridge.rules.stage_map import StageMap, mermaid
+    from amo_bridge.runtime.connection import known_account
+
     account = known_account(config, os.environ)
     stages = [stage.title for stage in account.stages] if account else []
     found = StageMap.of(config.rules, account.stage_titles if account else None)

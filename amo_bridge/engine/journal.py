@@ -6,18 +6,21 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.dates.duration import describe_step
-from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.history import outcome
 from amo_bridge.events import DealObserved, Event, StepDue
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import journal, outbox
 from amo_bridge.text.typography import action_words, nested_quotes
+
+if TYPE_CHECKING:
+    # Commands read the journal without the engine that writes it.
+    from amo_bridge.engine.dispatcher import Verdict
 
 
 def describe(event: Event) -> str:

@@ -14,7 +14,6 @@ from amo_bridge import file_lock
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.account_fit import Fit
 from amo_bridge.config.model import Config
-from amo_bridge.engine import alerts
 from amo_bridge.engine.inbox import Inbox, Settle
 from amo_bridge.engine.metrics import HealthReader, HealthSnapshot, Metrics
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
@@ -187,6 +186,8 @@ class AccountRuntime:
 
     def health(self) -> dict[str, Any]:
         """For the health page."""
+        from amo_bridge.engine import alerts
+
         ends_at = self.token_ends_at
         return {
             "status": self.state,
