@@ -49,6 +49,27 @@ function drawCharts(root) {
   });
 }
 
+// A chart as a picture, on the page's own ground: for a chat or a slide.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-save-chart]");
+  const canvas = button?.closest("figure")?.querySelector("canvas[data-drawn]");
+  if (!canvas) return;
+  const picture = document.createElement("canvas");
+  picture.width = canvas.width;
+  picture.height = canvas.height;
+  const drawing = picture.getContext("2d");
+  drawing.fillStyle = colour("--pico-card-background-color") || "#fff";
+  drawing.fillRect(0, 0, picture.width, picture.height);
+  drawing.drawImage(canvas, 0, 0);
+  picture.toBlob((blob) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = `${button.dataset.saveChart}.png`;
+    link.click();
+    window.setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
+});
+
 // A question is asked in the page's own words before something that can't be taken back.
 document.addEventListener("submit", (event) => {
   const question = event.submitter?.dataset.confirm || event.target.dataset.confirm;

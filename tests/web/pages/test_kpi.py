@@ -176,3 +176,9 @@ def test_in_a_browser(office: Pages, browser: Browser, size: dict[str, int], add
         expect(page.get_by_role("rowheader", name=IVAN).first).to_be_visible()
         assert serious_findings(page) == []
         assert fits_its_width(page)
+        if "week" in address:
+            expect(page.locator("canvas[data-drawn]")).to_be_visible()
+            with page.expect_download() as saved:
+                page.get_by_role("button", name="Сохранить график (PNG)").click()
+            assert saved.value.suggested_filename == "kpi.png"
+            assert saved.value.path().read_bytes().startswith(b"\x89PNG")
