@@ -39,6 +39,18 @@ TEXT_PLACE = re.compile(r"\{[^{}]+\}")
 
 def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
     """The text with ``key`` of the block (handlers, the handler, the rule) set. Raises ConfigError."""
+    wanted = _tree(text)
+    changed = _with_key(text, block, key, value)
+    table = wanted
+    for name in block:
+        table = table[name]
+    table[key] = value
+    if not _is_tree(changed, wanted):
+        raise ConfigError([f"блок [{'.'.join(block)}] записан необычно: измените его в файле"])
+    return changed
+
+
+def _with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
     table: object = _tree(text)
     for name in block:
         table = table.get(name) if isinstance(table, dict) else None
@@ -73,13 +85,16 @@ def with_section(text: str, section: str, values: Mapping[str, Plain | None]) ->
     everything else are left as they are. A new section stands at the end. Raises ConfigError."""
     before = _tree(text)
     told = {key: value for key, value in values.items() if value is not None}
-    wanted = {**{key: value for key, value in before.get(section, {}).items() if key not in values}, **told}
+    own = before.get(section, {})
+    if not isinstance(own, dict):
+        raise ConfigError([f"раздел [{section}] в файле записан необычно: измените его там"])
+    wanted = {**{key: value for key, value in own.items() if key not in values}, **told}
     if section in before:
         changed = _with_keys(text, section, told, values)
     else:
         lines = [f"[{section}]", *(_line(key, value) for key, value in told.items())]
         changed = "\n".join([text.rstrip("\n"), "", *lines, ""])
-    if _tree(changed) != {**before, section: wanted}:
+    if not _is_tree(changed, {**before, section: wanted}):
         raise ConfigError([f"раздел [{section}] в файле записан необычно: измените его там"])
     return changed
 
@@ -115,11 +130,7 @@ def without_section(text: str, section: str) -> str:
     left = "\n".join(lines[:begin] + lines[end:])
     if text.endswith("\n") and left and not left.endswith("\n"):
         left += "\n"
-    try:
-        is_right = _tree(left) == {name: value for name, value in before.items() if name != section}
-    except ConfigError:
-        is_right = False
-    if not is_right:
+    if not _is_tree(left, {name: value for name, value in before.items() if name != section}):
         raise ConfigError([f"раздел [{section}] в файле записан необычно: удалите его там"])
     return left
 
@@ -135,6 +146,13 @@ def _tree(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError:
         # Its message has the line apart.
         return dict(_parsed(text).unwrap())
+
+
+def _is_tree(text: str, wanted: Mapping[str, object]) -> bool:
+    try:
+        return tomllib.loads(text) == wanted
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _parsed(text: str) -> tomlkit.TOMLDocument:
@@ -162,9 +180,15 @@ def _with_line_after_first(text: str, block: Sequence[str], line: str) -> str:
     lines, span = text.split("\n"), _span_of(text, block)
     if span is None:
         raise ConfigError([f"блок [{'.'.join(block)}] записан не отдельным заголовком: измените его в файле"])
-    header, own = span[0], range(span[0] + 1, span[1])
-    below = next((n for n in own if lines[n].lstrip().startswith("enabled")), header)
+    below = next((n for n in _lines_with(text, "enabled") if n in range(span[0] + 1, span[1])), span[0])
     return "\n".join([*lines[: below + 1], line, *lines[below + 1 :]])
+
+
+def _lines_with(text: str, key: str) -> Iterator[int]:
+    """Of keys of this name whose value ends on their own line."""
+    for pair in scanned(text).pairs:
+        if pair.path[-1] == key and "\n" not in text[pair.start : pair.end]:
+            yield text.count("\n", 0, pair.start)
 
 
 def _is_header(line: str, block: Sequence[str]) -> bool:

@@ -66,6 +66,25 @@ def test_other_ways_to_write_a_block(text: str) -> None:
     assert "# why" not in text or "# why" in changed
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[handlers.a.b]\nx = """\nenabled = true\n"""\n[handlers.a.c]\n',
+        '[handlers.a.b]\nenabled_for = [\n  "x",\n]\n[handlers.a.c]\n',
+        "[handlers.a.b]\n[handlers.a.c]\nenabled = true\n",
+    ],
+    ids=["within a text", "the beginning of another key", "of another block"],
+)
+def test_a_new_key_stands_below_the_blocks_own_switch_and_nothing_like_it(text: str) -> None:
+    changed = with_key(text, ("handlers", "a", "b"), "dry_run", True)
+    assert changed == text.replace("[handlers.a.b]\n", "[handlers.a.b]\ndry_run = true\n")
+
+
+def test_a_section_that_is_a_list_of_tables_is_told() -> None:
+    with pytest.raises(ConfigError, match="записан необычно"):
+        with_section("[[mail]]\nport = 1\n", "mail", {"port": 2})
+
+
 def test_a_block_that_is_not_there_is_told() -> None:
     with pytest.raises(ConfigError, match=r"\[handlers\.a\.b\] в файле нет"):
         with_key(TEXT, ("handlers", "a", "b"), "enabled", False)
