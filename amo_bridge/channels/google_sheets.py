@@ -51,7 +51,7 @@ class GoogleSheets(SheetService):
             ]
             body = {"valueInputOption": "RAW", "data": data}
             self._ask("POST", f"{self._path}/values:batchUpdate", {}, body, sheet)
-        new = [_values(row) for row in rows if row.key not in places]
+        new = [_values(row) for row in rows if row.key not in places and row.is_new_wanted]
         if new:
             values = [list(head), *new] if not keys else new
             query = {"valueInputOption": "RAW", "insertDataOption": "INSERT_ROWS"}

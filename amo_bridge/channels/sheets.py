@@ -34,10 +34,12 @@ HEAD = (
 
 @dataclass(frozen=True)
 class SheetRow:
-    """``key``: its first cell. ``cells``: those behind it; a text is never taken for a formula."""
+    """``key``: its first cell. ``cells``: those behind it; a text is never taken for a formula. ``is_new_wanted``: else
+    it only changes the row that is there."""
 
     key: str
     cells: Sequence[str | int]
+    is_new_wanted: bool = True
 
 
 class SheetService(Protocol):
@@ -64,6 +66,10 @@ class SheetSource(Protocol):
         """Key → cells, of rows that are not in the sheet as they are now; some of them, the oldest first. Raises
         StoreUnavailable."""
 
+    def emptied(self) -> Mapping[str, Sequence[str | int]]:
+        """Key → cells, of rows without figures beside those that were due last: one that is in the sheet shows what is
+        no longer so."""
+
     def keep_written(self) -> None:
         """What was due last is in the sheet. Raises StoreUnavailable."""
 
@@ -85,6 +91,9 @@ class ReportRows:
         reports = self._reports.not_in_sheet(now - KEPT, BATCH_SIZE)
         self._versions = {report.number: report.version for report in reports}
         return {f"{report.day.isoformat()} {report.user_id}": _cells(report, engine) for report in reports}
+
+    def emptied(self) -> Mapping[str, Sequence[str | int]]:
+        return {}
 
     def keep_written(self) -> None:
         with self._store.write() as connection:
@@ -144,13 +153,14 @@ class SheetJob:
         if engine.config.bridge.dry_run:
             return 0
         rows = [SheetRow(key, cells) for key, cells in source.due(engine, self._account_clock.now()).items()]
+        emptied = [SheetRow(key, cells, is_new_wanted=False) for key, cells in source.emptied().items()]
         try:
-            if rows:
-                self._service.write(source.sheet, source.head, rows)
+            if rows or emptied:
+                self._service.write(source.sheet, source.head, [*rows, *emptied])
         except ChannelError as error:
             self._wait(error)
             return 0
-        if rows:
+        if rows or emptied:
             self._backoff.rest()
         source.keep_written()
         return len(rows)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import time, timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from amo_bridge.config.advertising import (
     AudiencesSection,
@@ -350,6 +350,13 @@ class GoogleSheetsSection(Strict):
     spreadsheet: Annotated[str, Field(pattern=r"^[\w-]+$")]
     daily_reports: Annotated[str, Field(min_length=1, max_length=100)] = "Отчёты"
     kpi: Annotated[str, Field(max_length=100)] = ""
+
+    @model_validator(mode="after")
+    def _sheets_differ(self) -> Self:
+        # Google tells sheets apart without regard to case; both have a row for a person and day, with the same key.
+        if self.kpi.casefold() == self.daily_reports.casefold():
+            raise ValueError(f"kpi и daily_reports — один и тот же лист «{self.kpi}»: для KPI нужен свой")
+        return self
 
 
 class S3Section(Strict):

@@ -8,7 +8,7 @@ for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -120,22 +120,27 @@ class KpiDays:
             }
             insert_or_replace(connection, kpi_days, ("account", "day"), [kept])
 
-    def not_in_sheet(self, since: datetime, most: int) -> list[date]:
-        """Days whose figures are not in the table that people read as they are now, oldest first."""
+    def not_in_sheet(self, since: datetime, most: int) -> dict[date, float]:
+        """Days whose figures are not in the table that people read as they are now, oldest first → when they were
+        counted."""
         wanted = (
             self._store.owns(kpi_days),
             kpi_days.c.is_in_sheet == false(),
             kpi_days.c.ends_at >= since.timestamp(),
         )
-        query = select(kpi_days.c.day).where(*wanted, kpi_days.c.is_stale == false()).order_by(kpi_days.c.day)
+        columns = (kpi_days.c.day, kpi_days.c.counted_at)
+        query = select(*columns).where(*wanted, kpi_days.c.is_stale == false()).order_by(kpi_days.c.day)
         with self._store.read() as connection:
-            return [date.fromisoformat(day) for day in connection.execute(query.limit(most)).scalars()]
+            rows = connection.execute(query.limit(most)).all()
+        return {date.fromisoformat(row.day): row.counted_at for row in rows}
 
-    def mark_in_sheet(self, days: Iterable[date]) -> None:
-        told = [day.isoformat() for day in days]
+    def mark_in_sheet(self, days: Mapping[date, float]) -> None:
+        """Figures as they were counted at that moment are in the sheet; a day that was counted again is not."""
         with self._store.write() as connection:
-            mine = (self._store.owns(kpi_days), kpi_days.c.day.in_(told))
-            connection.execute(update(kpi_days).where(*mine).values(is_in_sheet=True))
+            for day, counted_at in days.items():
+                written = (kpi_days.c.day == day.isoformat(), kpi_days.c.counted_at == counted_at)
+                mine = (self._store.owns(kpi_days), *written)
+                connection.execute(update(kpi_days).where(*mine).values(is_in_sheet=True))
 
     def _kept(self, days: Sequence[date], now: datetime) -> dict[date, dict[Person, Figures]]:
         first, last = days[0].isoformat(), days[-1].isoformat()
@@ -252,7 +257,8 @@ class KpiRows:
         self.sheet = sheet
         self._store = store
         self._kept: KpiDays | None = None
-        self._days: Sequence[date] = ()
+        self._days: Mapping[date, float] = {}
+        self._emptied: Mapping[str, Sequence[str | int]] = {}
 
     def due(self, engine: RuleEngine, now: datetime) -> Mapping[str, Sequence[str | int]]:
         self._kept = kept = KpiDays(self._store, way_of(engine))
@@ -260,17 +266,28 @@ class KpiRows:
         people = engine.config.kpi.people
         names = {one.id: one.name for one in engine.account.users}
         rows: dict[str, Sequence[str | int]] = {}
+        emptied: dict[str, Sequence[str | int]] = {}
         for day in self._days:
-            for number, one in sorted(kept.figures([day], now)[day].items()):
+            found = kept.figures([day], now)[day]
+            for number in sorted({*names, *found} - {0}):
                 name = names.get(number, str(number))
-                if number and (not people or any(same_name(name, other) for other in people)):
-                    began = f"{engine.calendar.local(one.first_at):%H:%M}" if one.first_at else ""
-                    rows[f"{day.isoformat()} {number}"] = (
-                        f"{day:%d.%m.%Y}", name, one.contacts, one.worked, one.talks, one.unanswered, one.letters,
-                        one.tasks, one.sales, one.amount, began,
-                    )  # fmt: skip
+                if not people or any(same_name(name, other) for other in people):
+                    cells = _cells(day, name, found.get(number, Figures()), engine)
+                    (rows if number in found else emptied)[f"{day.isoformat()} {number}"] = cells
+        self._emptied = emptied
         return rows
+
+    def emptied(self) -> Mapping[str, Sequence[str | int]]:
+        return self._emptied
 
     def keep_written(self) -> None:
         if self._kept is not None and self._days:
             self._kept.mark_in_sheet(self._days)
+
+
+def _cells(day: date, name: str, one: Figures, engine: RuleEngine) -> Sequence[str | int]:
+    began = f"{engine.calendar.local(one.first_at):%H:%M}" if one.first_at else ""
+    return (
+        f"{day:%d.%m.%Y}", name, one.contacts, one.worked, one.talks, one.unanswered, one.letters, one.tasks, one.sales,
+        one.amount, began,
+    )  # fmt: skip

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import select
 from support.daily_office import IVAN, MARIA, MONDAY_EVENING, PLAN, Agency
 from support.fakes import NOON, user
@@ -208,6 +209,42 @@ def test_days_of_kpi_are_kept_in_a_sheet_of_their_own(table: Table) -> None:
     assert not table.job.is_put_off, "one sheet that is gone does not stop the other"
 
 
+def test_what_is_no_longer_so_does_not_stay_in_the_sheet(table: Table) -> None:
+    agency = table.agency
+    table.google.sheets["KPI"] = []
+    kept = KpiDays(agency.store, way_of(agency.rule_engine()))
+    agency.call(NOON, MARIA)
+    agency.clock.advance(timedelta(days=1))
+    kept.keep_up(agency.clock.now())
+    assert table.kpi.send() == 2
+    rows = table.google.sheets["KPI"]
+    assert [(row[2], row[10]) for row in rows[1:]] == [(IVAN, 1_000), (MARIA, 0)]
+    agency.sell(NOON, 1_000, who=MARIA)
+    agency.clock.advance(timedelta(hours=7))
+    kept.keep_up(agency.clock.now())
+    table.kpi.send()
+    assert [(row[2], row[9], row[10]) for row in rows[1:]] == [(IVAN, 0, 0), (MARIA, 1, 1_000)]
+
+
+def test_a_day_counted_again_while_it_is_written_is_written_again(table: Table) -> None:
+    agency = table.agency
+    table.google.sheets["KPI"] = []
+    kept = KpiDays(agency.store, way_of(agency.rule_engine()))
+    agency.call(NOON)
+    agency.clock.advance(timedelta(days=1))
+    kept.keep_up(agency.clock.now())
+    days = KpiRows(agency.store, "KPI")
+    assert len(days.due(agency.rule_engine(), agency.clock.now())) == 1
+    agency.call(NOON + timedelta(hours=1))
+    agency.clock.advance(timedelta(hours=7))
+    kept.keep_up(agency.clock.now())
+    days.keep_written()
+    (ivans,) = days.due(agency.rule_engine(), agency.clock.now()).values()
+    assert ivans[4] == 2
+    days.keep_written()
+    assert not days.due(agency.rule_engine(), agency.clock.now())
+
+
 def test_only_those_whom_kpi_names_stand_in_its_sheet(table: Table) -> None:
     agency = table.agency
     table.google.sheets["KPI"] = []
@@ -218,3 +255,8 @@ def test_only_those_whom_kpi_names_stand_in_its_sheet(table: Table) -> None:
     assert (table.kpi.send(), table.google.sheets["KPI"]) == (0, [])
     agency.clock.advance(timedelta(minutes=2))
     assert table.kpi.send() == 0
+
+
+def test_kpi_needs_a_sheet_of_its_own() -> None:
+    with pytest.raises(ValidationError, match="для KPI нужен свой"):
+        GoogleSheetsSection(spreadsheet="1", daily_reports="Отчёты", kpi="отчёты")
