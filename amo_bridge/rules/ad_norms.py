@@ -6,10 +6,11 @@ own averages: CPC = cost / clicks, CPM = 1000 · cost / shows, CPL = cost / lead
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -30,6 +31,9 @@ _PLACEMENTS: Mapping[str, str] = {
     **dict.fromkeys(("stories", "story", "instagram stories", "facebook stories", "истории", "сторис"), STORIES),
     **dict.fromkeys(("feed", "instagram feed", "facebook feed", "лента", "лента новостей", "новостная лента"), FEED),
 }
+NUMBER = re.compile(r"\d{1,9}(?:[.,]\d{1,9})?", re.ASCII)
+MAYBE_THOUSANDS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+ROUBLES = ("рублей", "рубля", "руб.", "руб", "р.", "р")
 SIGNS = {"RUB": "₽", "USD": "$", "EUR": "€", "KZT": "₸", "BYN": "Br", "UAH": "₴"}
 
 
@@ -177,16 +181,20 @@ def planned_prices(section: AdsSection, text: Callable[[str], str]) -> tuple[lis
         if not (told := text(name).strip()):
             continue
         try:
-            prices.append(PlannedPrice.model_validate({"metric": metric, "most": _amount(told)}))
-        except (InvalidOperation, ValueError):
-            problems.append(f"«{name}»: «{told}» — не цена, медиаплан не сравнивается")
+            prices.append(PlannedPrice.model_validate({"metric": metric, "most": _amount(told, section.currency)}))
+        except ValueError:
+            problems.append(f"«{name}»: «{told}» — не цена в {section.currency}, медиаплан не сравнивается")
     return prices, problems
 
 
-def _amount(text: str) -> Decimal:
-    """«1 234,50 ₽»; raises InvalidOperation."""
-    bare = "".join(sign for sign in text if not sign.isspace()).rstrip("".join(SIGNS.values())).rstrip(".")
-    return Decimal(bare.removesuffix("руб").replace(",", "."))
+def _amount(text: str, currency: str) -> Decimal:
+    """«1 234,50 ₽»; raises ValueError, also for another currency, and for «1.234»: is it a thousand or one?"""
+    bare = "".join(sign for sign in text if not sign.isspace()).casefold()
+    words = (SIGNS.get(currency, currency), currency, *(ROUBLES if currency == "RUB" else ()))
+    bare = bare.removesuffix(next((word for word in map(str.casefold, words) if bare.endswith(word)), ""))
+    if not NUMBER.fullmatch(bare) or MAYBE_THOUSANDS.fullmatch(bare):
+        raise ValueError(text)
+    return Decimal(bare.replace(",", "."))
 
 
 def judged(

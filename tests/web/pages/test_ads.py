@@ -89,6 +89,14 @@ def test_a_broken_file_takes_nothing(ads: Pages, manager: Visit, content: str, w
     assert "Откуда цифры" not in told
 
 
+def test_a_media_plan_that_can_not_be_read_is_told_without_norms_too(ads: Pages, manager: Visit) -> None:
+    section = AdsSection.model_validate({"plan": {"CPC": "Название рекламной кампании"}})
+    ads.bridge.config = replace(ads.bridge.config, ads=section)
+    keep(ads, "Ромашка")
+    for address in ("/ads", "/ads/campaign?name=ромашка"):
+        assert "«Ромашка» — не цена в RUB, медиаплан не сравнивается" in words_of(manager.get(address))
+
+
 def test_a_day_for_a_file_without_days(ads: Pages, manager: Visit) -> None:
     content = "Кампания;Показы;Клики;Расход\nРомашка;1000;100;210\n"
     assert "укажите день на странице" in upload(manager, content)
