@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask import Blueprint, abort, render_template, url_for
+from flask import Blueprint, abort, render_template
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import User
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
-from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.policies import Acknowledgement, Policies
 from amo_bridge.engine.violations import Violation
 from amo_bridge.mirror.deals import Mirror
@@ -23,6 +22,7 @@ from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account, number, user
 from amo_bridge.web.pages import Menu
+from amo_bridge.web.services.deals import address_of
 
 routes = Blueprint("mine", __name__)
 
@@ -80,11 +80,8 @@ def show() -> str:
         sums=sums(own.violations) if own else [],
         is_mine=asked is None or person == here.person_of(user().login),
         has_pay=here.config.pay is not None,
-        deal_address=lambda deal_id: (
-            url_for("deal.show", deal_id=deal_id)
-            if user().may(Role.VIEWER)
-            else deal_url(here.config.account.url, deal_id)
-        ),
+        here=here,
+        deal_address=address_of,
         people=sorted(here.user_names.items(), key=lambda one: one[1]) if user().may(Role.HEAD) else [],
         login=user().login,
         most=MOST_TASKS,

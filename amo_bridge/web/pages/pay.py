@@ -27,6 +27,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import MOST as LARGEST_NUMBER
 from amo_bridge.web.context import audit, current_account, user
 from amo_bridge.web.pages import Menu, download
+from amo_bridge.web.services.deals import address_of
 
 routes = Blueprint("pay", __name__)
 MENU = Menu(_l("Зарплата"), "pay.show", place=56, needs=lambda config: config.pay is not None)
@@ -75,6 +76,8 @@ def show() -> str:
     board = _board(here, month)
     return render_template(
         "reports/pay.html",
+        here=here,
+        deal_address=address_of,
         board=board,
         month=month,
         following=month.following if month.first < this_month.first else None,

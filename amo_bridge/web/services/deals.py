@@ -9,14 +9,14 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from flask import abort
+from flask import abort, url_for
 
 from amo_bridge.channels.mail import facts
 from amo_bridge.channels.storage import listed_files
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import ContactRecord, DealRecord
-from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.engine.deal_view import Viewer, deal_url
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.forecast import EVER, Coming
 from amo_bridge.engine.journal import Entry
@@ -32,7 +32,8 @@ from amo_bridge.storage.secrets import small_state
 from amo_bridge.text.names import normalise
 from amo_bridge.text.scripts import Script, Scripts
 from amo_bridge.web.accounts import AccountView, NotMet
-from amo_bridge.web.context import audit, who
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import audit, user, who
 
 # A number, also as pages print it, or the address of the deal's page in amoCRM.
 NUMBER = re.compile(
@@ -45,6 +46,13 @@ FEWEST_DIGITS = 7
 """Of what may be a phone."""
 FEWEST_LETTERS = 3
 """Of a surname's beginning, as the index of contacts knows it."""
+
+
+def address_of(here: AccountView, deal_id: int) -> str:
+    """The deal's page; for whoever may not see it, its card in amoCRM."""
+    if user().may(Role.VIEWER):
+        return url_for("deal.show", deal_id=deal_id)
+    return deal_url(here.config.account.url, deal_id)
 
 
 @dataclass

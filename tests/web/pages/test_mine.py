@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -121,6 +122,32 @@ def test_a_manager_sees_his_own_and_nothing_else(office: Pages) -> None:
     text = words_of(manager.get("/policies/1"))
     assert "Звонки" in text
     assert IVAN in text
+
+
+def test_what_a_manager_sees_leads_to_nothing_closed(office: Pages) -> None:
+    """From page to page, as a person clicks; nothing of others is met on the way."""
+    manager = office.visit(Role.MANAGER, "ivan")
+    seen: dict[str, str] = {}
+    waiting = ["/mine", "/reports/pay"]
+    while waiting:
+        path = waiting.pop()
+        answer = manager.get(path)
+        is_document = path.startswith("/help")
+        seen[path] = str(answer.status_code) if answer.status_code != 200 else "" if is_document else answer.text
+        if not seen[path] or seen[path].isdecimal():
+            continue
+        found = re.findall(r'(?:href|action|hx-get)="(/[^"#]*)', answer.text)
+        posts = set(re.findall(r'method="post" action="(/[^"#]*)', answer.text))
+        waiting += [one for one in {*found} - posts - {*seen, *waiting, "/"} if not one.startswith("/static/")]
+    assert {path: told for path, told in seen.items() if told.isdecimal()} == {}
+    assert {"/help", "/policies/1"} <= set(seen)
+    assert [path for path, told in seen.items() if "чужое" in told.lower() or MARIA in told] == []
+
+
+def test_a_manager_who_was_not_asked_about_a_text_is_told_nothing_of_readers(office: Pages) -> None:
+    text = words_of(office.visit(Role.MANAGER, "maria").get("/policies/1"))
+    assert "Кто прочитал" not in text
+    assert "никого не спросили" not in text
 
 
 def test_the_same_by_the_api(office: Pages, reader: Program) -> None:
