@@ -73,14 +73,23 @@ class Beginning:
         ConfigError."""
         assert self.start is not None
         self.start.save(draft)
-        store = Store.at(draft.config.bridge.database, draft.config.data_folder)
         try:
-            store.prepare()
-            secret = Links(store, SystemClock()).for_first_admin()
-        finally:
-            store.close()
+            secret = _link_for_first_admin(draft)
+        except (BridgeError, ConfigError) as error:
+            # The config is written: the bridge that starts by it shows the link on its console.
+            log.warning("no link for the first admin yet", error=str(error))
+            secret = None
         self.next_page = f"/setup/{secret}" if secret else "/login"
         self._saved()
+
+
+def _link_for_first_admin(draft: Draft) -> str | None:
+    store = Store.at(draft.config.bridge.database, draft.config.data_folder)
+    try:
+        store.prepare()
+        return Links(store, SystemClock()).for_first_admin()
+    finally:
+        store.close()
 
 
 def create_start_app(beginning: Beginning, *, proxies: int = 0) -> Flask:
@@ -134,11 +143,11 @@ def _install_endpoints(app: Flask, beginning: Beginning) -> None:
     def guard() -> Answer | None:
         if request.endpoint in ("live", "ready", "come_in", "static"):
             return None
-        if beginning.next_page:
-            # Saved: the process that serves next is on its way.
-            return render_template("start/saved.html", next_page=beginning.next_page)
         if not session.get("may_begin"):
             return render_template("start/closed.html", is_wrong=False), 403
+        if beginning.next_page:
+            # Saved: the process that serves next is on its way. The link of the first admin is in this page.
+            return render_template("start/saved.html", next_page=beginning.next_page)
         return None
 
 

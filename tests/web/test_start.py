@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
 from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
 from support.local_crm import TOKEN, LocalCrm
@@ -177,6 +178,32 @@ def test_a_regulation_is_rehearsed_before_anything_is_written(visit: Visit, sand
     assert "заведены учебные" in told.text
     assert "stage_creates_tasks.new_client" in told.text
     assert not visit.path.exists()
+
+
+def test_the_first_admins_link_is_shown_to_who_came_by_the_key_alone(visit: Visit, tmp_path: Path) -> None:
+    """Between the writing and the bridge's start the address answers everybody."""
+    with crm_with(bare_account(SHIPPED["remote"]), tmp_path) as crm:
+        client, form = at_the_result(visit, crm)
+        assert "/setup/" in client.post("/start/save", data=form).text
+    assert "/setup/" in client.get("/start").text
+    for path in ("/", "/start", "/start/result"):
+        stranger = visit.app.test_client().get(path)
+        assert (stranger.status_code, "/setup/" in stranger.text) == (403, False)
+
+
+def at_the_result(
+    visit: Visit, crm: LocalCrm, regulation: str = "remote", part: str = "Отдел заботы"
+) -> tuple[FlaskClient, dict[str, str]]:
+    """Somebody who said «нет такого» to everything that was asked, and the form that the pages send."""
+    client = visit.app.test_client()
+    client.get(f"/start/{visit.beginning.key}")
+    form = {"csrf_token": _csrf(client.get("/start").text)}
+    client.post("/start", data={**form, "address": crm.url, "token": TOKEN})
+    client.post("/start/regulation", data={**form, "regulation": regulation, f"part:{regulation}": part})
+    start = visit.beginning.start
+    assert start is not None
+    start.settle()
+    return client, form
 
 
 def _csrf(page: str) -> str:
