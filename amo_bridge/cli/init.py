@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amo_bridge.cli.click_ru import Command, Declined, Mistake, Stop
-from amo_bridge.cli.common import agrees, console, waiting
+from amo_bridge.cli.common import console, waiting
 from amo_bridge.config.loader import secret
 from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError, why_not
@@ -30,6 +31,7 @@ from amo_bridge.start.steps import Saved, Start, refused_path
 from amo_bridge.text.names import same_name
 
 NONE = "нет такого"
+YES, NO = ("да", "д", "yes", "y"), ("нет", "н", "no", "n")
 MOST_TOLD = 12
 MOST_LISTED = 20
 MANY: Mapping[Kind, str] = {
@@ -105,6 +107,7 @@ def init(
     Код выхода: 0 — записано; 1 — не вышло; 2 — не хватает ключа или ответы не подходят.
     """
     asking = Asking(console(), is_silent=is_silent)
+    start: Start | None = None
     try:
         refused_path(folder, replace=force)
         told = _answers(answers_file)
@@ -115,15 +118,22 @@ def init(
         _match(start, choice, dict(told.get("names", {})), asking)
         draft = _with_created(start, asking, create if create is not None else told.get("create"))
         saved = start.save(draft, replace=force)
-        _tell(draft, saved, asking)
-        _rehearse(start, draft, asking, is_rehearsed)
-        _next_steps(saved, draft, access, asking)
-    except click.Abort as error:
-        raise Declined("\nНичего не записано") from error
+    except (click.Abort, KeyboardInterrupt, EOFError) as error:
+        why = "" if sys.stdin.isatty() else ". Отвечать некому: ответы дают --answers и --yes (docs/start.md)"
+        raise Declined(f"\nНичего не записано{_though_created(start)}{why}") from error
     except ConfigError as error:
-        raise Stop("; ".join(error.problems)) from error
+        raise Stop("; ".join(error.problems) + _though_created(start)) from error
     except BridgeError as error:
-        raise Stop(describe(error)) from error
+        raise Stop(describe(error) + _though_created(start)) from error
+    _tell(draft, saved, asking)
+    _rehearse(start, draft, asking, is_rehearsed)
+    _next_steps(saved, draft, access, asking)
+
+
+def _though_created(start: Start | None) -> str:
+    if start is None or not start.has_created:
+        return ""
+    return ". В аккаунте созданное осталось: начните снова, дважды не создастся ничего"
 
 
 class Asking:
@@ -152,11 +162,15 @@ class Asking:
                 return told
 
     def agrees(self, question: str, *, otherwise: bool = False) -> bool:
-        """``otherwise``: what counts where nobody may be asked."""
+        """``otherwise``: what counts where nobody may be asked. Nothing typed is a no; Ctrl+C is none, it stops."""
         if self.is_silent:
             return otherwise
         self.count += 1
-        return agrees(question)
+        while True:
+            told = str(click.prompt(f"{question} (да/нет)", default="нет", show_default=False)).strip().casefold()
+            if told in YES or told in NO:
+                return told in YES
+            self.screen.print("Нужно «да» или «нет»")
 
     def one_of(self, question: str, labels: Sequence[str]) -> int:
         """The place in the list, from 0; the last one is always shown. A name may be typed as well as its number."""
@@ -206,10 +220,36 @@ def _answers(path: Path | None) -> dict[str, Any]:
         raise Stop(f"файл {path} не читается: {why_not(error)}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Stop(f"файл {path} — не TOML: {error}") from error
-    known = ("address", "public_url", "regulation", "parts", "create", "names")
-    if unknown := [key for key in told if key not in known]:
-        raise Mistake(f"{path}: такого ключа нет: {', '.join(unknown)}; есть: {', '.join(known)}")
+    if unknown := [key for key in told if key not in ANSWERS]:
+        raise Mistake(f"{path}: такого ключа нет: {', '.join(unknown)}; есть: {', '.join(ANSWERS)}")
+    for key, value in told.items():
+        is_right, words = ANSWERS[key]
+        if not is_right(value):
+            raise Mistake(f"{path}: {key} — {words}")
     return told
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(values: object) -> bool:
+    return isinstance(values, list) and all(map(_is_text, values))
+
+
+def _are_names(names: object) -> bool:
+    return isinstance(names, dict) and all(map(_is_text, names.values()))
+
+
+ANSWERS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "address": (_is_text, "текст в кавычках"),
+    "public_url": (_is_text, "текст в кавычках"),
+    "regulation": (_is_text, "имя регламента в кавычках"),
+    "parts": (_are_texts, "список в квадратных скобках, каждая часть в кавычках"),
+    "create": (lambda value: isinstance(value, bool), "true или false, без кавычек"),
+    "names": (_are_names, 'раздел: "имя в регламенте" = "имя в аккаунте"; нет такого — ""'),
+}
+"""Key of the file of answers → what it must be, in code and in words."""
 
 
 def _access(
@@ -287,12 +327,14 @@ def _choice(asking: Asking, chosen: Regulation, access: Access, parts: tuple[str
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def _match(start: Start, choice: Choice, told: Mapping[str, object], asking: Asking) -> None:
+def _match(start: Start, choice: Choice, told: Mapping[str, str], asking: Asking) -> None:
     """Every name of the regulation finds its own in the account, or none."""
     matching = start.choose(choice)
     keys = {need.key for need in matching.needs}
     if unknown := [key for key in told if key not in keys]:
         raise Mistake(f"[names]: в регламенте нет «{unknown[0]}»; ключи — вида «этап Воронка / Этап»")
+    # What the file says counts, though the account may have that very name.
+    matching.asked = frozenset(told)
     exact = sum(one.state == "exact" for one in matching.findings())
     if matching.needs:
         asking.screen.print(f"Регламенту нужно имён: {len(matching.needs)}; так же в аккаунте названо {exact}")
@@ -300,10 +342,12 @@ def _match(start: Start, choice: Choice, told: Mapping[str, object], asking: Ask
         left = []
         for one in found:
             if one.need.key in told:
-                _answer(matching.answer, one, str(told[one.need.key]) or None)
+                _answer(matching.answer, one, told[one.need.key] or None)
             else:
                 left.append(one)
         _ask_about(left, matching.answer, start, asking)
+    if unused := [key for key, value in told.items() if value and key not in matching.answers]:
+        raise Mistake(f"[names] «{unused[0]}»: выбирать не из чего: того, в чём это стоит, в аккаунте нет")
 
 
 Answer = Callable[[Finding, "str | None"], None]
@@ -385,7 +429,7 @@ def _with_created(start: Start, asking: Asking, create: bool | None) -> Draft:
     if not agreed:
         return start.draft()
     with waiting("создаём"):
-        left = start.create(found)
+        left = start.create()
     asking.screen.print(f"Создано: {len(found.steps)}")
     for words in left:
         asking.screen.print(f"  • руками: {words}")
@@ -418,11 +462,24 @@ def _rehearse(start: Start, draft: Draft, asking: Asking, is_wanted: bool | None
     if not draft.rules:
         return
     if is_wanted is None:
-        is_wanted = asking.agrees("Показать, что правила сделали бы за две недели (репетиция на копии аккаунта)?")
+        try:
+            is_wanted = asking.agrees("Показать, что правила сделали бы за две недели (репетиция на копии аккаунта)?")
+        except click.Abort:
+            # The config is written: who is not there to answer has it all the same.
+            asking.screen.print()
+            return
     if not is_wanted:
         return
-    with waiting("репетиция"):
-        played = first_rehearsal(draft.config, start.access.client())
+    try:
+        with waiting("репетиция"):
+            played = first_rehearsal(draft.config, start.access.client())
+    except (BridgeError, ConfigError) as error:
+        why = "; ".join(error.problems) if isinstance(error, ConfigError) else describe(error)
+        asking.screen.print(f"Репетиция не вышла: {why}. Настройка записана; повторить — amo-bridge rehearse")
+        return
+    except KeyboardInterrupt:
+        asking.screen.print("Репетиция прервана; настройка записана")
+        return
     asking.screen.print(played.words)
     if played.rows:
         table = Table("Когда", "Сделка", "Правило", "Что сделает", show_lines=True)

@@ -123,11 +123,12 @@ class Finding:
 @dataclass
 class Matching:
     """``config``: the regulation's own names, read. ``answers``: what a person has said: a need's key → the account's
-    name for it; None: «нет такого»."""
+    name for it; None: «нет такого». ``asked``: keys for which even the same name is not taken without an answer."""
 
     config: Config
     account: Account
     answers: dict[str, str | None] = field(default_factory=dict)
+    asked: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.needs = list(dict.fromkeys(need for _, _, need in names_needed(self.config)))
@@ -160,6 +161,10 @@ class Matching:
                 return open_ones
         return []
 
+    def with_answers(self, answers: Mapping[str, str | None]) -> Matching:
+        """The same comparison, with other answers."""
+        return Matching(self.config, self.account, dict(answers))
+
     def answer(self, finding: Finding, value: str | None) -> None:
         """What a person said. Raises ValueError for what was not on the list."""
         if value is not None and value not in {one.value for one in finding.candidates}:
@@ -190,7 +195,7 @@ class Matching:
         return Finding(need, "doubtful" if alike else "missing", None, ordered, len(alike))
 
     def _exact(self, need: Need, before: Mapping[tuple[Kind, str], Finding]) -> Finding | None:
-        if need.key in self.answers:
+        if need.key in self.answers or need.key in self.asked:
             return None
         if need.kind == "stages" and (closed := self._closed(need, before)):
             return Finding(need, "exact", closed)

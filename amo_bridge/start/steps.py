@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,6 +13,7 @@ from pathlib import Path
 
 from amo_bridge.config.files import ConfigFile
 from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
 from amo_bridge.errors import BridgeError, why_not
 from amo_bridge.private_files import make_folder
 from amo_bridge.provision.apply import CarryOut
@@ -42,7 +46,8 @@ class Saved:
 
 
 class Start:
-    """``access``: connected already, ``account`` read by it. ``choose`` comes before everything else."""
+    """``access``: connected already, ``account`` read by it. ``choose`` comes before everything else. ``has_created``:
+    something may have been created in the account."""
 
     def __init__(
         self, path: Path, access: AccountAccess, account: Account, environment: Mapping[str, str], today: date
@@ -51,6 +56,7 @@ class Start:
         self.access = access
         self.account = account
         self.choice: Choice | None = None
+        self.has_created = False
         self._environment = environment
         self._today = today
 
@@ -76,16 +82,34 @@ class Start:
         """What of the regulation could be created in the account."""
         return plan(self._drafting.wanted(self.matching), self.account, ())
 
-    def create(self, found: Plan) -> list[str]:
-        """Create it, and look again; what is left for people (Russian). Raises CrmError."""
-        carry_out = CarryOut(self.access.client())
+    def create(self) -> list[str]:
+        """Create what is lacking now, and look again; what is left for people (Russian). Raises CrmError: then a part
+        may be there, and the next call creates the rest."""
+        client = self.access.client()
+        # An earlier try may have ended in the middle, or somebody else was quicker: nothing is created twice.
+        self._look_again(client, self.matching.answers)
+        found = self.lacking()
+        self.has_created |= bool(found.steps)
+        carry_out = CarryOut(client)
         left = [words for step in found.steps for words in carry_out(step)]
-        kinds = {need.key: need.kind for need in self.matching.needs}
-        answers = {key: told for key, told in self.matching.answers.items() if told or kinds.get(key) not in CREATED}
-        self.account = Account.read(self.access.client())
-        self.choose(self.chosen, answers)
+        self._look_again(client, self._answers_that_stay())
         self.settle()
         return left
+
+    def _look_again(self, client: CrmClient, answers: Mapping[str, str | None]) -> None:
+        self.account = Account.read(client)
+        self.choose(self.chosen, answers)
+
+    def _answers_that_stay(self) -> dict[str, str | None]:
+        """All but «нет такого» for what has just been created. What had that very name before was not meant."""
+        told = {key: value for key, value in self.matching.answers.items() if value}
+        before = {one.need.key for one in self.matching.with_answers(told).findings() if one.state == "exact"}
+        kinds = {need.key: need.kind for need in self.matching.needs}
+        return {
+            key: value
+            for key, value in self.matching.answers.items()
+            if value or kinds.get(key) not in CREATED or key in before
+        }
 
     def settle(self) -> None:
         """Nothing is left open: what nobody has answered, the account has not."""
@@ -106,13 +130,14 @@ class Start:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             make_folder(draft.config.data_folder)
             self.access.keep()
+            copied, left_out = self._copied(draft)
+            # The config comes last, and whole: a start that ended before it can be begun again.
             if is_there:
                 file = ConfigFile(self.path, draft.config.data_folder, self._environment)
                 file.save(draft.text, file.read().mark)
             else:
-                with self.path.open("x", encoding="utf-8") as output:
-                    output.write(draft.text)
-            return Saved(self.path, *self._copied(draft), is_there)
+                _write_new(self.path, draft.text)
+            return Saved(self.path, copied, left_out, is_there)
         except OSError as error:
             raise Refused(f"в папку {self.path.parent} не записать: {why_not(error)}") from error
 
@@ -152,6 +177,25 @@ class Start:
         return [f"«{name}»" for name in dict.fromkeys(asked) if normalise(name) not in known]
 
 
+def _write_new(path: Path, text: str) -> None:
+    """All of the file or none of it. Raises OSError, also for one that is there by now."""
+    whole = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with whole.open("x", encoding="utf-8") as output:
+            output.write(text)
+            output.flush()
+            os.fsync(output.fileno())
+        try:
+            os.link(whole, path)
+        except OSError as error:
+            # Not every file system has links: mounted folders, memory cards.
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS) or path.exists():
+                raise
+            os.replace(whole, path)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
 def taken(path: Path) -> str:
     """Why a start does not go on where a config is (Russian)."""
     return f"{path} уже есть. Начать заново: --force (прежний файл останется в папке данных, config-backups)"
@@ -162,5 +206,13 @@ def refused_path(folder: Path, *, replace: bool) -> None:
     path = folder / "config.toml"
     if folder.exists() and not folder.is_dir():
         raise Refused(f"{folder} — файл, а нужна папка")
-    if path.exists() and not replace:
+    if path.is_dir():
+        raise Refused(f"{path} — папка, а нужен файл")
+    if (path.exists() or path.is_symlink()) and not replace:
         raise Refused(taken(path))
+    there = next(one for one in (folder, *folder.resolve().parents) if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            return
+    except OSError as error:
+        raise Refused(f"в папку {folder} не записать: {why_not(error)}") from error

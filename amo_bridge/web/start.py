@@ -259,7 +259,7 @@ def _pages(beginning: Beginning) -> Blueprint:
         here = started()
         with beginning.lock:
             try:
-                beginning.left = here.create(here.lacking())
+                beginning.left = here.create()
                 beginning.rehearsal = None
             except (BridgeError, ConfigError) as error:
                 return shown(here, _words(error)), 502

@@ -151,6 +151,16 @@ def test_answers_are_given_in_a_file(init: Init, new_account: LocalCrm) -> None:
         ('regulation = "opera"\n', 2, "регламента «opera» нет; есть: agency"),
         ('reglament = "remote"\n', 2, "такого ключа нет: reglament"),
         ("regulation = remote\n", 1, "не TOML"),
+        ("address = 5\n", 2, "address — текст"),
+        ('regulation = "remote"\nparts = "Продажа"\n', 2, "parts — список"),
+        ('regulation = "remote"\ncreate = "нет"\n', 2, "create — true или false"),
+        ('regulation = "remote"\nnames = "x"\n', 2, "names — раздел"),
+        ('regulation = "remote"\n[names]\n"поле Потребность" = 5\n', 2, "names — раздел"),
+        (
+            'regulation = "remote"\n[names]\n"воронка Продажи" = ""\n"этап Продажи / Ждём оплату" = "Переговоры"\n',
+            2,
+            "«этап Продажи / Ждём оплату»: выбирать не из чего",
+        ),
     ],
 )
 def test_answers_that_do_not_fit_are_refused(
@@ -160,6 +170,17 @@ def test_answers_that_do_not_fit_are_refused(
     told = init(new_account.url, "--answers", "answers.toml", "--yes")
     assert (told.exit_code, Path("shop").exists()) == (code, False)
     assert words in told.output
+
+
+def test_an_answer_counts_though_the_account_has_that_very_name(init: Init) -> None:
+    names = '"этап Продажи / Ждём оплату" = "Продажи / Новый лид"\n"воронка Отдел заботы" = ""'
+    Path("answers.toml").write_text(f'regulation = "remote"\ncreate = true\n[names]\n{names}\n', "utf-8")
+    with served(load_world(SHIPPED["remote"])) as crm:
+        told = init(crm.url, "--answers", "answers.toml", "--yes")
+    assert told.exit_code == 0, told.output
+    text = Path("shop/config.toml").read_text("utf-8")
+    assert "Ждём оплату" not in text
+    assert 'off_reason = "в аккаунте нет: воронка «Отдел заботы»"' in text
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -223,8 +244,14 @@ def test_a_wrong_token_no_network_and_what_is_no_address(init: Init, sandbox: Lo
     assert "файл с токеном nowhere не читается" in init(sandbox.url, "--yes", token="nowhere").output
     assert "не достучаться: проверьте адрес и сеть" in init("http://127.0.0.1:1", "--yes").output
     assert "не адрес аккаунта" in init("https://a b", "--yes").output
+
+
+def test_a_folder_that_takes_no_config_is_told_before_anybody_is_asked(init: Init, sandbox: LocalCrm) -> None:
     Path("shop").write_text("", "utf-8")
-    assert "shop — файл, а нужна папка" in init(sandbox.url, "--yes").output
+    for folder, words in (("shop", "shop — файл, а нужна папка"), ("shop/inner", "в папку shop/inner не записать")):
+        told = CliRunner().invoke(main, ["init", folder, "--address", sandbox.url], catch_exceptions=False)
+        assert (told.exit_code, words in told.output) == (1, True), told.output
+    assert sandbox.requests() == {}
 
 
 def test_a_variable_that_names_another_account_is_told(
@@ -255,10 +282,31 @@ def test_without_questions_everything_must_be_said(sandbox: LocalCrm, tmp_path: 
         assert (told.exit_code, "нужен ключ " + key in told.output) == (2, True), told.output
 
 
-def test_who_stops_in_the_middle_has_written_nothing(init: Init, sandbox: LocalCrm) -> None:
-    told = init(sandbox.url, typed="1\n")
-    assert "Ничего не записано" in told.output
+@pytest.mark.parametrize("typed", ["", "4\n", "4\n\n", "4\n\nда\nнет такого\n", "4\n\nда\nнет такого\nнет\nнет\n"])
+def test_who_stops_in_the_middle_has_written_nothing(init: Init, new_account: LocalCrm, typed: str) -> None:
+    """At a list and at a yes or no."""
+    told = init(new_account.url, typed=typed)
+    assert told.exit_code == 1
+    assert told.output.endswith("Ничего не записано. Отвечать некому: ответы дают --answers и --yes (docs/start.md)\n")
     assert not Path("shop").exists()
+
+
+def test_who_stops_at_the_rehearsal_has_the_config(init: Init, sandbox: LocalCrm) -> None:
+    told = init(sandbox.url, "--part", "Воронка «Продажи»", typed="1\n")
+    assert told.exit_code == 0, told.output
+    assert "amo-bridge serve" in told.output
+    assert check().exit_code == 0
+
+
+def test_what_broke_off_while_creating_is_created_once(init: Init, new_account: LocalCrm) -> None:
+    arguments = ("--regulation", "remote", "--yes", "--create")
+    new_account.fault("lost_answer", path="/api/v4/leads/pipelines", method="POST")
+    told = init(new_account.url, *arguments)
+    assert (told.exit_code, Path("shop").exists()) == (1, False), told.output
+    assert "В аккаунте созданное осталось: начните снова" in told.output
+    new_account.good_weather()
+    assert init(new_account.url, *arguments).exit_code == 0
+    assert sorted(row["name"] for row in new_account.table("pipelines")) == ["Воронка", "Отдел заботы"]
 
 
 def test_the_token_of_the_environment_is_used_and_not_kept(

@@ -180,6 +180,16 @@ def test_a_regulation_is_rehearsed_before_anything_is_written(visit: Visit, sand
     assert not visit.path.exists()
 
 
+def test_what_broke_off_while_creating_is_created_once(visit: Visit, tmp_path: Path) -> None:
+    with crm_with(bare_account(SHIPPED["remote"]), tmp_path) as crm:
+        client, form = at_the_result(visit, crm)
+        crm.fault("lost_answer", path="/api/v4/leads/pipelines", method="POST")
+        assert client.post("/start/create", data=form).status_code == 502
+        crm.good_weather()
+        assert client.post("/start/create", data=form).status_code == 302
+        assert sorted(row["name"] for row in crm.table("pipelines")) == ["Воронка", "Отдел заботы", "Продажи"]
+
+
 def test_the_first_admins_link_is_shown_to_who_came_by_the_key_alone(visit: Visit, tmp_path: Path) -> None:
     """Between the writing and the bridge's start the address answers everybody."""
     with crm_with(bare_account(SHIPPED["remote"]), tmp_path) as crm:
@@ -189,6 +199,19 @@ def test_the_first_admins_link_is_shown_to_who_came_by_the_key_alone(visit: Visi
     for path in ("/", "/start", "/start/result"):
         stranger = visit.app.test_client().get(path)
         assert (stranger.status_code, "/setup/" in stranger.text) == (403, False)
+
+
+def test_a_start_that_could_not_write_everything_is_begun_again(visit: Visit, sandbox: LocalCrm) -> None:
+    """The config comes last: half a start would look like a whole one."""
+    client, form = at_the_result(visit, sandbox, "agency", "Воронка «Продажи»")
+    letters = visit.path.parent / "letters"
+    letters.parent.mkdir()
+    letters.write_text("", "utf-8")
+    assert client.post("/start/save", data=form).status_code == 409
+    assert not visit.path.exists()
+    letters.unlink()
+    assert client.post("/start/save", data=form).status_code == 200
+    assert load(visit.path, {}).rules
 
 
 def at_the_result(
