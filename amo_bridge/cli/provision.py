@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,8 +13,10 @@ from rich.progress import Progress
 
 from amo_bridge.cli.click_ru import Command
 from amo_bridge.cli.common import agrees, config_option, console, load_or_exit, tell_and_exit
-from amo_bridge.config.account_fit import unknown_names
+from amo_bridge.config.account_fit import fit, unknown_names
+from amo_bridge.config.files import ConfigFile
 from amo_bridge.config.model import Config
+from amo_bridge.config.rule_blocks import values_of, with_rule
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.responses import describe
@@ -21,7 +24,9 @@ from amo_bridge.errors import BridgeError, ConfigError, CrmUncertain
 from amo_bridge.provision.apply import CarryOut
 from amo_bridge.provision.plan import Plan, Step, plan
 from amo_bridge.provision.requirements import Wanted
+from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.connection import account_client
+from amo_bridge.start.draft import LACKED
 
 LEFT_FOR_PEOPLE = 1
 CRM_UNREACHABLE = 3
@@ -30,10 +35,16 @@ CRM_UNREACHABLE = 3
 @click.command(cls=Command)
 @config_option
 @click.option("--yes", "agreed", is_flag=True, help="Не спрашивать, создавать сразу.")
-def provision(config_path: Path, agreed: bool) -> None:
+@click.option(
+    "--switch-on",
+    is_flag=True,
+    help="Не спрашивая включить правила, которые init выключил из-за недостающего, если оно теперь есть.",
+)
+def provision(config_path: Path, agreed: bool, switch_on: bool) -> None:
     """Подготовить аккаунт: создать поля, воронки, этапы и теги, которых требует настройка.
 
-    Сначала показывает, чего не хватает. Что есть, не меняет и не удаляет; вызвать можно сколько угодно раз. Код выхода:
+    Сначала показывает, чего не хватает. Что есть, не меняет и не удаляет; вызвать можно сколько угодно раз. Правила,
+    которые начало (amo-bridge init) выключило из-за недостающего, предлагает включить, когда оно есть. Код выхода:
     0 — в аккаунте есть всё; 1 — осталось то, что делают руками; 2 — ошибки в настройке; 3 — amoCRM не дала.
     """
     config = load_or_exit(config_path)
@@ -48,7 +59,10 @@ def provision(config_path: Path, agreed: bool) -> None:
                 click.echo("Ничего не создано")
                 sys.exit(LEFT_FOR_PEOPLE)
             by_hand = by_hand + _created(found.steps, client, screen)
-        problems = unknown_names(config, Account.read(client))
+        account = Account.read(client)
+        if ready := _ready_rules(config, account):
+            config = _switched_on(config, config_path, ready, screen, is_agreed=switch_on, is_asked=not agreed)
+        problems = unknown_names(config, account)
     except ConfigError as error:
         tell_and_exit(error.problems)
     except BridgeError as error:
@@ -80,6 +94,38 @@ def _created(steps: list[Step], client: CrmClient, screen: Console) -> list[str]
             left += carry_out(step)
     screen.print(f"Создано: {len(steps)}")
     return left
+
+
+def _ready_rules(config: Config, account: Account) -> list[Rule]:
+    """The rules that are off for what the account lacked at the start, and could be on by now."""
+    waiting = {rule.name for rule in config.rules if not rule.enabled and rule.off_reason.startswith(LACKED)}
+    rules = tuple(replace(rule, enabled=True) if rule.name in waiting else rule for rule in config.rules)
+    fitted = fit(replace(config, rules=rules), account)
+    unfit = {*fitted.broken, *(one.rule for one in fitted.issues if one.state in ("lost", "partial", "inactive"))}
+    return [rule for rule in config.rules if rule.name in waiting - unfit]
+
+
+def _switched_on(
+    config: Config, path: Path, ready: list[Rule], screen: Console, *, is_agreed: bool, is_asked: bool
+) -> Config:
+    """The config with these rules on, if somebody wants it so."""
+    screen.print("Были выключены, потому что в аккаунте чего-то не было; теперь всё есть:")
+    for rule in ready:
+        screen.print(f"  • {f'{rule.clause} {rule.name}'.strip()}: {rule.says}")
+    how = "вхолостую (dry_run = true)" if config.bridge.dry_run else "мост сразу начнёт по ним менять сделки"
+    if not is_agreed and not (is_asked and agrees(f"Включить их? Будут работать: {how}")):
+        screen.print("Включить потом: amo-bridge provision --switch-on, или на странице «Правила»")
+        return config
+    file = ConfigFile(path, config.data_folder, os.environ)
+    before = file.read()
+    text = before.text
+    for rule in ready:
+        values = values_of(text, rule.path) or {}
+        values = {key: value for key, value in values.items() if key != "off_reason"}
+        text = with_rule(text, rule.path, {**values, "enabled": True})
+    file.save(text, before.mark)
+    screen.print(f"Включено правил: {len(ready)}; прежний файл — в config-backups")
+    return file.checked(text)
 
 
 def _give_up(error: BridgeError) -> None:

@@ -37,6 +37,8 @@ COUNTRIES: Mapping[str, tuple[str, ...]] = {
     "UA": ("Europe/Kyiv", "Europe/Kiev"),
 }
 PROVISION = "amo-bridge provision"
+LACKED = "в аккаунте нет: "
+"""How ``off_reason`` begins of a rule that can be on once that is there."""
 COMMON = "Общее для правил"
 """The heading above sections that no part of the regulation owns."""
 _PLACE = re.compile(r"строка \d+ \[([\w.]+)\] (?:[\w.]+: )?(.+)")
@@ -338,7 +340,7 @@ class _Writing:
         words = list(dict.fromkeys(one.words for one in lost))
         document = tomlkit.parse(source)
         if not take_out(document, [one.path for one in lost], unit):
-            self._off.setdefault(unit, f"в аккаунте нет: {_shortly(words)}")
+            self._off.setdefault(unit, f"{LACKED}{_shortly(words)}")
             if any(one.is_unspeakable for one in lost):
                 self._gone.add(unit)
             return source
@@ -576,8 +578,8 @@ ABOUT_HOURS = (
 )
 ABOUT_ROLES = "# Кто есть кто: имя, как в amoCRM. manager есть всегда: это ответственный за сделку."
 ABOUT_LACKING = f"""\
-# Это названо в правилах, а в аккаунте не нашлось. Команда {PROVISION} создаст это; потом включите правила,
-# выключенные из-за этого (off_reason), или запустите amo-bridge init заново. Не нужно — удалите раздел."""
+# Это названо в правилах, а в аккаунте не нашлось. Команда {PROVISION} создаст это и предложит включить правила,
+# выключенные из-за этого (off_reason). Не нужно — удалите раздел."""
 EMPTY = """\
 # Правил пока нет. Добавить: страница «Правила», готовый блок из config.example.toml или своё (docs/add-a-rule.md).
 # Например, задача на новой сделке, этап — из вашей воронки:

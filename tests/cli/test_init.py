@@ -133,6 +133,29 @@ def test_without_anybody_to_ask_nothing_doubtful_is_taken_and_nothing_created(
     assert checked.exit_code == 0, checked.output
 
 
+def test_rules_that_were_off_come_on_once_what_they_lacked_is_there(init: Init, sandbox: LocalCrm) -> None:
+    """All but the one that needs what only people make: a task type."""
+    assert init(sandbox.url, "--regulation", "remote", "--yes").exit_code == 0
+    off = Path("shop/config.toml").read_text("utf-8")
+
+    def provision(*arguments: str, typed: str = "") -> Result:
+        told = ["provision", "--config", "shop/config.toml", *arguments]
+        return CliRunner().invoke(main, told, input=typed, catch_exceptions=False)
+
+    told = provision("--yes")
+    assert "теперь всё есть:\n  • S4 stage_needs_fields.payment_day: " in told.output
+    assert "stage_creates_tasks.invoice" not in told.output
+    assert Path("shop/config.toml").read_text("utf-8") == off, "--yes is about creating"
+    told = provision(typed="да\n")
+    assert "Включить их? Будут работать: вхолостую (dry_run = true)" in told.output
+    assert "Включено правил: " in told.output
+    config = load(Path("shop/config.toml"), {})
+    assert {rule.name for rule in config.rules if not rule.enabled} == {"stage_creates_tasks.invoice"}
+    assert [rule.off_reason for rule in config.rules if rule.enabled and rule.off_reason] == []
+    assert check().exit_code == 0
+    assert "теперь всё есть" not in provision("--switch-on").output
+
+
 def test_answers_are_given_in_a_file(init: Init, new_account: LocalCrm) -> None:
     names = '"воронка Отдел заботы" = ""\n"этап Продажи / Ждём оплату" = "Воронка / Переговоры"'
     Path("answers.toml").write_text(f'regulation = "remote"\nparts = ["Продажа"]\n[names]\n{names}\n', "utf-8")
