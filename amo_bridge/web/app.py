@@ -57,7 +57,7 @@ def install(app: Flask, application: Application) -> None:
     @app.before_request
     def which_account() -> None:
         g.account_name = request.environ.get(NAME)
-        if request.endpoint not in open_endpoints:
+        if request.endpoint not in open_endpoints and not request.path.startswith(guard.WITHOUT):
             guard.needs_key(app)
 
     middleware.install_languages(app)

@@ -7,7 +7,8 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import structlog
-from flask import Flask, current_app, g, jsonify, make_response, render_template, request
+from flask import Flask, g, jsonify, make_response, render_template, request, session
+from flask.sessions import NullSession
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_wtf.csrf import CSRFError
@@ -44,7 +45,7 @@ def error_response(status: int, title: str, text: str, **more: Any) -> Response:
         # Whatever was to be changed stays as it is.
         answer.headers["HX-Retarget"] = "#notices"
         answer.headers["HX-Reswap"] = "innerHTML"
-    elif current_app.secret_key is None:
+    elif isinstance(session, NullSession):
         # Nothing can be signed, so no page with a form on it can be shown.
         answer = make_response(render_template("errors/bare.html", title=title, text=text))
     else:

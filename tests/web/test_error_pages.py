@@ -67,3 +67,26 @@ def test_without_a_key_nobody_comes_in_and_the_page_says_why(pages: Pages, monke
     answer = pages.stranger().get("/login")
     assert answer.status_code == 503
     assert "Нужен ключ шифрования" in words_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/hooks/amocrm/secret", 405),
+        ("POST", "/hooks/nobody/has/this", 404),
+        ("GET", "/health/nowhere", 404),
+        ("POST", "/metrics", 405),
+    ],
+)
+def test_an_address_without_pages_says_no_without_a_key_and_without_a_store(
+    method: str, path: str, status: int, pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keyless(office: Accounts) -> str:
+        raise StoreUnavailable("диск полон")
+
+    monkeypatch.setattr(Accounts, "session_key", keyless)
+    for key in (None, "signs forms"):
+        pages.app.secret_key = key
+        answer = pages.app.test_client().open(path, method=method)
+        assert answer.status_code == status
+        assert "Set-Cookie" not in answer.headers

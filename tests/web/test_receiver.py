@@ -40,8 +40,6 @@ class Receiving:
         self.database = folder / "amo-bridge.db"
         self.bridge = AccountRuntime(config, ENVIRONMENT, NOWHERE, role="web")
         self.pages = Pages(self.bridge)
-        # Pages that tell of an error need it; a webhook does not.
-        self.pages.app.secret_key = "signs forms"
         self.bridge.start()
         stack.callback(self.bridge.stop)
         wait_until(lambda: not self.bridge.is_opening, "webhooks are taken in")

@@ -183,10 +183,10 @@ def install_sessions(app: Flask) -> None:
 
 class KeptKeySessions(SecureCookieSessionInterface):
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:  # type: ignore[override]
-        """None while the store can't be asked for the key; then ``needs_key`` says why."""
+        """None where there are no sessions; and while the store can't be asked for the key: ``needs_key`` says why."""
+        if request.path.startswith(WITHOUT):
+            return None
         if app.secret_key is None:
-            if request.path.startswith(WITHOUT):
-                return None
             try:
                 needs_key(app)
             except (BridgeError, ConfigError):
