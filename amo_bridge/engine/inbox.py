@@ -26,6 +26,10 @@ from amo_bridge.storage.tables import inbox
 MOST_AT_ONCE = 500
 # amoCRM gives up after 2 s (amoCRM docs, webhooks-format); an honest 503 before that is retried sooner than a timeout.
 PATIENCE = 1.8
+# What may wait in memory for a database that does not answer: for minutes, a connection to PostgreSQL that died unseen.
+MOST_WAITING_BYTES = 64 * 1024 * 1024
+# Beside its body, an item is a few small objects.
+ITEM_BYTES = 1024
 
 
 Item = TypeVar("Item")
@@ -40,6 +44,8 @@ class CommitQueue(ABC, Generic[Item, Result]):
     def __init__(self, store: AccountStore, name: str) -> None:
         self._store = store
         self._waiting: queue.SimpleQueue[tuple[Item, Settle[Result]] | None] = queue.SimpleQueue()
+        self._guard = threading.Lock()
+        self._waiting_bytes = 0
         self._writer = threading.Thread(target=self._write_on, name=name, daemon=True)
         self._writer.start()
 
@@ -61,8 +67,16 @@ class CommitQueue(ABC, Generic[Item, Result]):
             raise StoreUnavailable("база не ответила за отведённое время") from error
 
     def put_later(self, item: Item, settle: Settle[Result]) -> None:
-        """Returns at once. ``settle`` must neither wait nor raise; nobody calls it when the queue is closed."""
-        self._waiting.put((item, settle))
+        """Returns at once. ``settle`` must neither wait nor raise; nobody calls it when the queue is closed. What there
+        is no room for is refused at once."""
+        length = self._length(item) + ITEM_BYTES
+        with self._guard:
+            if has_room := self._waiting_bytes + length <= MOST_WAITING_BYTES:
+                self._waiting_bytes += length
+        if has_room:
+            self._waiting.put((item, settle))
+        else:
+            settle(None, StoreUnavailable("база не отвечает, и в памяти ждёт уже слишком много"))
 
     @property
     def account_id(self) -> int:
@@ -72,6 +86,10 @@ class CommitQueue(ABC, Generic[Item, Result]):
     def close(self) -> None:
         self._waiting.put(None)
         self._writer.join(timeout=10)
+
+    @abstractmethod
+    def _length(self, item: Item) -> int:
+        """The bytes of its body."""
 
     @abstractmethod
     def _write(self, connection: Connection, items: Sequence[Item]) -> Sequence[Result]:
@@ -96,6 +114,14 @@ class CommitQueue(ABC, Generic[Item, Result]):
 
     def _commit(self, together: Sequence[tuple[Item, Settle[Result]]]) -> None:
         try:
+            self._write_together(together)
+        finally:
+            length = sum(self._length(item) + ITEM_BYTES for item, _ in together)
+            with self._guard:
+                self._waiting_bytes -= length
+
+    def _write_together(self, together: Sequence[tuple[Item, Settle[Result]]]) -> None:
+        try:
             with self._store.write() as connection:
                 results = self._write(connection, [item for item, _ in together])
         except Exception as error:  # noqa: BLE001 - handed to whoever waits, and answered with 503
@@ -114,6 +140,9 @@ class Inbox(CommitQueue[bytes, None]):
         self._clock = clock
         self._wake = wake
         super().__init__(store, "inbox-writer")
+
+    def _length(self, item: bytes) -> int:
+        return len(item)
 
     def _write(self, connection: Connection, items: Sequence[bytes]) -> Sequence[None]:
         now = self._clock.now().timestamp()

@@ -129,6 +129,9 @@ class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
         self._wake = wake
         super().__init__(store, "intake-writer")
 
+    def _length(self, item: ReceivedRequest) -> int:
+        return len(item.request.body)
+
     def _write(self, connection: Connection, items: Sequence[ReceivedRequest]) -> Sequence[bool]:
         news = [self._is_new(connection, item) for item in items]
         notify(connection, self._store.account_id)

@@ -126,3 +126,37 @@ def test_a_transaction_that_breaks_off_leaves_nothing(store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
         break_off()
     assert bodies(store) == []
+
+
+def test_what_a_silent_database_keeps_waiting_has_a_limit(
+    door: Inbox, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "MOST_WAITING_BYTES", 3 * (inbox_module.ITEM_BYTES + 1))
+    told: list[tuple[bytes, bool]] = []
+
+    def put(body: bytes) -> None:
+        door.put_later(body, lambda result, error: told.append((body, error is None)))
+
+    with store.write():
+        for body in (b"1", b"2", b"3", b"4"):
+            put(body)
+        assert told == [(b"4", False)]
+    wait_until(lambda: len(told) == 4 and not door._waiting_bytes, "the others are on disk")
+    put(b"5")
+    wait_until(lambda: (b"5", True) in told, "there is room again")
+    assert bodies(store) == [b"1", b"2", b"3", b"5"]
+
+
+def test_what_could_not_be_written_makes_room_too(door: Inbox, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "MOST_WAITING_BYTES", inbox_module.ITEM_BYTES + 1)
+
+    def broken(*told: object) -> None:
+        raise OSError("no disk")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(door, "_write", broken)
+        with pytest.raises(OSError, match="no disk"):
+            door.put(b"x")
+    wait_until(lambda: not door._waiting_bytes, "it is done with")
+    door.put(b"y")
+    assert bodies(store) == [b"y"]
