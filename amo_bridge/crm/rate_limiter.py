@@ -165,7 +165,8 @@ class StoreRateLimiter:
         """See RateLimiter: nothing of any process is let through."""
         row = self._table.c
         until = self._now() + int(min(seconds, MAX_PUSH_BACK_SECONDS) * MICROSECOND)
-        self._set(next_free=case((row.next_free > until, row.next_free), else_=until))
+        # One microsecond more: a second request that has been kept free must not find the row as it was left.
+        self._set(next_free=case((row.next_free >= until, row.next_free + 1), else_=until))
 
     def stop(self, error: CrmStopped) -> None:
         """Open the circuit breaker for all processes."""
@@ -226,13 +227,15 @@ class StoreRateLimiter:
         )
 
     def _take_second(self, left: int) -> Any:
-        """The turn that the first request after a pause has kept free, if nobody has touched the row since then. One
-        microsecond more, so that it is taken once."""
+        """The turn that the first request after a pause has kept free, if nobody has touched the row since then, and it
+        would not be free anyway (then it is a first one). One microsecond more, so that it is taken once."""
         row = self._table.c
-        after = self._now() + self._spacing
+        now = self._now()
+        after = now + self._spacing
+        is_kept = and_(row.next_free == left, row.next_free > now)
         return (
             update(self._table)
-            .where(row.account == self._account, row.next_free == left, row.stopped_kind.is_(None))
+            .where(row.account == self._account, is_kept, row.stopped_kind.is_(None))
             .values(next_free=case((after > left, after), else_=left + 1))
             .returning(row.next_free)
         )

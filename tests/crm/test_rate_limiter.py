@@ -95,6 +95,29 @@ def test_no_second_holds_more_than_seven(make: Make, gaps: list[tuple[float, flo
     assert most_in_a_second(moments) <= 7
 
 
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(turns=st.lists(st.tuples(st.integers(0, 2), st.sampled_from((0.0, 0.02, 0.158, 0.2, 0.315, 0.4))), max_size=60))
+def test_no_second_holds_more_than_seven_of_several_processes(
+    database: tuple[Engine, Table], turns: list[tuple[int, float]]
+) -> None:
+    """Each has its own memory of a second request; a turn is one's try, who waits if it is not his yet."""
+    clock = Clock()
+    processes = [
+        StoreRateLimiter(*database, "acme", clock=clock, sleep=clock.sleep, max_wait=MAX_PUSH_BACK_SECONDS)
+        for _ in range(3)
+    ]
+    moments = []
+    for process, pause in turns:
+        clock.now += pause
+        if processes[process]._try() == 0:
+            moments.append(clock.now)
+    assert not moments or most_in_a_second(moments) <= 7
+    with database[0].begin() as connection:
+        connection.execute(database[1].delete())
+
+
 def test_the_rate_is_used_up(make: Make) -> None:
     clock = Clock()
     limiter = make(clock)
@@ -124,6 +147,26 @@ def test_after_a_pause_the_second_request_goes_at_once_too_and_the_third_waits_f
         assert sum(clock.slept) == pytest.approx(2 * 1.1 / 7, abs=1e-5)
         clock.slept.clear()
         clock.now += 1
+
+
+def test_the_second_request_of_a_pause_is_not_kept_for_the_next_one(make: Make) -> None:
+    clock = Clock()
+    limiter = make(clock)
+    for _ in range(3):
+        limiter.acquire()
+        clock.now += 1
+    limiter.acquire()
+    limiter.acquire()
+    assert clock.slept == []
+
+
+def test_not_even_a_short_wait_is_cut_short_by_a_second_request(make: Make) -> None:
+    clock = Clock()
+    limiter = make(clock)
+    limiter.acquire()
+    limiter.push_back(0.1)
+    limiter.acquire()
+    assert sum(clock.slept) >= 0.1
 
 
 def test_a_second_request_that_comes_later_is_followed_at_the_usual_distance(make: Make) -> None:
