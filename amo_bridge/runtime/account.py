@@ -375,7 +375,6 @@ class AccountRuntime:
         try:
             if self.is_without_config and not self._wait_for_config():
                 return
-            self._take_in_early()
             # Hooks are taken in from here on; a worker is ready only when it works or knows that somebody else does.
             if not self._retry(self._open_inbox, "ready" if self.role == "web" else "door open"):
                 return
@@ -429,6 +428,9 @@ class AccountRuntime:
 
     def _open_inbox(self) -> None:
         """From here on hooks are taken in, whoever leads."""
+        if self._inbox is None:
+            # At each try: the store may be back before amoCRM is.
+            self._take_in_early()
         resources = self.resources
         resources.store.prepare()
         if self._connecting is None:
@@ -452,6 +454,7 @@ class AccountRuntime:
         for closing in (inbox, intake):
             if closing is not None:
                 closing.close()
+        self._tried_early.set()
 
     def _identify(self, resources: SharedResources) -> KnownAccount:
         if self.role == "web":

@@ -5,17 +5,22 @@ from __future__ import annotations
 import http.client
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from support.local_crm import LocalCrm, served
 from support.running_bridge import SECRET, RunningBridge, config_for, wait_until
 
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
+from amo_bridge.errors import NotConnected, StoreUnavailable
+from amo_bridge.runtime import account as account_module
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.storage.database import Store
 from amo_bridge.web.receiver import MOST_BYTES
 
 NEW = "Продажи / Новый клиент"
@@ -47,13 +52,29 @@ def test_while_amocrm_is_down_at_the_start_hooks_are_told_to_come_again(
         bridge.stop()
 
 
+@pytest.mark.parametrize("outages", [0, 2], ids=["amoCRM alone", "the store comes later, and amoCRM lets nobody in"])
 def test_an_account_that_was_met_before_takes_webhooks_in_though_amocrm_is_down(
-    start_bridge: Callable[..., RunningBridge], tmp_path: Path
+    outages: int, start_bridge: Callable[..., RunningBridge], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = _free_port()
     config = config_for(f"http://127.0.0.1:{port}", tmp_path / "data")
     with served(load_world(), port):
         start_bridge(config).wait_ready().stop()
+    prepare = Store.prepare
+
+    def late(store: Store) -> None:
+        nonlocal outages
+        if outages and threading.current_thread().name == "bridge":
+            outages -= 1
+            raise StoreUnavailable("база не отвечает")
+        prepare(store)
+
+    def without_rights(*told: object, **more: object) -> None:
+        raise NotConnected("доступ отозван")
+
+    if outages:
+        monkeypatch.setattr(Store, "prepare", late)
+        monkeypatch.setattr(account_module, "by_asking", without_rights)
     bridge = start_bridge(config)
     wait_until(lambda: bridge.hook(HOOK).status_code == 204, "the webhook is taken in")
     assert (bridge.health().status_code, bridge.open_work()["inbox"]) == (503, 1)
