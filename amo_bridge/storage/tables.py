@@ -1204,6 +1204,19 @@ kpi_figures = Table(
 )
 """What one person did on such a day; sales are the deals' own."""
 
+kpi_plans = Table(
+    "kpi_plans",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", String(10), primary_key=True),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("measure", String(16), primary_key=True),
+    Column("expected", Integer, nullable=False),
+    Column("who", String(120), nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""What the head has agreed with a person for one day. ``measure``: as in ``[kpi.plan]``."""
+
 daily_reports = Table(
     "daily_reports",
     metadata,

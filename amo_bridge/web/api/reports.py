@@ -25,7 +25,7 @@ from amo_bridge.web.pages.daily import SPANS as DAILY_SPANS
 from amo_bridge.web.pages.daily import reports_of, wish_asked_for
 from amo_bridge.web.pages.documents import month_asked_for, tables_of
 from amo_bridge.web.pages.kpi import SPANS as KPI_SPANS
-from amo_bridge.web.pages.kpi import board_of
+from amo_bridge.web.pages.kpi import AgreedPlan, PlanRefused, board_of, keep_plan
 from amo_bridge.web.pages.kpi import wish_asked_for as kpi_wish
 from amo_bridge.web.pages.mine import own_of, person_at
 from amo_bridge.web.pages.reports import SPANS, report_asked_for, week_asked_for, week_at
@@ -83,6 +83,40 @@ def overdue() -> Overdue:
         moves={name: DeadlineMoves(times=moves.times, days=moves.days) for name, moves in report.moves.items()},
         known_from=report.known_from,
     )
+
+
+class DayPlan(Shape):
+    """What was agreed with one person for one day; null: as usual, 0: nothing is expected."""
+
+    day: date
+    user_id: int
+    contacts: int | None = None
+    worked: int | None = None
+    talks: int | None = None
+    letters: int | None = None
+    tasks: int | None = None
+    sales: int | None = None
+    amount: int | None = None
+
+
+@api.endpoint(
+    Endpoint(
+        "reports_kpi_plan",
+        "/reports/kpi/plan",
+        "POST",
+        Role.HEAD,
+        _l("План на день, о котором договорились с человеком"),
+        DayPlan,
+        takes=DayPlan,
+    )
+)
+def kpi_plan(told: DayPlan) -> DayPlan:
+    plan = {name: one for name, one in told.model_dump(exclude={"day", "user_id"}).items() if one is not None}
+    try:
+        keep_plan(current_account(), AgreedPlan(told.day, told.user_id, plan), token().name)
+    except PlanRefused as error:
+        abort(refusal(400, str(error)))
+    return told
 
 
 class DayOfWeek(Shape):

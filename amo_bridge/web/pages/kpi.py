@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.model import KpiSection
 from amo_bridge.reports.kpi import Figures, summed
 from amo_bridge.reports.kpi_days import KpiDays, Way
+from amo_bridge.reports.kpi_plans import LARGEST, KpiPlans, expected
+from amo_bridge.reports.kpi_plans import MEASURES as PLAN_MEASURES
 from amo_bridge.reports.pipedrive import PipedriveFigures, PipedriveLog, together
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.text.csv_table import as_csv
@@ -21,7 +24,7 @@ from amo_bridge.text.names import same_name
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import current_account
+from amo_bridge.web.context import audit, current_account, user
 from amo_bridge.web.pages import Menu, download
 
 routes = Blueprint("kpi", __name__)
@@ -39,6 +42,8 @@ MEASURES: Mapping[str, Any] = {
     "amount": _l("Сумма продаж"),
 }
 EARLIEST = date(2000, 1, 1)
+PLANNED_AHEAD = timedelta(days=366)
+PLANNED: Mapping[str, Any] = {name: words for name, words in MEASURES.items() if name in PLAN_MEASURES}
 REFRESH_SECONDS = 60
 """How often a screen on the wall is drawn anew."""
 
@@ -125,6 +130,11 @@ def show() -> str:
         spans=SPANS,
         measures=MEASURES,
         has_plan=any(plan_of(here.config.kpi).values()),
+        planned=PLANNED,
+        usual=plan_of(here.config.kpi),
+        users=[one for one in known.users if one.is_active] if (known := here.crm_account) else [],
+        ahead=_agreed_ahead(here) if here.is_known else [],
+        tomorrow=here.clock.now().astimezone(here.zone).date() + timedelta(days=1),
         has_xlsx=is_available(),
         refresh=REFRESH_SECONDS,
         clock=lambda at: f"{at.astimezone(here.zone):%H:%M}",
@@ -143,6 +153,64 @@ def as_text() -> Response:
 def as_workbook() -> Response:
     here = current_account()
     return download(workbook("KPI", _head(), _rows(here)), "kpi.xlsx")
+
+
+@routes.post("/reports/kpi/plan")
+@open_to(Role.HEAD)
+def agree() -> ResponseReturnValue:
+    """The plan of one day that was agreed with one person; an empty field is the usual plan."""
+    here, form = current_account(), request.form
+    try:
+        told = AgreedPlan(
+            date.fromisoformat(form.get("day", "")),
+            form.get("person", type=int) or 0,
+            {name: int(form[name]) for name in PLANNED if form.get(name, "").strip()},
+        )
+        keep_plan(here, told, user().login)
+    except (ValueError, PlanRefused) as error:
+        flash(str(error) if isinstance(error, PlanRefused) else _("Выберите день и человека, впишите целые числа."))
+    else:
+        flash(_("План записан."))
+    return redirect(url_for("kpi.show", span="day", day=form.get("day", "")))
+
+
+@dataclass(frozen=True)
+class AgreedPlan:
+    """``plan``: measure → what is expected."""
+
+    day: date
+    person: int
+    plan: Mapping[str, int]
+
+
+class PlanRefused(ValueError):
+    """What can't be a plan (Russian)."""
+
+
+def keep_plan(here: AccountView, told: AgreedPlan, who: str) -> None:
+    """Raises PlanRefused, NotMet, StoreUnavailable."""
+    known, today = here.crm_account, here.clock.now().astimezone(here.zone).date()
+    person = next((one for one in known.users if one.id == told.person), None) if known else None
+    if person is None:
+        raise PlanRefused(_("Такого человека в аккаунте нет: выберите из списка."))
+    if not today <= told.day <= today + PLANNED_AHEAD:
+        raise PlanRefused(_("План — на сегодня и на дни вперёд, не дальше года."))
+    if any(not 0 <= one <= LARGEST for one in told.plan.values()):
+        raise PlanRefused(_("Впишите целые числа, от 0 до миллиарда."))
+    KpiPlans(here.account_store).agree(told.day, person.id, told.plan, who, here.clock.now())
+    words = ", ".join(f"{MEASURES[name]}: {one}" for name, one in told.plan.items()) or "как обычно"
+    audit("kpi.plan", f"План на {told.day:%d.%m.%Y}, {person.name}: {words}")
+
+
+def _agreed_ahead(here: AccountView) -> list[tuple[date, str, str]]:
+    """(day, person, what is expected) of today and the two weeks to come."""
+    today, names = here.clock.now().astimezone(here.zone).date(), here.user_names
+    agreed = KpiPlans(here.account_store).of(today, today + timedelta(days=14))
+    return [
+        (day, names.get(person, str(person)), ", ".join(f"{MEASURES[name]} — {one}" for name, one in plan.items()))
+        for day, people in sorted(agreed.items())
+        for person, plan in sorted(people.items(), key=lambda one: names.get(one[0], ""))
+    ]
 
 
 def wish_asked_for(here: AccountView) -> Wish:
@@ -167,6 +235,7 @@ def board_of(here: AccountView, wish: Wish) -> Board:
     today = now.astimezone(here.zone).date()
     days = [day for day in wish.days if day <= today]
     calendar = here.config.calendar.calendar(str(here.zone))
+    agreed = KpiPlans(here.account_store).of(days[0], days[-1])
     way = Way(calendar.timezone, known.current_user_id if known else None, kpi.talk_seconds)
     midnights = {day: way.midnight(day) for day in days}
     end = way.midnight(days[-1] + timedelta(days=1))
@@ -176,15 +245,21 @@ def board_of(here: AccountView, wish: Wish) -> Board:
     if there is not None:
         found = together(found, there.days)
     names = {person.id: person.name for person in known.users} if known else {}
-    working = sum(calendar.is_working_day(day) for day in days)
-    plan = {name: one * working if one else None for name, one in plan_of(kpi).items()}
+    working = [day for day in days if calendar.is_working_day(day)]
+    usual = plan_of(kpi)
+    plan = {name: one * len(working) if one else None for name, one in usual.items()}
     sums = summed(found[day] for day in days)
-    people = _people(kpi, names, sums)
+    people = _people(kpi, names, {*sums, *(person for plans in agreed.values() for person in plans)})
     shift = _shift(here, kpi, days[0]) if wish.span == "day" and working else None
-    lines = [_line(name, sums.get(number, Figures()), plan, shift) for number, name in people.items()]
+    lines = [
+        _line(name, sums.get(number, Figures()), expected(number, days, working, usual, agreed), shift)
+        for number, name in people.items()
+    ]
     total = {
-        name: Cell(sum(line.cells[name].value for line in lines), one * len(lines) if one else None)
-        for name, one in plan.items()
+        name: Cell(
+            sum(line.cells[name].value for line in lines), sum(line.cells[name].plan or 0 for line in lines) or None
+        )
+        for name in plan
     }
     talks = {
         name: [found[day][number].talks if number in found[day] else 0 for day in days]
@@ -204,12 +279,13 @@ def _pipedrive(here: AccountView, midnights: Mapping[date, datetime], end: datet
     return log.figures(midnights, end, known.users, section.people, known.currency)
 
 
-def _people(kpi: KpiSection, names: Mapping[int, str], sums: Mapping[int, Figures]) -> dict[int, str]:
-    """Id → name, in the order of names; of those whom the config names, else of all who did something."""
+def _people(kpi: KpiSection, names: Mapping[int, str], active: Iterable[int]) -> dict[int, str]:
+    """Id → name, in the order of names; of those whom the config names, else of all who did something or have a plan
+    of their own."""
     if kpi.people:
         found = {number: name for number, name in names.items() if any(same_name(name, one) for one in kpi.people)}
     else:
-        found = {number: names.get(number, str(number)) for number in sums if number}
+        found = {number: names.get(number, str(number)) for number in active if number}
     return dict(sorted(found.items(), key=lambda one: one[1]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.events import TouchRecord
 from amo_bridge.mirror.touches import add_touches
 from amo_bridge.reports.kpi_days import KpiDays, Way
+from amo_bridge.reports.kpi_plans import KpiPlans
 from amo_bridge.reports.pipedrive import READ_AT, PipedriveItem, PipedriveLog, PipedriveUser
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.accounts import Cursors
@@ -99,6 +100,57 @@ def test_what_is_not_known_and_what_has_changed_is_said(office: Pages, viewer: V
     told = Program(office, Role.VIEWER).get("/reports/kpi?span=week")
     assert (told["people"][MARIA]["talks"], told["total"]["talks"], told["known_from"]) == (3, 6, None)
     assert list(told["changed"]) == ["2026-11-23"]
+
+
+def test_a_plan_agreed_for_a_day_goes_before_the_usual_one(office: Pages, viewer: Visit) -> None:
+    measure(office, plan=PLAN)
+    head, maria = office.visit(Role.HEAD), agency().user(MARIA).id
+
+    def agree(day: str, **plan: str) -> str:
+        told = head.post(
+            "/reports/kpi/plan", {"day": day, "person": maria, **plan}, page="/reports/kpi", follow_redirects=True
+        )
+        return words_of(told)
+
+    assert "План записан." in agree("2026-11-24", talks="5", contacts="0")
+    words = words_of(viewer.get("/reports/kpi"))
+    assert f"{MARIA} 1 1 1 из 5 0" in words
+    assert f"{IVAN} 3 из 4 4 3 из 2" in words
+    assert "Все вместе 4 из 4 5 4 из 7" in words
+    assert f"28.11, {MARIA}: Разговоры — 9" in agree("2026-11-28", talks="9")
+    assert f"{MARIA} 1 из 4 1 1 из 2" not in words_of(viewer.get("/reports/kpi"))
+    assert "План записан." in agree("2026-11-24")
+    assert f"{MARIA} 1 из 4 1 1 из 2" in words_of(viewer.get("/reports/kpi"))
+    assert [one.deed for one in office.office.audit.last(9)].count("kpi.plan") == 3
+
+
+@pytest.mark.parametrize(
+    ("day", "person", "talks", "told"),
+    [
+        ("2026-11-23", MARIA, "5", "не дальше года"),
+        ("2028-01-01", MARIA, "5", "не дальше года"),
+        ("завтра", MARIA, "5", "впишите целые числа"),
+        ("2026-11-24", MARIA, "много", "впишите целые числа"),
+        ("2026-11-24", MARIA, "-1", "от 0 до миллиарда"),
+        ("2026-11-24", "", "5", "Такого человека"),
+    ],
+)
+def test_what_is_no_plan_is_said(office: Pages, day: str, person: str, talks: str, told: str) -> None:
+    number = agency().user(person).id if person else 1
+    form = {"day": day, "person": number, "talks": talks}
+    head = office.visit(Role.HEAD)
+    assert told in words_of(head.post("/reports/kpi/plan", form, page="/reports/kpi", follow_redirects=True))
+    assert KpiPlans(office.account.account_store).of(date(2020, 1, 1), date(2030, 1, 1)) == {}
+
+
+def test_a_plan_is_the_heads_to_agree_and_a_programs(office: Pages, viewer: Visit) -> None:
+    assert "План на день" not in words_of(viewer.get("/reports/kpi"))
+    plan = {"day": "2026-11-24", "user_id": agency().user(IVAN).id, "talks": 7}
+    assert Program(office, Role.VIEWER).ask("POST", "/reports/kpi/plan", plan).status_code == 403
+    program = Program(office, Role.HEAD)
+    assert program.ask("POST", "/reports/kpi/plan", plan).json["talks"] == 7
+    assert program.ask("POST", "/reports/kpi/plan", {**plan, "user_id": 1}).status_code == 400
+    assert f"{IVAN} 3 4 3 из 7" in words_of(viewer.get("/reports/kpi"))
 
 
 def test_an_event_day_begins_when_the_config_says(office: Pages, viewer: Visit) -> None:
