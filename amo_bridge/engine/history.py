@@ -194,17 +194,23 @@ class History:
     def __init__(self, store: AccountStore) -> None:
         self._store = store
 
-    def by_stretch(self, bounds: Sequence[float]) -> list[Count]:
-        """``bounds``: n+1 moments, growing; counts of the n stretches between them."""
+    def by_stretch(self, bounds: Sequence[float], *, is_loud_alone: bool = False) -> list[Count]:
+        """``bounds``: n+1 moments, growing; counts of the n stretches between them. ``is_loud_alone``: without what
+        was skipped, which is most of it."""
         stretch = case(*((journal.c.at < end, number) for number, end in enumerate(bounds[1:])), else_=len(bounds))
         counts = [Count() for _ in bounds[1:]]
         with self._store.read() as connection:
             first = self._first_since(connection, bounds[0])
-            # By number: an index that begins with the account would be read from its beginning.
-            mine = journal.c.account + 0 == self._store.account_id
+            after = self._first_since(connection, bounds[-1]) + 2 * STEPS_BACK
+            # By number: an index of all lines that begins with the account would be read from its beginning.
+            mine = (
+                and_(self._mine(), is_loud(journal))
+                if is_loud_alone
+                else journal.c.account + 0 == self._store.account_id
+            )
             query = (
                 select(stretch.label("stretch"), journal.c.verdict, func.count().label("many"))
-                .where(mine, journal.c.id >= first, journal.c.at >= bounds[0])
+                .where(mine, journal.c.id.between(first, after), journal.c.at >= bounds[0])
                 .group_by("stretch", journal.c.verdict)
             )
             for row in connection.execute(query):

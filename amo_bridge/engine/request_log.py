@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from urllib.parse import parse_qsl, urlsplit
 
+import structlog
 from sqlalchemy import delete, insert, or_, select
 
 from amo_bridge.errors import StoreUnavailable
@@ -26,6 +27,7 @@ EVERY_SECONDS = 5.0
 LONGEST_PATH, LONGEST_WHY = 300, 300
 OWN_PATHS = ("/api/", "/v1.0/", "/oauth2/")
 
+log = structlog.get_logger()
 _why: ContextVar[str] = ContextVar("why", default="")
 
 
@@ -96,13 +98,16 @@ class RequestLog:
         self._lock = threading.Lock()
 
     def keep_now_and_then(self) -> None:
-        """Write down what was gathered, at most every few seconds. An outage of the store is waited out."""
+        """Write down what was gathered, at most every few seconds. Whatever goes wrong is no trouble of the caller's;
+        an outage of the store is waited out."""
         if self._next_at <= time.monotonic():
             self._next_at = time.monotonic() + EVERY_SECONDS
             try:
                 self.keep()
             except StoreUnavailable:
                 return
+            except Exception as error:  # noqa: BLE001 - whoever works must not end for what only tells of the work
+                log.error("requests not written down", error=f"{type(error).__name__}: {error}")
 
     def keep(self) -> None:
         """Raises StoreUnavailable; then it is kept for the next time."""
@@ -123,7 +128,8 @@ class RequestLog:
                 raise
 
     def last(self, most: int, *, only_failed: bool = False, text: str = "") -> list[SentRequest]:
-        """Newest first. ``only_failed``: those that amoCRM refused or did not answer. ``text``: in path or why."""
+        """Newest first; also those of a process that wrote them down late. ``only_failed``: those that amoCRM refused
+        or did not answer. ``text``: in path or why."""
         query = select(sent_requests).where(self._store.owns(sent_requests))
         if only_failed:
             query = query.where(or_(sent_requests.c.status.is_(None), sent_requests.c.status >= 400))
@@ -133,4 +139,5 @@ class RequestLog:
         with self._store.read() as connection:
             rows = connection.execute(query.order_by(sent_requests.c.id.desc()).limit(most)).all()
         names = SentRequest.__dataclass_fields__
-        return [SentRequest(**{name: getattr(row, name) for name in names}) for row in rows]
+        found = [SentRequest(**{name: getattr(row, name) for name in names}) for row in rows]
+        return sorted(found, key=lambda one: one.at, reverse=True)

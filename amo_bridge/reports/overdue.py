@@ -19,10 +19,10 @@ from datetime import date, timedelta
 from math import inf
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, and_, false, select, true, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Row, and_, false, select, true, union_all
 from sqlalchemy.engine import Connection
 
-from amo_bridge.storage.database import AccountStore, chunks
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import deals, task_history, tasks
 
 Way = Literal["standing", "missed"]
@@ -30,6 +30,13 @@ WAYS: tuple[Way, ...] = ("standing", "missed")
 DAY_SECONDS = 86_400
 # A task that was met so soon after it was made has had no other deadline.
 MET_AT_ONCE_SECONDS = 120
+PUNCTUALITY = tuple(
+    tasks.c[name]
+    for name in (
+        "task_id", "responsible_user_id", "is_completed", "due_at", "created_at", "updated_at", "completed_at",
+    )
+)  # fmt: skip
+"""What a promise is made of; texts and results are long."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +126,14 @@ class Report:
 
 def overdue(store: AccountStore, spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
     """``names``: of the account's people, by id; somebody unknown goes by his number. Raises StoreUnavailable."""
+    return counted(promises_of(store, spans), spans, names, way)
+
+
+def promises_of(store: AccountStore, spans: Sequence[Span]) -> list[Promise]:
+    """All that may count on one of these days. Raises StoreUnavailable."""
     with store.read() as connection:
-        rows = connection.execute(select(tasks).where(*due_in(store.account_id, spans))).all()
-        promises = _promises(connection, store.account_id, spans, {row.task_id: row for row in rows})
-    return counted(promises.values(), spans, names, way)
+        rows = connection.execute(select(*PUNCTUALITY).where(*due_in(store.account_id, spans))).all()
+        return list(_promises(connection, store.account_id, spans, {row.task_id: row for row in rows}).values())
 
 
 def knows_tasks(store: AccountStore) -> bool:
@@ -138,7 +149,7 @@ def counted(promises: Iterable[Promise], spans: Sequence[Span], names: Mapping[i
     moves: dict[str, Moves] = {}
     task_count, assumed_until = 0, -inf
     for promise in promises:
-        broken = {number: person for number, span in enumerate(spans) for person in broken_by(promise, span, way)}
+        broken = broken_on(promise, spans, way)
         for person in dict.fromkeys(broken.values()):
             name = name_of(person, names)
             many[name] += 1
@@ -169,15 +180,21 @@ def name_of(person: int, names: Mapping[int, str]) -> str:
 
 def is_counted(promise: Promise, span: Span, way: Way) -> bool:
     """Does the promise count as broken on this day?"""
-    return bool(broken_by(promise, span, way))
+    return bool(broken_on(promise, [span], way))
 
 
-def broken_by(promise: Promise, span: Span, way: Way) -> list[int]:
-    """Whose it was when it counted as broken on this day; empty if it does not."""
+def broken_on(promise: Promise, spans: Sequence[Span], way: Way) -> dict[int, int]:
+    """Number of the day on which it counts as broken → whose it was then."""
     if way == "missed":
-        return [state.person for moment, state in _misses(promise) if span.begin <= moment < span.end][:1]
-    at_end = [state for state in promise.history if state.since < span.end][-1:]
-    return [state.person for state in at_end if state.is_open and state.due_at < span.end]
+        misses = list(_misses(promise))
+        met = ((number, span, miss) for number, span in enumerate(spans) for miss in reversed(misses))
+        return {number: state.person for number, span, (moment, state) in met if span.begin <= moment < span.end}
+    history, found = promise.history, {}
+    for number, span in enumerate(spans):
+        at_end = next((state for state in reversed(history) if state.since < span.end), None)
+        if at_end is not None and at_end.is_open and at_end.due_at < span.end:
+            found[number] = at_end.person
+    return found
 
 
 def _misses(promise: Promise) -> Iterable[tuple[float, TaskState]]:
@@ -204,63 +221,63 @@ def moves_of(promise: Promise, spans: Sequence[Span], person: int | None = None)
 def due_in(account_id: int, spans: Sequence[Span]) -> tuple[ColumnElement[bool], ...]:
     """Tasks that were due before the last day's end and not finished before the first day began, and those that have
     changed since then: they may have been due."""
+    return tasks.c.account == account_id, tasks.c.task_id.in_(_wanted(account_id, spans))
+
+
+def _wanted(account_id: int, spans: Sequence[Span]) -> CompoundSelect[Any]:
+    """Numbers of these tasks, also of those that are no longer known."""
     due = select(tasks.c.task_id).where(tasks.c.account == account_id, tasks.c.due_at < spans[-1].end)
     is_open, is_finished = tasks.c.is_completed == false(), tasks.c.is_completed == true()
     # An index for each; together they would read every task.
-    wanted = union_all(
+    return union_all(
         due.where(is_open),
         due.where(is_finished, tasks.c.completed_at >= spans[0].begin),
         due.where(is_finished, tasks.c.completed_at.is_(None)),
-        _changed_since(account_id, spans),
+        select(task_history.c.task_id).where(
+            task_history.c.account == account_id, task_history.c.since >= spans[0].begin
+        ),
     )
-    return tasks.c.account == account_id, tasks.c.task_id.in_(wanted)
-
-
-def _changed_since(account_id: int, spans: Sequence[Span]) -> Any:
-    recent = (task_history.c.account == account_id, task_history.c.since >= spans[0].begin)
-    return select(task_history.c.task_id).where(*recent)
 
 
 def promise_of(row: Any) -> Promise:
     """What the task's row says of punctuality."""
     # When a task was finished is not always told; it was not later than its last change.
     done_at = (row.completed_at or row.updated_at) if row.is_completed else None
-    return _with_states(Promise(row.responsible_user_id, row.due_at, done_at), row.created_at, [], row.updated_at)
+    met = TaskState(done_at or row.updated_at, row.responsible_user_id, row.due_at, True)
+    done = () if done_at is None else (TaskState(met.since, met.person, met.due_at, False),)
+    return _promise(done_at, row.created_at, met, done)
 
 
 def _promises(
     connection: Connection, account_id: int, spans: Sequence[Span], rows: Mapping[int, Any]
 ) -> dict[int, Promise]:
     """Task → its promise: of these rows, and of tasks that have changed since and are no longer known."""
-    changed = connection.execute(_changed_since(account_id, spans)).scalars()
-    mine = select(task_history).where(task_history.c.account == account_id)
+    history = select(task_history).where(
+        task_history.c.account == account_id, task_history.c.task_id.in_(_wanted(account_id, spans))
+    )
     states: dict[int, list[Any]] = {}
-    for some in chunks(sorted({*rows, *changed})):
-        query = mine.where(task_history.c.task_id.in_(some)).order_by(task_history.c.task_id, task_history.c.id)
-        for state in connection.execute(query):
-            states.setdefault(state.task_id, []).append(state)
+    for state in sorted(connection.execute(history), key=lambda one: one.id):
+        states.setdefault(state.task_id, []).append(state)
     promises = {task_id: promise_of(row) for task_id, row in rows.items() if task_id not in states}
     for task_id, kept in states.items():
         last, row = kept[-1], rows.get(task_id)
-        done_at = None if last.state == "open" else last.since
-        promise = Promise(last.responsible_user_id, last.due_at, done_at, is_deleted=last.state == "deleted")
         created_at = max(row.created_at if row else 0.0, last.created_at)
-        promises[task_id] = _with_states(promise, created_at, kept, 0.0)
+        known = [TaskState(one.since, one.responsible_user_id, one.due_at, one.state == "open") for one in kept]
+        # The first one met open is in force from the beginning.
+        later = known[1:] if known[0].is_open else known
+        done_at = None if last.state == "open" else last.since
+        promises[task_id] = _promise(done_at, created_at, known[0], later, is_deleted=last.state == "deleted")
     return promises
 
 
-def _with_states(promise: Promise, created_at: float, kept: Sequence[Any], updated_at: float) -> Promise:
-    """``kept``: rows of its history; without, it is as its last change left it. ``created_at``: 0 if unknown."""
-    states = [TaskState(row.since, row.responsible_user_id, row.due_at, row.state == "open") for row in kept]
-    met = states[0] if states else TaskState(promise.done_at or updated_at, promise.person, promise.due_at, True)
+def _promise(
+    done_at: float | None, created_at: float, met: TaskState, later: Sequence[TaskState], *, is_deleted: bool = False
+) -> Promise:
+    """``met``: the first state that is known; ``later``: those after the beginning. ``created_at``: 0 if unknown."""
     created = created_at or -inf
-    first = replace(met, since=created, is_open=True)
-    if states and met.is_open:
-        states = states[1:]
-    elif not states and promise.done_at is not None:
-        states = [replace(met, is_open=False)]
     known_from = met.since if met.since - created > MET_AT_ONCE_SECONDS else None
-    return replace(promise, states=(first, *states), known_from=known_from)
+    first, last = TaskState(created, met.person, met.due_at, True), later[-1] if later else met
+    return Promise(last.person, last.due_at, done_at, (first, *later), known_from, is_deleted)
 
 
 # Which tasks stand behind a figure of the report of overdue tasks.
@@ -296,7 +313,7 @@ def late_tasks(
         promises = _promises(connection, store.account_id, spans, rows)
     found = []
     for task_id, promise in sorted(promises.items(), key=lambda item: (item[1].due_at, item[0])):
-        people = [name_of(one, names) for span in spans for one in broken_by(promise, span, way)]
+        people = [name_of(one, names) for one in broken_on(promise, spans, way).values()]
         if people and (not person or person in people):
             moves = moves_of(promise, spans)
             found.append(_late_task(promise, rows.get(task_id), person or people[-1], moves))

@@ -20,7 +20,7 @@ from amo_bridge.engine.alerts import notice_or_task
 from amo_bridge.engine.history import Count, History
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.violations import Violations
-from amo_bridge.reports.overdue import Span, overdue
+from amo_bridge.reports.overdue import Span, counted, promises_of
 from amo_bridge.storage.accounts import WEEKLY_LETTER_SENT, Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import is_given_up, outbox
@@ -77,10 +77,11 @@ def week_of(
         for number, (begin, end) in enumerate(pairwise(midnights))
         if begin < now
     ]
-    standing = overdue(store, spans[-1:], names, "standing").rows
-    missed = overdue(store, spans, names, "missed").tasks
+    promises = promises_of(store, spans)
+    standing = counted(promises, spans[-1:], names, "standing").rows
+    missed = counted(promises, spans, names, "missed").tasks
     first, last = (datetime.fromtimestamp(one, UTC) for one in (midnights[0], midnights[-1]))
-    counted = Counter(one.person for one in Violations(store, clock).between(first, last) if one.state == "counts")
+    broken_by = Counter(one.person for one in Violations(store, clock).between(first, last) if one.state == "counts")
     with store.read() as connection:
         given_up = select(func.count()).select_from(outbox).where(store.owns(outbox), is_given_up(outbox))
         failures = connection.execute(given_up).scalar_one()
@@ -88,8 +89,8 @@ def week_of(
         monday=monday,
         late=_most({name: figures[0] for name, figures in standing.items() if figures[0]}),
         missed=_most(dict(missed)),
-        violations=_most(dict(counted)),
-        days=History(store).by_stretch(midnights),
+        violations=_most(dict(broken_by)),
+        days=History(store).by_stretch(midnights, is_loud_alone=True),
         failures=failures,
         broken=broken,
     )

@@ -57,9 +57,12 @@ def state() -> str:
     here_as = user().at(here.name)
     key = (here.name, request.script_root, str(get_locale()), here_as and here_as.role)
     kept = current_app.extensions.setdefault(KEPT, {})
-    made = kept.get(key)
-    if made is None or made[0] < time.monotonic():
-        made = kept[key] = (time.monotonic() + KEPT_FOR_SECONDS, render_template("overview/state.html", **_state(here)))
+    made, now = kept.get(key), time.monotonic()
+    if made is None or made[0] < now:
+        for old in [one for one, (until, _) in list(kept.items()) if until < now]:
+            kept.pop(old, None)
+        text = render_template("overview/state.html", **_state(here))
+        made = kept[key] = (time.monotonic() + KEPT_FOR_SECONDS, text)
     return str(made[1])
 
 

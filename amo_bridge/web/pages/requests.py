@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Blueprint, render_template, request
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.engine.request_log import MOST_KEPT, RequestLog, SentRequest
+from amo_bridge.errors import StoreUnavailable
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
@@ -34,9 +37,11 @@ def show() -> str:
 
 
 def requests_of(here: AccountView, most: int, *, only_failed: bool, text: str) -> list[SentRequest]:
-    """Newest first; what this process has not written down yet is among them."""
+    """Newest first; what this process has not written down yet is among them, unless nothing can be written: on a
+    full disk it is still to be seen what there was. Raises StoreUnavailable."""
     if not here.is_known:
         return []
     log = RequestLog(here.account_store, here.bridge.meters.sent)
-    log.keep()
+    with suppress(StoreUnavailable):
+        log.keep()
     return log.last(most, only_failed=only_failed, text=text)

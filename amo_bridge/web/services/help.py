@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from flask import request, url_for
@@ -15,6 +15,8 @@ from markupsafe import Markup, escape
 
 _PACKAGE = Path(__file__).parents[2]
 NAME = re.compile(r"[a-z0-9-]+")
+# Each account has addresses of its own.
+MOST_RENDERED = 128
 IN_TEXT = re.compile(r"docs/([a-z0-9-]+)\.md")
 PICTURES = ("img", "bench")
 FOR_DEVELOPERS = frozenset(
@@ -94,7 +96,7 @@ def rendered(name: str) -> Markup:
     return _rendered(name, request.script_root)
 
 
-@cache
+@lru_cache(maxsize=MOST_RENDERED)
 def _rendered(name: str, root: str) -> Markup:
     """``root``: under it are the addresses that the text leads to."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")

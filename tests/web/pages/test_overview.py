@@ -17,7 +17,7 @@ from amo_bridge.channels.registry import unconnected
 from amo_bridge.config.model import Config
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.config_reload import FileState
-from amo_bridge.storage.tables import budgets, inbox
+from amo_bridge.storage.tables import budgets, inbox, journal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.pages import overview as page
 from amo_bridge.web.services import overview
@@ -208,6 +208,23 @@ def test_the_days_are_counted_by_the_accounts_own_midnights(well: Pages, admin: 
     page = admin.get("/overview/days")
     assert page.text.count("<tr>") == 15
     assert "То же таблицей" in page.text
+
+
+@pytest.mark.parametrize("is_loud_alone", [True, False])
+def test_days_long_past_are_counted_among_many(well: Pages, is_loud_alone: bool) -> None:
+    """What came later is not even read, so its share must be right."""
+    begin = NOW - timedelta(days=60)
+    row = {"account": well.account.key, "event_id": 1, "deal_id": 30000001, "what": "этап", "rule": "a.b", "clause": ""}
+    rows = [
+        {**row, "at": (begin + timedelta(hours=hour)).timestamp(), "verdict": "skipped" if hour % 3 else "acts"}
+        for hour in range(60 * 24)
+    ]
+    with well.office.store.write() as connection:
+        connection.execute(insert(journal), rows)
+    bounds = [(begin + timedelta(days=day)).timestamp() for day in (20, 21, 23)]
+    counts = well.account.history.by_stretch(bounds, is_loud_alone=is_loud_alone)
+    skipped = (0, 0) if is_loud_alone else (16, 32)
+    assert [(one.acted, one.skipped) for one in counts] == [(8, skipped[0]), (16, skipped[1])]
 
 
 def test_a_day_of_twenty_five_hours_is_one_day() -> None:

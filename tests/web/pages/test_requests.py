@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 from support.api_client import Program
 from support.pages import Pages, Visit, words_of
 
@@ -75,6 +79,49 @@ def test_the_newest_thousand_stay(pages: Pages) -> None:
     assert [found[0].path, found[-1].path] == [f"/api/v4/leads/{MOST_KEPT + 199}", "/api/v4/leads/200"]
     with pages.office.store.read() as connection:
         assert connection.execute(select(func.count()).select_from(sent_requests)).scalar() == MOST_KEPT
+
+
+def test_what_a_process_wrote_down_late_stands_where_it_happened(pages: Pages) -> None:
+    ours, others = RequestBuffer(), RequestBuffer()
+    others.add("GET", f"{DEALS}/1", 200, 0)
+    ours.add("GET", f"{DEALS}/2", 200, 0)
+    for buffer in (ours, others):
+        RequestLog(pages.account.account_store, buffer).keep()
+    found = RequestLog(pages.account.account_store, RequestBuffer()).last(10)
+    assert [one.path for one in found] == ["/api/v4/leads/2", "/api/v4/leads/1"]
+
+
+def test_on_a_full_disk_what_there_was_is_shown_and_the_worker_goes_on(pages: Pages, admin: Visit) -> None:
+    sent(pages)
+    admin.get("/requests")
+    sent(pages, f"{DEALS}/2")
+    engine = pages.office.store.engine
+    with full_disk(engine):
+        RequestLog(pages.account.account_store, pages.bridge.meters.sent).keep_now_and_then()
+        words = words_of(admin.get("/requests"))
+    assert "GET /api/v4/leads 200" in words
+    assert "/api/v4/leads/2" not in words
+    assert "GET /api/v4/leads/2 200" in words_of(admin.get("/requests")), "nothing is lost"
+
+
+def test_what_can_not_be_written_at_all_does_not_end_the_worker(pages: Pages) -> None:
+    buffer = RequestBuffer()
+    buffer.add("GET", f"{DEALS}/1", cast(int, object()), 0)
+    RequestLog(pages.account.account_store, buffer).keep_now_and_then()
+    assert buffer.take() == []
+
+
+@contextmanager
+def full_disk(engine: Engine) -> Iterator[None]:
+    def refuse(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("INSERT INTO sent_requests"):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    event.listen(engine, "before_cursor_execute", refuse)
+    try:
+        yield
+    finally:
+        event.remove(engine, "before_cursor_execute", refuse)
 
 
 def test_what_could_not_be_kept_is_kept_later_in_its_order(pages: Pages) -> None:
