@@ -19,6 +19,7 @@ from amo_bridge.storage.secrets import KeptSecrets, small_state
 
 ADDRESS = "AMO_BRIDGE_ACCOUNT_URL"
 PUBLIC = "AMO_BRIDGE_PUBLIC_URL"
+AMOCRM = (".amocrm.ru", ".amocrm.com", ".kommo.com")
 WEBHOOKS = "/api/v4/webhooks"
 
 
@@ -42,7 +43,10 @@ def full_address(told: str) -> str:
         host, _, _ = told.partition("/")
         return f"https://{host if '.' in host or ':' in host else host + '.amocrm.ru'}" if host else ""
     scheme, _, rest = told.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"
+    host = rest.partition("/")[0]
+    # The token is not to travel in clear; amoCRM itself is nowhere but behind https.
+    is_amocrm = host.lower().endswith(AMOCRM)
+    return f"{'https' if is_amocrm and scheme.lower() == 'http' else scheme}://{host}"
 
 
 class AccountAccess:
@@ -79,7 +83,10 @@ class AccountAccess:
             environment = self._environment()
             state = small_state(self.config, environment)
             oauth_tokens(self.config, environment, state).exchange_code(self.access.code.strip())
-        return Account.read(self.client())
+        account = Account.read(self.client())
+        if not account.id:
+            raise ConfigError([f"{self.access.address} отвечает, но это не amoCRM: в ответе нет номера аккаунта"])
+        return account
 
     def keep(self) -> None:
         """Keep what was typed, encrypted, in the data folder or the database. Raises StoreUnavailable, ConfigError."""

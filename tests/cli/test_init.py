@@ -21,6 +21,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime.connection import tokens
 from amo_bridge.sandbox.account_file import SHIPPED
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.start.access import full_address
 
 Init = Callable[..., Result]
 # Regulation → its sandbox, a stage on which some rule acts at once, who works there.
@@ -267,6 +268,32 @@ def test_a_wrong_token_no_network_and_what_is_no_address(init: Init, sandbox: Lo
     assert "файл с токеном nowhere не читается" in init(sandbox.url, "--yes", token="nowhere").output
     assert "не достучаться: проверьте адрес и сеть" in init("http://127.0.0.1:1", "--yes").output
     assert "не адрес аккаунта" in init("https://a b", "--yes").output
+
+
+def test_what_answers_like_amocrm_and_is_none_is_refused(init: Init) -> None:
+    world = load_world(SHIPPED["remote"])
+    world.account["id"] = None
+    with served(world) as crm:
+        told = init(crm.url, "--regulation", "empty", "--yes")
+    assert (told.exit_code, Path("shop").exists()) == (1, False)
+    assert "это не amoCRM: в ответе нет номера аккаунта" in told.output
+
+
+@pytest.mark.parametrize(
+    ("told", "full"),
+    [
+        ("shop", "https://shop.amocrm.ru"),
+        (" shop.kommo.com/leads/ ", "https://shop.kommo.com"),
+        ("http://Shop.amocrm.ru/leads/detail/1", "https://Shop.amocrm.ru"),
+        ("https://shop.amocrm.ru/", "https://shop.amocrm.ru"),
+        ("http://127.0.0.1:8090", "http://127.0.0.1:8090"),
+        ("http://sandbox:8090/x", "http://sandbox:8090"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_taken_as_people_type_it(told: str, full: str) -> None:
+    """amoCRM's own always by https: the token goes there."""
+    assert full_address(told) == full
 
 
 def test_a_folder_that_takes_no_config_is_told_before_anybody_is_asked(init: Init, sandbox: LocalCrm) -> None:
