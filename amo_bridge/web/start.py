@@ -6,6 +6,7 @@ answered is in memory until it is saved: a bridge without a config has no store.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
 import threading
@@ -162,6 +163,11 @@ def _install_errors(app: Flask) -> None:
         return render_template("start/trouble.html", words=words), error.code or 500
 
 
+def _mark(draft: Draft) -> str:
+    """Tells one result from another."""
+    return hashlib.sha256(draft.text.encode()).hexdigest()
+
+
 def _words(error: BridgeError | ConfigError) -> str:
     return "; ".join(error.problems) if isinstance(error, ConfigError) else describe(error)
 
@@ -258,6 +264,8 @@ def _pages(beginning: Beginning) -> Blueprint:
     def create() -> Answer:
         here = started()
         with beginning.lock:
+            if is_stale(here):
+                return shown(here, _("Ответы тем временем изменились в другом окне: посмотрите итог снова.")), 409
             try:
                 beginning.left = here.create()
                 beginning.rehearsal = None
@@ -279,6 +287,8 @@ def _pages(beginning: Beginning) -> Blueprint:
     def save() -> Answer:
         here = started()
         with beginning.lock:
+            if is_stale(here):
+                return shown(here, _("Ответы тем временем изменились в другом окне: посмотрите итог снова.")), 409
             try:
                 beginning.save(here.draft())
             except (BridgeError, ConfigError, OSError) as error:
@@ -287,14 +297,21 @@ def _pages(beginning: Beginning) -> Blueprint:
         log.info("config written, the bridge starts anew", path=str(beginning.path))
         return render_template("start/saved.html", next_page=beginning.next_page)
 
+    def is_stale(here: Start) -> bool:
+        """Has somebody else with the link answered otherwise since this result was shown?"""
+        return here is not beginning.start or request.form.get("mark") != _mark(here.draft())
+
     def shown(here: Start, trouble: str = "") -> str:
+        here = started() if here is not beginning.start else here
         if here.matching.open_round():
             abort(redirect(url_for("start.names")))
         plan: Plan = here.lacking()
+        draft = here.draft()
         return render_template(
             "start/result.html",
             here=here,
-            draft=here.draft(),
+            draft=draft,
+            mark=_mark(draft),
             plan=plan,
             left=beginning.left,
             rehearsal=beginning.rehearsal,

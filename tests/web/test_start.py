@@ -214,6 +214,19 @@ def test_a_start_that_could_not_write_everything_is_begun_again(visit: Visit, sa
     assert load(visit.path, {}).rules
 
 
+def test_what_another_window_has_changed_is_looked_at_before_it_is_done(visit: Visit, tmp_path: Path) -> None:
+    with crm_with(bare_account(SHIPPED["remote"]), tmp_path) as crm:
+        client, seen = at_the_result(visit, crm)
+        _, other = at_the_result(visit, crm, part="Продажа")
+        crm.forget_requests()
+        for path in ("/start/create", "/start/save"):
+            answer = client.post(path, data=seen)
+            assert (answer.status_code, "изменились в другом окне" in answer.text) == (409, True)
+            assert other["mark"] in answer.text
+        assert [path for path in crm.requests() if path.startswith("POST")] == []
+        assert not visit.path.exists()
+
+
 def at_the_result(
     visit: Visit, crm: LocalCrm, regulation: str = "remote", part: str = "Отдел заботы"
 ) -> tuple[FlaskClient, dict[str, str]]:
@@ -226,7 +239,9 @@ def at_the_result(
     start = visit.beginning.start
     assert start is not None
     start.settle()
-    return client, form
+    found = re.search(r'name="mark" value="([^"]+)"', client.get("/start/result").text)
+    assert found is not None
+    return client, {**form, "mark": found[1]}
 
 
 def _csrf(page: str) -> str:
