@@ -310,7 +310,7 @@ class _Writing:
                 if need.kind == "stages" and self._found.get(Need("pipelines", need.inside)) is None:
                     # Said of the pipeline.
                     continue
-                self._lost.setdefault(unit, []).append(Lost(path, need.words))
+                self._lost.setdefault(unit, []).append(Lost(path, self._matching.lack(need)))
             elif path[-1] == str(name):
                 # Two names that are one in the account: a table can't say two things of it.
                 line = (path[:-1], normalise(found))
@@ -369,7 +369,8 @@ class _Writing:
     def _head(self) -> str:
         choice, tree = self._choice, self._tree
         bridge = tree.get("bridge", {})
-        lines = [HEAD.format(account=self._account.name, regulation=choice.regulation.title, day=self._drafting.today)]
+        account = " ".join(self._account.name.split())
+        lines = [HEAD.format(account=account, regulation=choice.regulation.title, day=self._drafting.today)]
         lines += ["[account]", ABOUT_TOKEN, f"url = {_quoted(choice.address)}", ""]
         lines += ["[bridge]", ABOUT_DRY, f"dry_run = {'true' if choice.is_dry else 'false'}", ABOUT_PUBLIC]
         lines.append(f"public_url = {_quoted(choice.public_url)}" if choice.public_url else NO_PUBLIC)

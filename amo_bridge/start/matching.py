@@ -19,7 +19,7 @@ from amo_bridge.config.account_check import LOSS_REASON_FIELD, account_names, si
 from amo_bridge.config.model import MANAGER, Config
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.crm.account import Account, Field, Pipeline, Stage, User
-from amo_bridge.provision.plan import fits
+from amo_bridge.provision.plan import KINDS, fits
 from amo_bridge.provision.requirements import CLOSED, Wanted
 from amo_bridge.rules.deal import BUILT_IN_FIELDS
 from amo_bridge.rules.option_types import (
@@ -174,6 +174,18 @@ class Matching:
     def name_of(self, need: Need) -> str | None:
         """What the account calls it, as far as that is known without asking."""
         return next((one.found for one in self.findings() if one.need == need), None)
+
+    def lack(self, need: Need) -> str:
+        """What the account has not, for people; a field that is there with a type that does not do is told so."""
+        entity = {"fields": "leads", "contact_fields": "contacts"}.get(need.kind)
+        if entity is None:
+            return need.words
+        wanted = self._types.get((entity, normalise(need.name)), "text")
+        there = [one for one in self.account.fields(entity) if same_name(one.name, need.name)]
+        if not there or any(fits(wanted, one.type) for one in there):
+            return need.words
+        types = (KINDS.get(wanted, wanted), KINDS.get(there[0].type, there[0].type))
+        return f"{need.words} нужного типа (нужен — {types[0]}, сейчас — {types[1]})"
 
     def _finding(self, need: Need, before: Mapping[tuple[Kind, str], Finding], taken: set[str | None]) -> Finding:
         if need.key in self.answers:

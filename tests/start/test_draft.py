@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,24 @@ def test_names_that_the_account_spells_otherwise_stand_in_rules_and_in_what_they
     assert rule["stages"] == ["Воронка / Первичный контакт"]
     assert rule["says"].startswith("Сделка пришла на «Первичный контакт»")
     assert "enabled = true" in draft.text
+
+
+def test_a_field_of_another_type_is_said_to_be_there(accounts: dict[str, Account]) -> None:
+    """«There is none» would send people to look for what they see in amoCRM."""
+    remote = next(one for one in REGULATIONS if one.name == "remote")
+    account = accounts["remote"]
+    fields = tuple(replace(one, type="text") if one.name == "Клиент оплатит" else one for one in account.all_fields)
+    draft = drafted(remote, replace(account, all_fields=fields))
+    told = {one.name: one.why for one in draft.off}
+    words = "в аккаунте нет: поле «Клиент оплатит» нужного типа (нужен — дата, сейчас — текст)"
+    assert told["stage_needs_fields.payment_day"] == words
+
+
+def test_an_accounts_name_is_one_line_of_the_file(accounts: dict[str, Account]) -> None:
+    account = replace(accounts["new"], name='Школа {x} "и"\n[bridge]\ndry_run = false')
+    draft = drafted(REGULATIONS[-1], account)
+    assert 'Школа {x} "и" [bridge] dry_run = false. Регламент' in draft.text.split("\n")[0]
+    assert draft.config.bridge.dry_run
 
 
 def test_what_a_rule_can_do_without_is_taken_out_of_it(accounts: dict[str, Account]) -> None:
