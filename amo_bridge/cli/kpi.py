@@ -11,16 +11,27 @@ import click
 from rich.table import Table
 
 from amo_bridge.cli.click_ru import Command, Stop
-from amo_bridge.cli.common import config_option, console, csv_option, load_or_exit, opened, waiting, write_csv
+from amo_bridge.cli.common import (
+    config_option,
+    console,
+    csv_option,
+    load_or_exit,
+    opened,
+    tell_and_exit,
+    waiting,
+    write_csv,
+)
 from amo_bridge.cli.pay import Unreachable
 from amo_bridge.cli.violations import MonthType
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.events_api import touches_before
-from amo_bridge.errors import BridgeError
+from amo_bridge.crm.responses import describe
+from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.mirror.touches import record_touches
-from amo_bridge.reports.kpi import summed
+from amo_bridge.reports.kpi import Figures, shown_people, summed
 from amo_bridge.reports.kpi_days import KpiDays, Way
+from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.reports.violations import Month
 from amo_bridge.runtime.connection import account_client, known_account
 from amo_bridge.storage.database import AccountStore
@@ -55,14 +66,9 @@ def kpi(action: str, month: Month, csv_file: Path | None, config_path: Path) -> 
         if not days:
             raise click.UsageError(f"{month} ещё не наступил")
         if action == "rebuild":
-            told = _read_again(config, own, way, days)
-            kept = KpiDays(own, way)
-            for day in days:
-                if day < way.today(now):
-                    kept.count(day, now)
-            click.echo(f"Прочитано событий: {told}. KPI за {month} теперь считается по ним")
+            _rebuild(config, own, way, month, days, now)
             return
-        rows = _rows(own, account, way, days, now)
+        rows = _rows(config, own, account, way, days, now)
     if csv_file is not None:
         write_csv(csv_file, as_csv(HEAD, rows), f"строк: {len(rows)}")
         return
@@ -73,31 +79,55 @@ def kpi(action: str, month: Month, csv_file: Path | None, config_path: Path) -> 
 
 
 def _rows(
-    store: AccountStore, account: Account, way: Way, days: Sequence[date], now: datetime
+    config: Config, store: AccountStore, account: Account, way: Way, days: Sequence[date], now: datetime
 ) -> list[tuple[str | int, ...]]:
-    figures = summed(KpiDays(store, way).figures(days, now).values())
-    names = {person.id: person.name for person in account.users}
-    rows = [
-        (names.get(person, str(person)), one.contacts, one.worked, one.talks, one.unanswered, one.letters, one.tasks,
-         one.sales, one.amount)
-        for person, one in figures.items()
-        if person
-    ]  # fmt: skip
-    return sorted(rows)
+    """The same figures as the page's."""
+    found = KpiDays(store, way).figures(days, now)
+    midnights, end = {day: way.midnight(day) for day in days}, way.midnight(days[-1] + timedelta(days=1))
+    there = figures_there(store, config.channels.pipedrive, account, midnights, end)
+    sums = summed((together(found, there.days) if there else found).values())
+    people = shown_people(config.kpi.people, {person.id: person.name for person in account.users}, sums)
+    told = [(name, sums.get(number, Figures())) for number, name in people.items()]
+    return [
+        (name, one.contacts, one.worked, one.talks, one.unanswered, one.letters, one.tasks, one.sales, one.amount)
+        for name, one in told
+    ]
+
+
+def _rebuild(config: Config, store: AccountStore, way: Way, month: Month, days: Sequence[date], now: datetime) -> None:
+    """Read what was done on these days, and count them anew. Raises Stop."""
+    kept = KpiDays(store, way)
+    final = {day for day in days if kept.is_final(day, now)}
+    if len(final) == len(days):
+        raise Stop(f"{month} уже сосчитан, а касания тех дней мост забыл: события amoCRM знают меньше, цифры остались")
+    told = _read_again(config, store, way, days)
+    for day in days:
+        if day < way.today(now) and day not in final:
+            kept.count(day, now)
+    click.echo(f"Прочитано событий: {told}. KPI за {month} теперь считается по ним")
+    if final:
+        click.echo(f"Дней, которые остались, как были сосчитаны: {len(final)} — их касания мост уже забыл")
 
 
 def _read_again(config: Config, store: AccountStore, way: Way, days: Sequence[date]) -> int:
     """How many events amoCRM has told; what of them is a touch is kept. Raises Stop."""
     since, until = way.midnight(days[0]), way.midnight(days[-1] + timedelta(days=1)) - timedelta(seconds=1)
-    client, count = account_client(config, os.environ), 0
+    count = 0
     rest: datetime | None = until
     try:
+        client = account_client(config, os.environ)
         with waiting("Читаю события amoCRM"):
             while rest is not None and rest >= since:
                 told, rest = touches_before(client, since, rest)
                 with store.write() as connection:
                     record_touches(connection, store.account_id, told)
                 count += len(told)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    except StoreUnavailable:
+        raise
     except BridgeError as error:
-        raise Unreachable(f"события не прочитаны: {error}; что успели прочесть, сохранено, повторите") from error
+        raise Unreachable(
+            f"события не прочитаны: {describe(error)}; что успели прочесть, сохранено, повторите"
+        ) from error
     return count

@@ -11,14 +11,24 @@ import click
 from rich.table import Table
 
 from amo_bridge.cli.click_ru import Command, Stop
-from amo_bridge.cli.common import config_option, console, csv_option, load_or_exit, opened, waiting, write_csv
+from amo_bridge.cli.common import (
+    config_option,
+    console,
+    csv_option,
+    load_or_exit,
+    opened,
+    tell_and_exit,
+    waiting,
+    write_csv,
+)
 from amo_bridge.cli.violations import MonthType
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.account_fit import fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.events_api import DealChange, deal_changes
-from amo_bridge.errors import BridgeError
+from amo_bridge.crm.responses import describe
+from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.mirror.facts import OWNER, STAGE, Fact, FactLog, field_fact, field_value, stage_value
 from amo_bridge.reports.pay import KINDS, Sheet, sheet_of
 from amo_bridge.reports.pay_ledger import PayLedger
@@ -124,8 +134,10 @@ def _rebuilt(config: Config, account: Account, store: AccountStore, month: Month
         with waiting("Читаю события amoCRM"):
             changes = deal_changes(account_client(config, os.environ), since, until, fields)
             told = facts_listed(changes, checkboxes)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
     except BridgeError as error:
-        raise Unreachable(f"события не прочитаны: {error}; ведомость осталась, как была") from error
+        raise Unreachable(f"события не прочитаны: {describe(error)}; ведомость осталась, как была") from error
     return log.replace(since, until, told, whats)
 
 

@@ -26,6 +26,7 @@ from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.rules.deal import Touch
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import deals
+from amo_bridge.text.names import same_name
 
 WRITTEN = ("mail", "chat", "sms")
 
@@ -150,6 +151,16 @@ def summed(days: Iterable[Mapping[Person, Figures]]) -> dict[Person, Figures]:
         for person, figures in day.items():
             told.setdefault(person, Figures(first_at=figures.first_at)).add(figures)
     return told
+
+
+def shown_people(wanted: Iterable[str], names: Mapping[Person, str], active: Iterable[Person]) -> dict[Person, str]:
+    """Id → name, in the order of names; of those whom the config names (``wanted``), else of all who did something or
+    have a plan of their own (``active``)."""
+    if people := list(wanted):
+        found = {number: name for number, name in names.items() if any(same_name(name, one) for one in people)}
+    else:
+        found = {number: names.get(number, str(number)) for number in active if number}
+    return dict(sorted(found.items(), key=lambda one: one[1]))
 
 
 def _count(own: _Day, card: Card, touch: Touch) -> None:

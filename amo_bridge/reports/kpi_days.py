@@ -20,6 +20,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.retention import TOUCHES_KEPT
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.reports.kpi import Figures, PerDay, Person, add_sales, of_touches
+from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.storage.accounts import KPI_SEEN, Cursors
 from amo_bridge.storage.database import AccountStore, insert_or_replace
 from amo_bridge.storage.tables import kpi_days, kpi_figures, touches
@@ -120,6 +121,13 @@ class KpiDays:
             }
             insert_or_replace(connection, kpi_days, ("account", "day"), [kept])
 
+    def is_final(self, day: date, now: datetime) -> bool:
+        """It was counted, and what it was counted from is forgotten: events alone would tell less."""
+        own = (self._store.owns(kpi_days), kpi_days.c.day == day.isoformat())
+        with self._store.read() as connection:
+            row = connection.execute(select(kpi_days).where(*own)).one_or_none()
+        return row is not None and self._is_forgotten(row, now)
+
     def not_in_sheet(self, since: datetime, most: int) -> dict[date, float]:
         """Days whose figures are not in the table that people read as they are now, oldest first → when they were
         counted."""
@@ -173,15 +181,17 @@ class KpiDays:
     def _find_late_touches(self) -> None:
         """A touch that was told of after its day was counted may change that day, and who was new on later ones."""
         seen = int(self._cursors.read(KPI_SEEN) or 0)
-        mine = (self._store.owns(touches), touches.c.id > seen)
+        with self._store.read() as connection:
+            newest = connection.execute(select(func.max(touches.c.id))).scalar() or 0
+            new = (self._store.owns(touches), touches.c.id > seen, touches.c.id <= newest)
+            oldest_at = connection.execute(select(func.min(touches.c.at)).where(*new)).scalar()
+        # SQLite gives the numbers of forgotten touches again when they were the highest: then it goes back.
+        if newest == seen:
+            return
         with self._store.write() as connection:
-            newest, oldest_at = connection.execute(
-                select(func.max(touches.c.id), func.min(touches.c.at)).where(*mine)
-            ).one()
-            if newest is None:
-                return
-            late = (self._store.owns(kpi_days), kpi_days.c.ends_at > oldest_at)
-            connection.execute(update(kpi_days).where(*late).values(is_stale=True))
+            if oldest_at is not None:
+                late = (self._store.owns(kpi_days), kpi_days.c.ends_at > oldest_at)
+                connection.execute(update(kpi_days).where(*late).values(is_stale=True))
             self._cursors.write(connection, KPI_SEEN, float(newest))
 
     def _to_count(self, now: datetime) -> list[date]:
@@ -225,7 +235,7 @@ def _figures(row: Row[Any]) -> Figures:
 
 
 class KpiJob:
-    """``run()`` now and then. ``account_clock`` is amoCRM's; ``again`` asks for the next portion."""
+    """``run()`` now and then. ``account_clock`` is amoCRM's."""
 
     def __init__(self, store: AccountStore, rules: CurrentRules, account_clock: Clock) -> None:
         self._store = store
@@ -268,7 +278,7 @@ class KpiRows:
         rows: dict[str, Sequence[str | int]] = {}
         emptied: dict[str, Sequence[str | int]] = {}
         for day in self._days:
-            found = kept.figures([day], now)[day]
+            found = self._figures(kept, engine, day, now)
             for number in sorted({*names, *found} - {0}):
                 name = names.get(number, str(number))
                 if not people or any(same_name(name, other) for other in people):
@@ -276,6 +286,13 @@ class KpiRows:
                     (rows if number in found else emptied)[f"{day.isoformat()} {number}"] = cells
         self._emptied = emptied
         return rows
+
+    def _figures(self, kept: KpiDays, engine: RuleEngine, day: date, now: datetime) -> Mapping[Person, Figures]:
+        """As the page shows them."""
+        way, found = way_of(engine), kept.figures([day], now)
+        span = {day: way.midnight(day)}, way.midnight(day + timedelta(days=1))
+        there = figures_there(self._store, engine.config.channels.pipedrive, engine.account, *span)
+        return (together(found, there.days) if there else found)[day]
 
     def emptied(self) -> Mapping[str, Sequence[str | int]]:
         return self._emptied

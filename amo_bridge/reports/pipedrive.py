@@ -14,7 +14,8 @@ from datetime import UTC, date, datetime
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm.account import User
+from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.crm.account import Account, User
 from amo_bridge.reports.kpi import Figures, PerDay, Person
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, insert_or_replace
@@ -158,6 +159,19 @@ def _person(mail: str, people: Sequence[User], named: Mapping[str, str]) -> Pers
     if wanted is not None:
         return next((one.id for one in people if same_name(one.name, wanted)), None)
     return next((one.id for one in people if one.email.strip().casefold() == folded), None)
+
+
+def figures_there(
+    store: AccountStore,
+    section: PipedriveSection | None,
+    account: Account,
+    midnights: Mapping[date, datetime],
+    end: datetime,
+) -> PipedriveFigures | None:
+    """What the people of the account have done in Pipedrive; None if it is not connected. Raises StoreUnavailable."""
+    if section is None:
+        return None
+    return PipedriveLog(store).figures(midnights, end, account.users, section.people, account.currency)
 
 
 def together(one: PerDay, other: PerDay) -> dict[date, dict[Person, Figures]]:

@@ -76,6 +76,9 @@ class Team:
         asked = [MONDAY + timedelta(days=day) for day in days]
         return [(day - MONDAY).days for day in self.kept.changed(asked)]
 
+    def day(self, number: int) -> date:
+        return MONDAY + timedelta(days=number)
+
     def forget(self) -> None:
         with self.store.write() as connection:
             connection.execute(delete(touches))
@@ -122,6 +125,20 @@ def test_a_touch_that_is_told_later_changes_its_day_and_is_said_to(team: Team, l
     assert team.changed(0, 1) == [0]
 
 
+def test_late_touches_are_seen_though_numbers_are_given_again(team: Team) -> None:
+    team.call(0.5)
+    team.tick(5)
+    for deal in range(40, 50):
+        team.call(1.5, deal)
+    team.tick(5.1)
+    with team.store.write() as connection:
+        connection.execute(delete(touches).where(touches.c.entity_id >= 40))
+    team.tick(5.2)
+    team.call(0.6, 31)
+    team.tick(5.3)
+    assert team.talks(0) == [2]
+
+
 def test_a_correction_is_seen_as_long_as_the_day_settles(team: Team) -> None:
     team.call(0.5, seconds=0)
     team.tick(1.1)
@@ -166,6 +183,13 @@ def test_another_way_of_counting_counts_anew_as_far_as_touches_reach(team: Team)
     assert team.talks(0, now=6) == [0]
     team.way = MOSCOW
     assert team.talks(0, now=399) == [0], "its touches are going: it stays as it was counted"
+
+
+def test_a_day_is_final_when_it_was_counted_and_its_touches_are_forgotten(team: Team) -> None:
+    team.call(0.5)
+    team.tick(5)
+    told = [(day, now) for day in (-9, 0) for now in (5, 500) if team.kept.is_final(team.day(day), team.at(now))]
+    assert told == [(0, 500)]
 
 
 def test_a_day_begins_where_the_account_is(team: Team) -> None:

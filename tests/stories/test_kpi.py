@@ -99,6 +99,14 @@ def test_a_month_before_the_bridge_is_read_from_amocrms_events(
         run("show", "--csv", str(tmp_path / "kpi.csv"))
         text = (tmp_path / "kpi.csv").read_text("utf-8-sig")
         assert f"{IVAN};1;1;2;1;0;0;0;0" in text
+        of_maria = tmp_path / "of_maria.toml"
+        of_maria.write_text(f'{EXAMPLE.read_text("utf-8")}\n[kpi]\npeople = ["{MARIA}"]\n', "utf-8")
+        told = CliRunner().invoke(main, ["kpi", "show", "2026-08", "--config", str(of_maria)])
+        assert (MARIA in told.output, IVAN in told.output) == (True, False), "as the page shows it"
+        with monkeypatch.context() as without:
+            without.delenv("AMO_BRIDGE_TOKEN")
+            told = CliRunner().invoke(main, ["kpi", "rebuild", "2026-08", "--config", str(EXAMPLE)])
+        assert (told.exit_code, "Нет токена amoCRM" in told.output) == (2, True)
         crm.fault("status", status=503)
         told = CliRunner().invoke(main, ["kpi", "rebuild", "2026-08", "--config", str(EXAMPLE)])
         assert told.exit_code == 4

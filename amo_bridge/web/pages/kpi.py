@@ -13,14 +13,13 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.model import KpiSection
-from amo_bridge.reports.kpi import Figures, summed
+from amo_bridge.reports.kpi import Figures, shown_people, summed
 from amo_bridge.reports.kpi_days import KpiDays, Way
 from amo_bridge.reports.kpi_plans import LARGEST, KpiPlans, expected
 from amo_bridge.reports.kpi_plans import MEASURES as PLAN_MEASURES
-from amo_bridge.reports.pipedrive import PipedriveFigures, PipedriveLog, together
+from amo_bridge.reports.pipedrive import PipedriveFigures, figures_there, together
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.text.csv_table import as_csv
-from amo_bridge.text.names import same_name
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
@@ -241,7 +240,8 @@ def board_of(here: AccountView, wish: Wish) -> Board:
     end = way.midnight(days[-1] + timedelta(days=1))
     kept = KpiDays(here.account_store, way)
     found = kept.figures(days, now)
-    there = _pipedrive(here, midnights, end)
+    section = here.config.channels.pipedrive
+    there = figures_there(here.account_store, section, known, midnights, end) if known else None
     if there is not None:
         found = together(found, there.days)
     names = {person.id: person.name for person in known.users} if known else {}
@@ -249,7 +249,7 @@ def board_of(here: AccountView, wish: Wish) -> Board:
     usual = plan_of(kpi)
     plan = {name: one * len(working) if one else None for name, one in usual.items()}
     sums = summed(found[day] for day in days)
-    people = _people(kpi, names, {*sums, *(person for plans in agreed.values() for person in plans)})
+    people = shown_people(kpi.people, names, {*sums, *(person for plans in agreed.values() for person in plans)})
     shift = _shift(here, kpi, days[0]) if wish.span == "day" and working else None
     lines = [
         _line(name, sums.get(number, Figures()), expected(number, days, working, usual, agreed), shift)
@@ -268,25 +268,6 @@ def board_of(here: AccountView, wish: Wish) -> Board:
     known_from = kept.known_from()
     is_before = known_from is not None and days[0] < known_from
     return Board(lines, total, days, talks, there, kept.changed(days), known_from if is_before else None, plan)
-
-
-def _pipedrive(here: AccountView, midnights: Mapping[date, datetime], end: datetime) -> PipedriveFigures | None:
-    """What the same people have done in Pipedrive; None if it is not connected."""
-    section, known = here.config.channels.pipedrive, here.crm_account
-    if section is None or known is None:
-        return None
-    log = PipedriveLog(here.account_store)
-    return log.figures(midnights, end, known.users, section.people, known.currency)
-
-
-def _people(kpi: KpiSection, names: Mapping[int, str], active: Iterable[int]) -> dict[int, str]:
-    """Id → name, in the order of names; of those whom the config names, else of all who did something or have a plan
-    of their own."""
-    if kpi.people:
-        found = {number: name for number, name in names.items() if any(same_name(name, one) for one in kpi.people)}
-    else:
-        found = {number: names.get(number, str(number)) for number in active if number}
-    return dict(sorted(found.items(), key=lambda one: one[1]))
 
 
 def _line(name: str, figures: Figures, plan: Mapping[str, int | None], shift: datetime | None) -> Line:
