@@ -18,10 +18,11 @@ from amo_bridge.clock import Clock
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.engine.alerts import notice_or_task
 from amo_bridge.engine.history import Count, History
+from amo_bridge.engine.retention import TASK_HISTORY_KEPT
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.violations import Violations
 from amo_bridge.reports.overdue import Span, counted, promises_of
-from amo_bridge.storage.accounts import WEEKLY_LETTER_SENT, Cursors
+from amo_bridge.storage.accounts import MIRROR_MET_AT, WEEKLY_LETTER_SENT, Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import is_given_up, outbox
 
@@ -37,7 +38,8 @@ BAR_LENGTH = 12
 class Week:
     """``late``: who → tasks that stood overdue when the week ended, and ``missed``: deadlines missed within it; most
     first. ``violations``: who → how many that count. ``days``: what the bridge did on each of the seven. ``failures``:
-    how many wait for a decision now; ``broken``: rules that don't work now."""
+    how many wait for a decision now; ``broken``: rules that don't work now. ``known_from``: when the bridge began to
+    know the tasks, if that is not before the week."""
 
     monday: date
     late: Mapping[str, int]
@@ -46,6 +48,7 @@ class Week:
     days: Sequence[Count]
     failures: int
     broken: Sequence[str]
+    known_from: date | None = None
 
     @property
     def sunday(self) -> date:
@@ -75,7 +78,7 @@ def week_of(
     spans = [
         Span(monday + timedelta(days=number), begin, min(end, now))
         for number, (begin, end) in enumerate(pairwise(midnights))
-        if begin < now
+        if begin <= now
     ]
     promises = promises_of(store, spans)
     standing = counted(promises, spans[-1:], names, "standing").rows
@@ -93,7 +96,15 @@ def week_of(
         days=History(store).by_stretch(midnights, is_loud_alone=True),
         failures=failures,
         broken=broken,
+        known_from=_known_from(store, calendar, midnights[0], now),
     )
+
+
+def _known_from(store: AccountStore, calendar: WorkCalendar, begin: float, now: float) -> date | None:
+    """What was finished before the bridge met the tasks it does not know, and what is too old it has forgotten."""
+    met_at = Cursors(store).read(MIRROR_MET_AT) or 0.0
+    known = max(met_at, now - TASK_HISTORY_KEPT.total_seconds())
+    return calendar.local(datetime.fromtimestamp(known, UTC)).date() if begin < known else None
 
 
 def _most(figures: Mapping[str, int]) -> dict[str, int]:
@@ -105,6 +116,8 @@ def in_words(week: Week, url: str) -> str:
     lines = [f"Неделя {week.monday:%d.%m}–{week.sunday:%d.%m.%Y}"]
     lines += ["", *_people("Просрочено к концу недели", week.late, "просроченных задач к концу недели нет")]
     lines += ["", *_people("Не сделано в срок за неделю", week.missed, "все задачи недели сделаны в срок")]
+    if week.known_from:
+        lines += ["", f"Мост знает о задачах с {week.known_from:%d.%m.%Y}: кто опаздывал раньше, сказать нельзя."]
     lines += ["", *_people("Нарушения", week.violations, "нарушений нет")]
     lines += ["", "Что сделал мост", *_bars(week)]
     lines += ["", *_decisions(week)]

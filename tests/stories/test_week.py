@@ -113,6 +113,8 @@ def week(**changed: object) -> Week:
 
 def test_a_quiet_week_says_so() -> None:
     words = in_words(week(), "")
+    assert "Мост знает о задачах" not in words
+    assert "Мост знает о задачах с 11.03.2026" in in_words(week(known_from=date(2026, 3, 11)), "")
     assert "просроченных задач к концу недели нет" in words
     assert "Решать нечего: всё выполнено, правила работают." in words
     assert "http" not in words

@@ -138,13 +138,15 @@ class WeekOfPerson(Shape):
 
 
 class WeekSummary(Shape):
-    """``failures``, ``broken``: how many failed actions wait for a decision now, and which rules don't work now."""
+    """``failures``, ``broken``: how many failed actions wait for a decision now, and which rules don't work now.
+    ``known_from``: when the bridge began to know the tasks, if that is not before the week."""
 
     monday: date
     people: dict[str, WeekOfPerson]
     days: list[DayOfWeek]
     failures: int
     broken: list[str]
+    known_from: date | None
 
 
 @api.endpoint(
@@ -184,6 +186,7 @@ def week() -> WeekSummary:
         ],
         failures=found.failures,
         broken=list(found.broken),
+        known_from=found.known_from,
     )
 
 

@@ -18,6 +18,7 @@ from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.crm.account import Account
 from amo_bridge.reports import workbook
+from amo_bridge.storage.accounts import MIRROR_MET_AT, Cursors
 from amo_bridge.storage.tables import task_history, tasks
 from amo_bridge.web.auth.users import Role
 
@@ -199,12 +200,27 @@ def test_the_week_that_goes_on_is_told_as_far_as_it_has_come(late: Pages, viewer
 
 
 def test_a_week_without_delays_says_so_and_leads_to_its_neighbours(late: Pages, viewer: Visit) -> None:
-    page = viewer.get("/reports/week?monday=2026-03-11")
+    today = datetime.now(late.account.zone).date()
+    monday = today - timedelta(days=today.weekday() + 140)
+    page = viewer.get(f"/reports/week?monday={monday + timedelta(days=2)}")
     words = words_of(page)
-    assert "Неделя 09.03–15.03.2026" in words
+    assert f"Неделя {monday:%d.%m}–{monday + timedelta(days=6):%d.%m.%Y}" in words
     assert "Опозданий и нарушений нет" in words
-    assert "/reports/week?monday=2026-03-02" in page.text
-    assert "/reports/week?monday=2026-03-16" in page.text
+    assert f"/reports/week?monday={monday - timedelta(days=7)}" in page.text
+    assert f"/reports/week?monday={monday + timedelta(days=7)}" in page.text
+
+
+def test_of_a_week_before_the_bridge_nobody_is_said_to_be_in_time(late: Pages, viewer: Visit) -> None:
+    for address in ("/reports/week?monday=2024-03-11", "/reports/week?monday=2000-01-03"):
+        words = words_of(viewer.get(address))
+        assert "Мост знает о задачах с" in words
+        assert "Опозданий и нарушений нет" not in words
+    store, met = late.account.account_store, datetime.now(late.account.zone) - timedelta(days=10)
+    with store.write() as connection:
+        Cursors(store).write(connection, MIRROR_MET_AT, met.timestamp())
+    assert "Мост знает о задачах с" in words_of(viewer.get(f"/reports/week?monday={met.date()}"))
+    last = met.date() + timedelta(days=7)
+    assert "Мост знает о задачах с" not in words_of(viewer.get(f"/reports/week?monday={last}"))
 
 
 def test_the_week_fits_a_phone_and_has_its_charts(late: Pages, browser: Browser) -> None:
