@@ -49,7 +49,7 @@ def kpi(action: str, month: Month, csv_file: Path | None, config_path: Path) -> 
     """KPI за месяц: показать (show), прочитать сделанное за месяц заново (rebuild).
 
     rebuild читает события amoCRM за этот месяц: что было до моста или пока он не работал; в amoCRM ничего не меняет.
-    Коды: 0 — сделано; 1 — файл не записать; 2 — вызов или настройка; 3 — база; 4 — amoCRM.
+    Коды: 0 — сделано; 1 — файл не записать, считать уже не по чему; 2 — вызов или настройка; 3 — база; 4 — amoCRM.
     """
     config = load_or_exit(config_path)
     if action == "rebuild" and csv_file is not None:
