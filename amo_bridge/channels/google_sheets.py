@@ -26,15 +26,17 @@ NO_SHEET = "Unable to parse range"
 
 
 class GoogleSheets(SheetService):
-    def __init__(self, section: GoogleSheetsSection, key: str) -> None:
+    """``sheets``: those that are kept, if not all that the section names."""
+
+    def __init__(self, section: GoogleSheetsSection, key: str, sheets: Sequence[str] = ()) -> None:
         self._section = section
+        self._sheets = sheets or [name for name in (section.daily_reports, section.kpi) if name]
         self._http = HttpClient("Google Таблицы", section.api, "", timeout=TIMEOUT)
         self._account = GoogleAccount("Google Таблицы", key, GOOGLE_SHEETS_KEY, SCOPE, section.token_url, self._http)
 
     def check(self) -> str:
         """Read the keys; what to say of the table (Russian). Raises ChannelError."""
-        sheets = [name for name in (self._section.daily_reports, self._section.kpi) if name]
-        rows = ", ".join(f"на листе «{name}» строк: {len(self._keys(name))}" for name in dict.fromkeys(sheets))
+        rows = ", ".join(f"на листе «{name}» строк: {len(self._keys(name))}" for name in self._sheets)
         return f"таблица Google открыта, {rows}"
 
     def write(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow]) -> None:

@@ -201,6 +201,17 @@ class UnisenderGoVendor(Vendor[UnisenderGo]):
         return UnisenderGo(section, secret(environment, self.secret), mail.sender if mail else "")
 
 
+@dataclass(frozen=True)
+class KeptSheets(Vendor[GoogleSheets]):
+    """``[google_sheets]``: the sheet of daily reports need not be there where nobody reports."""
+
+    def client_of(self, config: Config, environment: Mapping[str, str]) -> GoogleSheets:
+        section = config.channels.google_sheets
+        assert section is not None
+        kept = (section.daily_reports if config.daily_report is not None else "", section.kpi)
+        return GoogleSheets(section, secret(environment, self.secret), [name for name in kept if name])
+
+
 def _letter_service(context: ChannelContext) -> LetterService | None:
     """Whoever takes letters; None if nobody does."""
     vendor: Vendor[Any] = UNISENDER_GO if UNISENDER_GO.is_connected(context.config) else MAIL
@@ -434,7 +445,7 @@ VKADS = VkAdsVendor(
     no_secret="нет секрета API VK Рекламы",
 )
 AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
-GOOGLE_SHEETS = Vendor(
+GOOGLE_SHEETS = KeptSheets(
     "google_sheets", GoogleSheets, GOOGLE_SHEETS_KEY, {}, no_secret="нет ключа сервисного аккаунта Google для таблицы"
 )
 ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +15,9 @@ from support.fakes import NOON, user
 from support.google_account import service_account
 
 from amo_bridge.channels.google_sheets import GoogleSheets
+from amo_bridge.channels.registry import GOOGLE_SHEETS
 from amo_bridge.channels.sheets import HEAD, ReportRows, SheetJob, SheetRow
-from amo_bridge.config.channels import GoogleSheetsSection
+from amo_bridge.config.channels import GOOGLE_SHEETS_KEY, GoogleSheetsSection
 from amo_bridge.errors import ChannelDown
 from amo_bridge.reports.kpi_days import KpiDays, KpiRows, way_of
 from amo_bridge.standins.google_sheets import GoogleSheetsStandIn
@@ -260,3 +262,21 @@ def test_only_those_whom_kpi_names_stand_in_its_sheet(table: Table) -> None:
 def test_kpi_needs_a_sheet_of_its_own() -> None:
     with pytest.raises(ValidationError, match="для KPI нужен свой"):
         GoogleSheetsSection(spreadsheet="1", daily_reports="Отчёты", kpi="отчёты")
+
+
+@pytest.mark.parametrize("is_reported", [True, False])
+def test_only_sheets_that_are_kept_have_to_be_there(table: Table, is_reported: bool) -> None:
+    config = table.agency.rule_engine().config
+    section = table.section.model_copy(update={"kpi": "KPI"})
+    config = replace(
+        config,
+        channels=replace(config.channels, google_sheets=section),
+        daily_report=config.daily_report if is_reported else None,
+    )
+    table.google.sheets = {"KPI": []}
+    service = GOOGLE_SHEETS.client_of(config, {GOOGLE_SHEETS_KEY: service_account(table.google.email)})
+    if is_reported:
+        with pytest.raises(ChannelDown, match="листа «Отчёты» нет"):
+            service.check()
+    else:
+        assert service.check() == "таблица Google открыта, на листе «KPI» строк: 0"
