@@ -73,11 +73,11 @@ def test_a_rule_toggled_on_the_page_acts_at_once(
 ) -> None:
     work = at_work.bridge._work
     assert work is not None
-    switch(page, "Выключить")
+    switch(page, "Выключено")
     wait_until(lambda: work.worker is not None and not work.wants_to_begin_anew, "the leader has begun anew")
     first = new_deal(office, at_work, sandbox)
     assert not office.tasks(first)
-    switch(page, "Включить")
+    switch(page, "Всерьёз")
     wait_until(lambda: work.worker is not None and not work.wants_to_begin_anew, "the leader has begun anew")
     second = new_deal(office, at_work, sandbox)
     assert [task["text"] for task in office.tasks(second)] == ["Связаться и взять в работу"]

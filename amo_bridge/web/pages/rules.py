@@ -103,10 +103,12 @@ def switch(name: str) -> str | tuple[str, int]:
 def _wish(rule: Rule) -> dict[str, bool | str]:
     """The keys that are to be changed, and their new values."""
     key, told = request.form.get("key", ""), request.form.get("value", "")
-    if key in ("enabled", "dry_run"):
-        return {key: told == "on"}
-    if key == "dry":
-        return {"enabled": True, "dry_run": True}
+    if key == "state" and told == "off":
+        return {"enabled": False}
+    if key == "state" and told in ("dry", "live"):
+        # What is written nowhere is not written only to say the default.
+        dry_run: dict[str, bool | str] = {"dry_run": told == "dry"} if rule.dry_run != (told == "dry") else {}
+        return {"enabled": True, **dry_run}
     if key == "existing" and told in choices_of(rule):
         return {key: told}
     abort(400)

@@ -34,7 +34,7 @@ def is_on(path: Path) -> bool:
     return next(rule.enabled for rule in load(path, {}).rules if rule.name == RULE)
 
 
-def asked(admin: Visit, key: str = "enabled", value: str = "off") -> TestResponse:
+def asked(admin: Visit, key: str = "state", value: str = "off") -> TestResponse:
     return admin.post(f"{PAGE}/switch", {"key": key, "value": value}, page=PAGE)
 
 
@@ -122,7 +122,7 @@ def test_a_save_pressed_twice_is_one_save(pages: Pages, path: Path, admin: Visit
 def test_versions_before_say_who_replaced_them_and_by_what(pages: Pages, path: Path, admin: Visit) -> None:
     saved(admin, asked(admin))
     pages.account.file.save(path.read_text("utf-8") + "# с сервера\n", pages.account.file.read().mark)
-    saved(admin, asked(admin, value="on"))
+    saved(admin, asked(admin, value="live"))
     newest, by_nobody, oldest = rows_of_versions(admin)
     moment = r"[\d.]+, [\d:]+ "
     assert re.fullmatch(rf"{moment}Включено: {re.escape(RULE)} Анна Вернуть…", newest)
@@ -198,9 +198,9 @@ def mark_in(admin: Visit) -> str:
 @pytest.mark.parametrize("where", [f"{PAGE}/switch", "/config/check", "/config/save", "/config/backups/x"])
 def test_only_the_admin_changes_anything(path: Path, viewer: Visit, where: str) -> None:
     before = path.read_bytes()
-    assert viewer.post(where, {"key": "enabled", "value": "off", "text": "", "mark": ""}, page="/").status_code == 403
+    assert viewer.post(where, {"key": "state", "value": "off", "text": "", "mark": ""}, page="/").status_code == 403
     assert path.read_bytes() == before
-    assert "Выключить" not in words_of(viewer.get(PAGE))
+    assert "Вхолостую" not in words_of(viewer.get(PAGE))
 
 
 def test_of_a_broken_file_the_first_mistake_is_told_and_how_many_there_are(
@@ -238,7 +238,7 @@ def test_what_a_rule_did_is_shown_without_what_it_skipped(pages: Pages, viewer: 
 
 def test_a_rule_that_is_off_is_switched_on_dry(path: Path, admin: Visit) -> None:
     saved(admin, asked(admin))
-    saved(admin, asked(admin, key="dry", value="on"))
+    saved(admin, asked(admin, value="dry"))
     rule = next(rule for rule in load(path, {}).rules if rule.name == RULE)
     assert (rule.enabled, rule.dry_run) == (True, True)
     assert "вхолостую" in words_of(admin.get(PAGE))
@@ -246,6 +246,24 @@ def test_a_rule_that_is_off_is_switched_on_dry(path: Path, admin: Visit) -> None
 
 def test_an_unknown_switch_is_refused(admin: Visit) -> None:
     assert asked(admin, key="most_per_hour").status_code == 400
+    assert asked(admin, value="on").status_code == 400
+
+
+def test_the_switch_has_three_ways_and_writes_only_what_changes(pages: Pages, path: Path, admin: Visit) -> None:
+    before = path.read_text("utf-8")
+    assert "Ничего не изменится" in words_of(asked(admin, value="live"))
+    for way, lines in (("off", ["enabled = false"]), ("dry", ["enabled = true", "dry_run = true"])):
+        saved(admin, asked(admin, value=way))
+        (rule,) = [one for one in load(path, {}).rules if one.name == RULE]
+        assert set(lines) <= set(pages.account.file.read().text.splitlines())
+        pressed = re.findall(r'value="(\w+)" aria-pressed="true"', admin.get(PAGE).text)
+        assert pressed == [way]
+        assert (rule.enabled, rule.dry_run) == (way != "off", way == "dry")
+    saved(admin, asked(admin, value="live"))
+    assert path.read_text("utf-8") == before.replace(
+        "[handlers.stage_creates_tasks.new_client]\nenabled = true\n",
+        "[handlers.stage_creates_tasks.new_client]\nenabled = true\ndry_run = false\n",
+    )
 
 
 def test_after_saving_one_is_never_led_elsewhere(admin: Visit) -> None:

@@ -135,8 +135,8 @@ def test_there_are_no_other_choices(waiting: Pages, admin: Visit, rule: str) -> 
 
 def test_a_rule_that_is_switched_on_shows_whom_it_would_meet(waiting: Pages, admin: Visit) -> None:
     page = f"/rules/{WARMING}"
-    saved(admin, admin.post(f"{page}/switch", {"key": "enabled", "value": "off"}, page=page))
-    review = admin.post(f"{page}/switch", {"key": "enabled", "value": "on"}, page=page)
+    saved(admin, admin.post(f"{page}/switch", {"key": "state", "value": "off"}, page=page))
+    review = admin.post(f"{page}/switch", {"key": "state", "value": "live"}, page=page)
     assert "Сделка первая" in words_of(review)
 
 
@@ -154,8 +154,8 @@ def was_off(pages: Pages, *pause: float | None) -> None:
 def test_a_deal_that_came_while_the_rule_was_off_is_shown_as_old(waiting: Pages, admin: Visit) -> None:
     was_off(waiting, -10 * DAY, None)
     page = f"/rules/{WARMING}"
-    saved(admin, admin.post(f"{page}/switch", {"key": "enabled", "value": "off"}, page=page))
-    words = words_of(admin.post(f"{page}/switch", {"key": "enabled", "value": "on"}, page=page))
+    saved(admin, admin.post(f"{page}/switch", {"key": "state", "value": "off"}, page=page))
+    words = words_of(admin.post(f"{page}/switch", {"key": "state", "value": "live"}, page=page))
     assert "При выборе «не трогать»: сразу — 0, позже — 0, уже сделано — 0." in words
     assert re.search(r"Сделка первая .{1,60}? ничего 7 дней: \d", words), words
 
