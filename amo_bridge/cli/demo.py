@@ -10,10 +10,10 @@ import click
 
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import console
+from amo_bridge.config.rule_blocks import shipped_file
 from amo_bridge.demo.documents import DOCUMENTS
 from amo_bridge.demo.player import play
 from amo_bridge.demo.processes import DemoFailed, running
-from amo_bridge.start.regulations import shipped_file
 
 
 @click.command(cls=Command)

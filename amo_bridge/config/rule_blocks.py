@@ -26,6 +26,11 @@ SWITCHES = tuple(RuleSwitches.model_fields)
 FIRST = ("enabled", "dry_run", "clause", "says", "off_reason", "max_lateness", "most_per_hour")
 WIDTH = 120
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_LONG_KEY = re.compile(
+    r"""(?:(?<![\w-])[\w-]++|"[^"\n]*+"|'[^'\n]*+')(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){40}"""
+)
+TOO_DEEP = "вложено слишком глубоко: таких настроек нет"
+DEEPEST = 30
 _DIVIDER = re.compile(r"#\s*[-=─]{3}")
 
 
@@ -47,7 +52,10 @@ def block_of(path: Path3, values: Mapping[str, Any], order: Sequence[str] = (), 
 
 def keys_of_block(text: str) -> dict[str, Any]:
     """The keys of one block that somebody has typed, with its header or without. Raises ConfigError."""
-    table: Any = _tree(text)
+    try:
+        table: Any = typed_toml(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"блок не читается ({error})"]) from error
     for _ in range(3):
         inner = list(table.values()) if isinstance(table, dict) else []
         if len(inner) == 1 and isinstance(inner[0], dict) and not table.keys() & set(SWITCHES):
@@ -139,6 +147,9 @@ def _rewritten(
             edits.append((pair.start, pair.end, _line(key, wanted[key])))
         else:
             edits.append((*_whole_line(text, pair), ""))
+    if not text.endswith("\n"):
+        # The last line may get another one below it.
+        text += "\n"
     header_end = _offset(text, begin + 1)
     placed = dict(pairs)
     new: dict[int, list[str]] = {}
@@ -264,6 +275,27 @@ def _tree(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"файл не читается: сначала исправьте его ({error})"]) from error
+    except RecursionError as error:
+        raise ConfigError([TOO_DEEP]) from error
+
+
+def typed_toml(text: str) -> dict[str, Any]:
+    """What somebody has typed into a form. Raises ConfigError; TOMLDecodeError for what is not TOML."""
+    # tomllib takes minutes for a key of many parts.
+    if _LONG_KEY.search(text):
+        raise ConfigError([TOO_DEEP])
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError([TOO_DEEP]) from error
+    if _is_deeper(tree, DEEPEST):
+        raise ConfigError([TOO_DEEP])
+    return tree
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _rank(key: str, order: Sequence[str]) -> tuple[int, int]:
@@ -280,7 +312,7 @@ def _line(key: str, value: Any) -> str:
 
 
 def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _string(name)
+    return name if _BARE.fullmatch(name) else _inline(name)
 
 
 def _string(text: str) -> str:
@@ -375,11 +407,15 @@ class Examples:
         return self.hints.get((handler, option)) or (self.hints.get(("", option), "") if option in SWITCHES else "")
 
 
-def example_files() -> list[Path]:
-    """The shipped configs: inside the package where the bridge is installed, beside it in a checkout."""
+def shipped_file(name: str) -> Path:
+    """In a checkout the examples stand beside the package; where the bridge is installed, inside it."""
     inside = Path(__file__).parents[1]
-    root = inside if (inside / "config.example.toml").is_file() else inside.parent
-    return [root / "config.example.toml", *sorted((root / "examples").glob("*.toml"))]
+    return (inside if (inside / "config.example.toml").is_file() else inside.parent) / name
+
+
+def example_files() -> list[Path]:
+    """The shipped configs."""
+    return [shipped_file("config.example.toml"), *sorted(shipped_file("examples").glob("*.toml"))]
 
 
 @cache

@@ -10,12 +10,11 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from amo_bridge.config.loader import RULES
+from amo_bridge.config.rule_blocks import shipped_file
 
-_HERE = Path(__file__).parents[1]
 HEADER = re.compile(r"^\[\[?([^\[\]]+)\]\]?\s*(?:#.*)?$")
 PART = re.compile(r"^# -{3,} (.+?) -{3,}$")
 SOURCE = re.compile(r"\s*\(docs/[^)]*\)")
@@ -25,11 +24,6 @@ SELF_EVIDENT = ("enabled", "clause", "says", "off_reason")
 ABOUT_PROVISION = "provision"
 # Written anew for each account, or a vendor's: nothing that a regulation asks for.
 NOT_TAKEN = ("account", "bridge", "calendar", "roles", "absences", "intake", ABOUT_PROVISION)
-
-
-def shipped_file(name: str) -> Path:
-    """In the checkout the examples stand at the top; an installed package carries its own copies."""
-    return next(path for path in (_HERE.parent / name, _HERE / name) if path.exists())
 
 
 @dataclass(frozen=True)

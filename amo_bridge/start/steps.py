@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from amo_bridge.config.files import ConfigFile
+from amo_bridge.config.rule_blocks import shipped_file
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.errors import BridgeError, why_not
@@ -22,7 +23,6 @@ from amo_bridge.rules.deal import BUILT_IN_FIELDS
 from amo_bridge.start.access import AccountAccess
 from amo_bridge.start.draft import Choice, Draft, Drafting
 from amo_bridge.start.matching import Kind, Matching
-from amo_bridge.start.regulations import shipped_file
 from amo_bridge.text.names import normalise
 from amo_bridge.text.scripts import Scripts
 

@@ -124,6 +124,16 @@ def test_what_is_written_in_an_unusual_way_is_refused_and_not_spoilt(text: str) 
         with_rule(text, PATH, {"enabled": False, "when": {"tag": "иное"}})
 
 
+def test_a_file_without_its_last_line_end_gets_a_key() -> None:
+    text = "[schedules.stage_ladder.warm]\nenabled = true"
+    assert with_rule(text, PATH, {"enabled": True, "clause": "A1"}) == f'{text}\nclause = "A1"\n'
+
+
+def test_a_key_is_quoted_whatever_it_holds() -> None:
+    values = {"enabled": True, 'a"\n]': {"б\n": "в"}}
+    assert keys_of_block(block_of(PATH, values)) == values
+
+
 def test_a_key_with_a_header_stays_when_another_one_changes() -> None:
     text = '[schedules.stage_ladder.warm]\nenabled = true\n[schedules.stage_ladder.warm.when]\ntag = "vip"\n'
     assert with_rule(text, PATH, {"enabled": False, "when": {"tag": "vip"}}) == text.replace("true", "false")
