@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import Table, select
 from support.api_client import Program
 from support.local_crm import LocalCrm
 from support.running_bridge import RunningBridge
 
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import CLIENT, MANAGER
+from amo_bridge.storage.tables import events, journal, made, outbox, schedules, timers, violations, waiting_events
 from amo_bridge.web.auth.users import Role
 
 NEW = "Продажи / Новый клиент"
@@ -31,6 +33,14 @@ def day(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> list[int]:
     return deals
 
 
+WRITTEN_BY_RULES = (events, journal, outbox, schedules, timers, made, waiting_events, violations)
+
+
+def rows_of(bridge: RunningBridge, table: Table) -> list[Any]:
+    with bridge._store.read() as connection:
+        return list(connection.execute(select(table).order_by(*table.primary_key)))
+
+
 def tried(bridge: RunningBridge, kind: str, **values: Any) -> Any:
     answer = Program(bridge, Role.ADMIN).ask("POST", "/rules/drafts", {"kind": kind, "values": values, "try_it": True})
     assert answer.status_code == 200, answer.text
@@ -42,6 +52,8 @@ def test_what_a_draft_would_have_done_and_why_not(
     bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, day: list[int]
 ) -> None:
     before = {deal: office.tasks(deal) for deal in day}
+    kept = {table.name: rows_of(bridge, table) for table in WRITTEN_BY_RULES}
+    assert all(kept[table.name] for table in (events, journal, outbox))
     trial = tried(bridge, "stage_creates_tasks", stages=[NEW], tasks=[TASK])
     assert sorted(one["deal_id"] for one in trial["decisions"]) == sorted(day)
     assert all("Позвонить" in one["actions"][0] for one in trial["decisions"])
@@ -52,6 +64,9 @@ def test_what_a_draft_would_have_done_and_why_not(
     gate = tried(bridge, "stage_needs_file", leaving=[NEW], name_starts_with=["Анкета"])
     assert [one["deal_id"] for one in gate["decisions"]] == [day[0]]
     assert gate["decisions"][0]["actions"][0] == f"возврат на этап «{NEW}»"
+    assert {table.name: rows_of(bridge, table) for table in WRITTEN_BY_RULES} == kept, (
+        "nothing is written, not even here"
+    )
     bridge.settle(sandbox)
     assert {deal: office.tasks(deal) for deal in day} == before
 

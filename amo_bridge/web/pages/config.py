@@ -20,6 +20,7 @@ from amo_bridge.web.services.config import CONFIG_BYTES, Unfit, problems_of, ver
 
 routes = Blueprint("config", __name__)
 EDITOR = "/config"
+RULE_FORM = ("state", "block", "base")
 MENU = Menu(_l("Настройка"), "config.edit", place=70, role=Role.ADMIN)
 
 
@@ -57,7 +58,7 @@ def save() -> Response | tuple[str, int]:
         if back == EDITOR and not _form_text("backup"):
             # The text is somebody's work. With the present file's mark the next review shows what others have changed.
             return _editor(here, here.file.read(), text, error.problems), status
-        return render_template("config/problems.html", problems=error.problems), status
+        return render_template("config/problems.html", problems=error.problems, rule_form=_rule_form()), status
     if state.problems:
         flash(_("Файл записан, но пока не действует: %(why)s", why="; ".join(state.problems)))
     else:
@@ -122,6 +123,13 @@ def _editor(here: AccountView, file: Written, text: str, problems: list[str] | N
         state=here.bridge.watch.state,
         versions=versions_before(here),
     )
+
+
+def _rule_form() -> dict[str, object] | None:
+    """The rule's form that the text was made by, if it was: whoever was overtaken goes on with it."""
+    action = _form_text("rule_form")
+    carried = [(name, text) for name, text in request.form.items() if name in RULE_FORM or name.startswith("o.")]
+    return {"action": action, "fields": carried} if _is_ours(action) else None
 
 
 def _form_text(name: str) -> str:

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from amo_bridge.config.files import Written
+from amo_bridge.config.rule_blocks import keys_of_block
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_words import KINDS, choice_title, in_words_of_form, option_title, variant_title
@@ -24,6 +25,7 @@ from amo_bridge.web.services.rule_drafts import (
     Draft,
     Kind,
     Kinds,
+    Overtaken,
     Trial,
     check,
     draft_of,
@@ -75,7 +77,8 @@ def edit(name: str) -> str:
 @routes.post("/rules/<name>/form")
 @open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
 def edit_sent(name: str) -> str | tuple[str, int]:
-    return _sent(_with_fields(_written(name)))
+    overtaken = _brought_up(name)
+    return _sent(overtaken.draft, overtaken)
 
 
 @routes.post("/rules/<name>/remove")
@@ -151,7 +154,22 @@ def _with_fields(draft: Draft) -> Draft:
     return replace(draft, tree=tree, state=next((one for one in STATES if one == state), draft.state))
 
 
-def _sent(draft: Draft) -> str | tuple[str, int]:
+def _brought_up(name: str) -> Overtaken:
+    """The form that was sent, and what the file says now that it did not say when the form was opened."""
+    kind, _dot, block = name.partition(".")
+    sent = request.form.get("base", "").replace("\r\n", "\n")
+    try:
+        base, draft = keys_of_block(sent), draft_of(current_account(), _kind(kind), block)
+    except ConfigError as error:
+        abort(409, "; ".join(error.problems))
+    if draft is None:
+        # Somebody's work is not thrown away because the rule has been taken out meanwhile.
+        again = replace(new_draft(_kind(kind)), block=block)
+        return Overtaken(_with_fields(again), is_gone=True) if sent else abort(404)
+    return _with_fields(draft).brought_up(base if sent else draft.before)
+
+
+def _sent(draft: Draft, overtaken: Overtaken | None = None) -> str | tuple[str, int]:
     here, button = current_account(), request.form.get("do", "check")
     match button.partition(":")[0]:
         case "add" | "remove" | "up":
@@ -159,26 +177,27 @@ def _sent(draft: Draft) -> str | tuple[str, int]:
                 focus = pressed(draft.controls, draft.tree, button)
             except BadForm:
                 abort(400)
-            return _form(draft, focus=focus)
+            return _form(draft, focus=focus, overtaken=overtaken)
         case "show":
-            return _form(draft)
+            return _form(draft, overtaken=overtaken)
         case "text":
             return _text(draft)
         case "toml":
             typed = request.form.get("toml", "").replace("\r\n", "\n")
             try:
-                return _form(with_toml(draft, typed))
+                return _form(with_toml(draft, typed), overtaken=overtaken)
             except ConfigError as error:
-                return _form(draft, toml=typed, toml_problems=error.problems), 422
+                return _form(draft, toml=typed, toml_problems=error.problems, overtaken=overtaken), 422
     draft = draft.with_name()
     # The draft is put into the file as it is now; whatever comes between that and saving is told then.
     file = here.file.read()
     checked = check(here, draft, file)
     if button == "would":
-        return _form(draft, checked, trial=trial_of(here, checked))
-    if button == "review" and checked.is_fit:
+        return _form(draft, checked, trial=trial_of(here, checked), overtaken=overtaken)
+    must_be_told = overtaken is not None and (overtaken.at_odds or overtaken.is_gone)
+    if button == "review" and checked.is_fit and not must_be_told:
         return _review(here, draft, checked, file)
-    return _form(draft, checked), 200 if checked.is_fit else 422
+    return _form(draft, checked, overtaken=overtaken), 409 if must_be_told else 200 if checked.is_fit else 422
 
 
 def _review(here: AccountView, draft: Draft, checked: Checked, file: Written) -> str | tuple[str, int]:
@@ -187,7 +206,7 @@ def _review(here: AccountView, draft: Draft, checked: Checked, file: Written) ->
         told["existing"] = here.existing(checked.rule)
         told["chosen"] = getattr(checked.rule.options, "existing", "")
         told["matching"] = RuleFacts(here).matching(checked.rule)
-    fields = [("state", draft.state), ("block", draft.block), *fields_of_tree(draft.tree)]
+    fields = [("state", draft.state), ("block", draft.block), ("base", draft.base), *fields_of_tree(draft.tree)]
     form = {"action": _address(draft), "fields": fields}
     return review(here, checked.text, file, back=f"/rules/{draft.name}", rule_form=form, **told)
 
@@ -211,6 +230,7 @@ def _form(
     toml: str | None = None,
     toml_problems: list[str] | None = None,
     trial: Trial | None = None,
+    overtaken: Overtaken | None = None,
 ) -> str:
     here = current_account()
     nodes = checked.nodes if checked else nodes_for(draft)
@@ -222,6 +242,7 @@ def _form(
         kind=draft.kind,
         checked=checked,
         trial=trial,
+        overtaken=overtaken,
         nodes=[one for one in nodes if one.control.key not in own],
         switches=[one for one in nodes if one.control.key in own],
         lists=(lists := lists_of(here)),

@@ -50,10 +50,12 @@ from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import problems_of
 from amo_bridge.web.services.rule_forms import (
+    MOST_FIELDS,
     Habits,
     Node,
     Path,
     Tree,
+    fields_of_tree,
     nodes_of,
     place_mistakes,
     tree_of_values,
@@ -263,9 +265,7 @@ class Draft:
 
     @property
     def controls(self) -> tuple[Control, ...]:
-        known = {one.key for one in self.kind.controls} | set(SWITCHES)
-        strange = {*self.tree, *self.before} - known
-        return (*self.kind.controls, *(Control(key, "toml") for key in sorted(strange)))
+        return (*self.kind.controls, *_strange({**self.tree, **self.before}, self.kind.controls))
 
     def values(self) -> tuple[dict[str, Any], list[tuple[Path, str]]]:
         """The keys of the block, and what is not TOML."""
@@ -279,6 +279,11 @@ class Draft:
         """The block alone."""
         values = self.values()[0]
         return block_of(self.path, values, self.kind.order, _comment(self.kind, values))
+
+    @property
+    def base(self) -> str:
+        """The block as the file had it when the form was opened; empty for a new rule."""
+        return "" if self.is_new else block_of(self.path, self.before)
 
     def text_in(self, text: str) -> str:
         """The file with the rule as it is wanted. Raises ConfigError."""
@@ -296,12 +301,60 @@ class Draft:
         made = values_of_tree([control], tree_of_values([control], {key: value}))
         return examples().in_order(made.values.get(key), key)
 
+    def brought_up(self, base: Mapping[str, Any]) -> Overtaken:
+        """The draft of a form that was opened when the block said ``base``: what others have changed in the file since
+        then, and the form has not, is as the file has it."""
+        made = replace(self, tree=dict(self.tree))
+        taken: list[str] = []
+        at_odds: list[str] = []
+        for control in (*self.controls, *_strange(base, self.controls)):
+            then, now = (tree_of_values([control], one) for one in (base, self.before))
+            was, present, wanted = (_value(control, one) for one in (then, now, self.tree))
+            if present in (was, wanted):
+                continue
+            if wanted == was:
+                made.tree.pop(control.key, None)
+                made.tree |= now
+            (taken if wanted == was else at_odds).append(control.key)
+        was, present = state_of(base), state_of(self.before)
+        if present not in (was, self.state):
+            # Of three states the form's is another one than both: its own wish.
+            (taken if self.state == was else at_odds).append("state")
+            made.state = present if self.state == was else self.state
+        return Overtaken(made, tuple(taken), tuple(at_odds))
+
     def with_name(self) -> Draft:
         """The same; a name of its own is made from its words, where nobody has given one."""
         if self.block:
             return self
         told = self.tree.get("says", {}).get("", "") or self.kind.title
         return replace(self, block=suggested_name(str(told), [rule.block for rule in self.kind.rules]))
+
+
+@dataclass(frozen=True)
+class Overtaken:
+    """A draft whose rule has been changed meanwhile. ``taken``: the keys that are as the file has them now;
+    ``at_odds``: those that both have changed, each in its own way: the form's stand.
+    ``is_gone``: the rule is out of the file."""
+
+    draft: Draft
+    taken: tuple[str, ...] = ()
+    at_odds: tuple[str, ...] = ()
+    is_gone: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.taken or self.at_odds or self.is_gone)
+
+
+def _strange(values: Mapping[str, Any], controls: Iterable[Control]) -> tuple[Control, ...]:
+    """For keys that no control is for."""
+    known = {one.key for one in controls} | set(SWITCHES)
+    return tuple(Control(key, "toml") for key in sorted(values.keys() - known))
+
+
+def _value(control: Control, tree: Tree) -> Any:
+    """What a form says of one option; None for nothing."""
+    return values_of_tree([control], tree).values.get(control.key)
 
 
 def suggested_name(words: str, taken: Iterable[str]) -> str:
@@ -362,11 +415,14 @@ def with_toml(draft: Draft, toml: str) -> Draft:
 
 
 def with_values(draft: Draft, keys: Mapping[str, Any]) -> Draft:
-    """The draft as these keys of a block say; ``enabled`` and ``dry_run`` among them are its state."""
+    """The draft as these keys of a block say; ``enabled`` and ``dry_run`` among them are its state. Raises
+    ConfigError."""
     state = state_of(keys) if "enabled" in keys else draft.state
     told = {key: value for key, value in keys.items() if key not in _STATE_KEYS}
     typed = replace(draft, tree={key: {} for key in told}, state=state)
     typed.tree = tree_of_values(typed.controls, told)
+    if sum(1 for _field in fields_of_tree(typed.tree)) > MOST_FIELDS:
+        raise ConfigError([f"больше {MOST_FIELDS} полей: столько форма не пришлёт"])
     return typed
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from amo_bridge.config.rule_blocks import written
+from amo_bridge.config.rule_blocks import typed_toml, written
+from amo_bridge.errors import ConfigError
 from amo_bridge.rules.option_controls import NO_DEFAULT, Control, field_beside, variant_of
 
 ROOT = "o"
@@ -200,7 +201,10 @@ def _number(text: str) -> Any:
 
 def _toml(text: str, path: Path, mistakes: list[tuple[Path, str]]) -> Any:
     try:
-        found = tomllib.loads(f"x = {text}")
+        found = typed_toml(f"x = {text}")
+    except ConfigError as error:
+        mistakes += [(path, words) for words in error.problems]
+        return MISSING
     except tomllib.TOMLDecodeError:
         found = {}
     if found.keys() != {"x"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 from support.pages import Pages, Visit, agency, saved, words_of
@@ -247,11 +248,81 @@ def test_who_was_overtaken_is_told_and_nothing_is_lost(known: Pages, admin: Visi
     path.write_text(text_of(known) + "# чужое\n", "utf-8")
     assert saved(admin, review).status_code == 409
     assert text_of(known).endswith("# чужое\n")
-    form = dict(
-        re.findall(r'<input type="hidden" name="([\w.]+)" value="([^"]*)"', review.text.partition(f'action="{NEW}"')[2])
-    )
-    again = admin.client.post(NEW, data={**form, "do": "show"})
-    assert fields_of(again)["o.tasks.0.text"] == "Позвонить"
+
+
+def carried(page: TestResponse, address: str) -> dict[str, str]:
+    """The rule's form that a page leads back to."""
+    body = page.text.partition(f'<form method="post" action="{address}">')[2].partition("</form>")[0]
+    assert body, "it leads back to the form"
+    return {
+        name: unescape(text) for name, text in re.findall(r'<input type="hidden" name="([\w.]+)" value="([^"]*)"', body)
+    }
+
+
+@pytest.mark.parametrize("address", [NEW, LADDER])
+def test_who_was_overtaken_at_saving_goes_back_to_the_form(known: Pages, admin: Visit, address: str) -> None:
+    """At the review as at the refusal of saving nothing of the form is lost."""
+    review = sent(admin, address, admin.get(address), **(FILLED if address == NEW else {"o__clause": "Z1"}))
+    known.bridge.config.path.write_text(text_of(known) + "# чужое\n", "utf-8")
+    fields = {**carried(review, address), "text": text_in(review), "mark": "старая", "rule_form": address}
+    refused = admin.client.post("/config/save", data=fields)
+    assert refused.status_code == 409
+    for page in (review, refused):
+        again = admin.client.post(address, data={**carried(page, address), "do": "show"})
+        assert fields_of(again)["o.clause"] == ("B1" if address == NEW else "Z1")
+    elsewhere = admin.client.post("/config/save", data={**fields, "rule_form": "//evil.example"})
+    assert "evil" not in elsewhere.text
+
+
+def text_in(review: TestResponse) -> str:
+    found = re.search(r'<textarea name="text"[^>]*>\n(.*?)</textarea>', review.text, re.DOTALL)
+    assert found is not None
+    return unescape(found[1])
+
+
+def test_of_two_tabs_the_second_keeps_what_the_first_has_saved(known: Pages, admin: Visit) -> None:
+    first, second, third = (admin.get(LADDER) for _ in range(3))
+    saved(admin, sent(admin, LADDER, first, o__clause="Z1", state="off"))
+    review = sent(admin, LADDER, second, o__says="Свои слова")
+    changes = [line for line in re.findall(r'<span class="(?:plus|minus)">(.*?)</span>', review.text) if line[0] == "+"]
+    assert changes == ["+says = &#34;Свои слова&#34;"], "nothing of the first tab is undone"
+    saved(admin, review)
+    at_odds = sent(admin, LADDER, third, o__says="Иные слова", o__clause="Z3")
+    assert at_odds.status_code == 409
+    assert "Взято из файла: Как работает." in words_of(at_odds)
+    assert "Изменено и там, и у вас: Пункт регламента, Правило словами." in words_of(at_odds)
+    assert fields_of(at_odds)["state"] == "off"
+    saved(admin, sent(admin, LADDER, at_odds))
+    rule = rule_of(known, "stage_ladder.brief_awaited")
+    assert (rule.enabled, rule.clause, rule.says) == (False, "Z3", "Иные слова"), "who was told has decided"
+
+
+def test_a_rule_that_was_removed_meanwhile_is_written_anew_only_by_who_was_told(known: Pages, admin: Visit) -> None:
+    page = admin.get(LADDER)
+    saved(admin, admin.post("/rules/stage_ladder.brief_awaited/remove", page="/rules/stage_ladder.brief_awaited"))
+    told = sent(admin, LADDER, page, o__clause="Z1")
+    assert told.status_code == 409
+    assert "это правило удалили" in words_of(told)
+    saved(admin, sent(admin, "/rules/new/stage_ladder", told))
+    assert rule_of(known, "stage_ladder.brief_awaited").clause == "Z1"
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("x = " + "[" * 3000 + "]" * 3000, "слишком глубоко"),
+        ("x = " + "[" * 200 + "]" * 200, "слишком глубоко"),
+        (".".join("a" * 50_000) + " = 1", "слишком глубоко"),
+        (f"stages = {['а'] * 5000}", "больше 4000 полей"),
+    ],
+    ids=["recursion", "deep", "a key of many parts", "many"],
+)
+def test_what_would_keep_the_bridge_busy_is_refused(known: Pages, admin: Visit, toml: str, words: str) -> None:
+    token = fields_of(admin.get(NEW))["csrf_token"]
+    page = admin.client.post(NEW, data={"do": "toml", "toml": toml, "csrf_token": token})
+    assert (page.status_code, words in words_of(page)) == (422, True)
+    odd = admin.client.post(NEW, data={"do": "check", "o.odd": toml.removeprefix("x = "), "csrf_token": token})
+    assert odd.status_code == 422
 
 
 @pytest.mark.parametrize(
