@@ -30,7 +30,7 @@ FEW = {
 }  # fmt: skip
 """Tables that stay small: what people or the config named, months, the last few rehearsals, the last
 thousand requests."""
-BACKWARDS = re.compile(r"ORDER BY \w+\.id(?: DESC)?(?: LIMIT|$)")
+BACKWARDS = re.compile(r"ORDER BY \w+\.id(?: DESC)? LIMIT")
 """Walks the table by its number, and ends at the limit or with what is asked for."""
 
 DEALS = "FROM deals WHERE deals.account = ?"

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from flask import abort
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import BeforeValidator, StringConstraints
 
 from amo_bridge.web.api import api
-from amo_bridge.web.api.endpoint import Endpoint, Shape
+from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.api.users import RolesByAccount, known_accounts
-from amo_bridge.web.auth.api_tokens import ApiToken
+from amo_bridge.web.auth.api_tokens import PROGRAM_ROLES, ApiToken
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import accounts
 from amo_bridge.web.services import users as users_service
@@ -74,6 +75,8 @@ def tokens() -> Tokens:
     )
 )
 def issue(told: NewToken) -> IssuedToken:
+    if not {told.role, *(told.accounts or {}).values()} <= set(PROGRAM_ROLES):
+        abort(refusal(422, _("Роль «Сотрудник» программе ничего не открывает: дайте ей роль наблюдателя.")))
     with known_accounts():
         secret = users_service.issue(told.name, told.role, told.accounts)
     issued = accounts().api_tokens.of(secret, is_use=False) or abort(404)

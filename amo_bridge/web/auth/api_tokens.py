@@ -33,6 +33,10 @@ class ApiToken(RoleHolder):
         return self.role.covers(needed)
 
 
+PROGRAM_ROLES = tuple(role for role in Role if role is not Role.MANAGER)
+"""What a token may be of. A manager sees what is his own, and a program is nobody: nothing would be open to it."""
+
+
 class ApiTokens:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.web.api import ROOT, SUBJECTS, api, by_subject
 from amo_bridge.web.api import openapi as api_description
+from amo_bridge.web.auth.api_tokens import PROGRAM_ROLES
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import accounts
@@ -37,12 +38,14 @@ def openapi() -> dict[str, object]:
 def issue() -> str | tuple[str, int]:
     """The token is shown this once."""
     name, told = " ".join(request.form.get("name", "").split()), request.form.get("role", "")
-    if not name or len(name) > users_service.LONGEST_NAME or told not in list(Role):
+    if not name or len(name) > users_service.LONGEST_NAME or told not in PROGRAM_ROLES:
         flash(_("Назовите программу, которой нужен токен (не длиннее 80 знаков), и выберите роль."))
         return _page(), 422
     try:
         by_account = roles_by_account(request.form, users_service.account_names())
     except ValueError:
+        abort(400)
+    if by_account and not set(by_account.values()) <= set(PROGRAM_ROLES):
         abort(400)
     return _page(secret=users_service.issue(name, Role(told), by_account), name=name)
 
@@ -64,6 +67,7 @@ def _page(**more: str) -> str:
         doors=by_subject(api.all),
         titles=SUBJECTS,
         role_names=role_names(),
+        program_roles={role: words for role, words in role_names().items() if role in PROGRAM_ROLES},
         account_names=users_service.account_names(),
         base=base,
         **more,

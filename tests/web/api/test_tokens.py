@@ -8,6 +8,8 @@ import pytest
 from support.api_client import Program
 from support.pages import Pages
 
+from amo_bridge.web.auth.users import Role
+
 
 def test_a_token_is_told_once_and_works_until_it_is_revoked(pages: Pages, master: Program) -> None:
     made = master.ask("POST", "/tokens", {"name": " Отчёты  склада ", "role": "viewer"}).json
@@ -26,6 +28,14 @@ def test_a_token_is_told_once_and_works_until_it_is_revoked(pages: Pages, master
         ("token.revoke", "Отозван токен API: Отчёты склада"),
         ("token.add", "Новый токен API: Отчёты склада, роль «Наблюдатель»"),
     ]
+
+
+@pytest.mark.parametrize("more", [{"role": "manager"}, {"role": "viewer", "accounts": {"x": "manager"}}])
+def test_a_token_that_would_open_nothing_is_refused(pages: Pages, master: Program, more: dict[str, Any]) -> None:
+    answer = master.ask("POST", "/tokens", {"name": "x", **more})
+    assert (answer.status_code, "ничего не открывает" in answer.json["detail"]) == (422, True)
+    assert 'value="manager"' not in pages.visit(Role.ADMIN).get("/api").text
+    assert len(pages.office.api_tokens.all()) == 1
 
 
 @pytest.mark.parametrize("body", [{"name": " ", "role": "viewer"}, {"name": "x" * 81, "role": "viewer"}, {"name": "x"}])

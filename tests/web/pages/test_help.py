@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -13,6 +14,7 @@ from support.doc_files import ROOT, anchors
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.web.auth.users import Role
+from amo_bridge.web.services import help as help_service
 from amo_bridge.web.services.help import FIRST, FOR_DEVELOPERS, OF_SUBJECT
 from bench.large_store import addresses
 
@@ -31,6 +33,25 @@ def test_every_document_is_a_page(pages: Pages, viewer: Visit) -> None:
         assert "<script" not in page.text.partition("<article")[2].partition("</article>")[0]
     assert viewer.get("/help/nothing").status_code == 404
     assert viewer.get("/help/..%2FREADME").status_code == 404
+
+
+def test_a_document_holds_nothing_but_text(
+    pages: Pages, admin: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of an own build, say."""
+    text = (
+        "# T\n\n<script>alert(1)</script> <img src=x onerror=alert(1)>\n\n"
+        "[a](javascript:alert(1)) [b](../pyproject.toml) [c](data:text/html,x)\n\n"
+        "![d](https://example.com/d.png) ![e](img/../../pyproject.toml)\n"
+    )
+    (tmp_path / "t.md").write_text(text, "utf-8")
+    monkeypatch.setattr(help_service, "folder", lambda: tmp_path)
+    monkeypatch.setattr(help_service, "pages", lambda: (help_service.HelpPage("t", "T"),))
+    with pages.app.test_request_context():
+        html = help_service._rendered.__wrapped__("t", "")
+    assert not re.search(r"<(?:script|img src=x)|href=|example\.com", html)
+    assert "&lt;script&gt;" in html
+    assert admin.get("/help/img/..%2f..%2fpyproject.toml").status_code == 404
 
 
 def test_links_and_pictures_lead_to_pages_of_the_bridge(pages: Pages, viewer: Visit) -> None:
