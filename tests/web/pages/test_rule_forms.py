@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html import unescape
 
 import pytest
@@ -49,6 +50,21 @@ def deal_gets_gift(event, deal, options):
 def known(pages: Pages) -> Pages:
     pages.know_account(agency())
     return pages
+
+
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """Of tests that save nothing: one for all."""
+    made = Pages.in_folder(tmp_path_factory.mktemp("looked_at") / "data")
+    made.meet_account()
+    made.know_account(agency())
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def asker(looked_at: Pages) -> Visit:
+    return looked_at.visit(Role.ADMIN, "Анна")
 
 
 def text_of(pages: Pages) -> str:
@@ -119,15 +135,15 @@ def test_a_rule_is_made_from_an_empty_form(known: Pages, admin: Visit) -> None:
     ],
 )
 def test_mistakes_stand_beside_their_fields(
-    known: Pages, admin: Visit, changes: dict[str, str], where: str, words: str
+    looked_at: Pages, asker: Visit, changes: dict[str, str], where: str, words: str
 ) -> None:
-    before = text_of(known)
-    page = sent(admin, NEW, admin.get(NEW), **{**FILLED, **changes})
+    before = text_of(looked_at)
+    page = sent(asker, NEW, asker.get(NEW), **{**FILLED, **changes})
     assert page.status_code == 422
     found = mistakes_in(page)
     assert where in found, found
     assert words in found[where].replace("&#34;", '"')
-    assert text_of(known) == before
+    assert text_of(looked_at) == before
 
 
 def test_without_the_account_names_are_taken_as_they_are(pages: Pages, admin: Visit) -> None:
@@ -317,11 +333,11 @@ def test_a_rule_that_was_removed_meanwhile_is_written_anew_only_by_who_was_told(
     ],
     ids=["recursion", "deep", "a key of many parts", "many"],
 )
-def test_what_would_keep_the_bridge_busy_is_refused(known: Pages, admin: Visit, toml: str, words: str) -> None:
-    token = fields_of(admin.get(NEW))["csrf_token"]
-    page = admin.client.post(NEW, data={"do": "toml", "toml": toml, "csrf_token": token})
+def test_what_would_keep_the_bridge_busy_is_refused(asker: Visit, toml: str, words: str) -> None:
+    token = fields_of(asker.get(NEW))["csrf_token"]
+    page = asker.client.post(NEW, data={"do": "toml", "toml": toml, "csrf_token": token})
     assert (page.status_code, words in words_of(page)) == (422, True)
-    odd = admin.client.post(NEW, data={"do": "check", "o.odd": toml.removeprefix("x = "), "csrf_token": token})
+    odd = asker.client.post(NEW, data={"do": "check", "o.odd": toml.removeprefix("x = "), "csrf_token": token})
     assert odd.status_code == 422
 
 
@@ -335,12 +351,12 @@ def test_what_would_keep_the_bridge_busy_is_refused(known: Pages, admin: Visit, 
         ("offset", "- 5 d", "Если дата — сегодня: "),
     ],
 )
-def test_a_due_phrase_is_shown_as_a_date(pages: Pages, admin: Visit, kind: str, text: str, words: str) -> None:
-    assert words in admin.get(f"/rules/form/comes-to/{kind}?o.x={text.replace('+', '%2B')}").text
+def test_a_due_phrase_is_shown_as_a_date(asker: Visit, kind: str, text: str, words: str) -> None:
+    assert words in asker.get(f"/rules/form/comes-to/{kind}?o.x={text.replace('+', '%2B')}").text
 
 
-def test_the_choices_of_a_field_are_offered(known: Pages, admin: Visit) -> None:
-    offered = admin.get("/rules/form/options?o.when.field=тип клиента").text
+def test_the_choices_of_a_field_are_offered(asker: Visit) -> None:
+    offered = asker.get("/rules/form/options?o.when.field=тип клиента").text
     assert 'value="Прямой клиент"' in offered
     assert "Instagram" not in offered
 
@@ -381,8 +397,8 @@ def test_a_form_without_its_token_is_refused(pages: Pages, admin: Visit) -> None
 
 
 @pytest.mark.parametrize("address", ["/rules/new/no_such", f"{NEW}?like=no.such", "/rules/stage_ladder.none/form"])
-def test_what_is_not_there(pages: Pages, admin: Visit, address: str) -> None:
-    assert admin.get(address).status_code == 404
+def test_what_is_not_there(asker: Visit, address: str) -> None:
+    assert asker.get(address).status_code == 404
 
 
 TYPICAL: dict[str, tuple[str, list[str], dict[str, str], int, int]] = {
@@ -462,5 +478,5 @@ def test_a_typical_rule_takes_few_clicks_and_fields(known: Pages, admin: Visit, 
     assert (len(buttons) + 4, len(fields)) == (clicks, filled)
 
 
-def test_a_hint_leads_to_the_document_that_it_names(known: Pages, admin: Visit) -> None:
-    assert '<a href="/help/due-dates">docs/due-dates.md</a>' in admin.get(NEW).text
+def test_a_hint_leads_to_the_document_that_it_names(asker: Visit) -> None:
+    assert '<a href="/help/due-dates">docs/due-dates.md</a>' in asker.get(NEW).text
