@@ -291,7 +291,11 @@ class _Writing:
         source = "\n\n".join(block.text for block in self._units[unit])
         if unit in self._gone or (unit in self._off and len(unit) == 1):
             source = with_new_names(source, _new_names(self._matching))
-            told = [_comment(f"Выключено: {self._off[unit]}."), *(f"# {line}".rstrip() for line in source.split("\n"))]
+            then = " Появится — уберите «# » в начале строк." if len(unit) > 1 else ""
+            told = [
+                _comment(f"Выключено: {self._off[unit]}.{then}"),
+                *(f"# {line}".rstrip() for line in source.split("\n")),
+            ]
             return "\n".join(told)
         if unit in self._off:
             return _switched_off(source, self._off[unit])

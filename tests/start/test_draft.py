@@ -13,7 +13,8 @@ import pytest
 from support.local_crm import TOKEN, served
 from support.provision_accounts import bare_account, crm_with
 
-from amo_bridge.config.account_fit import fit
+from amo_bridge.config.account_fit import fit, unknown_names
+from amo_bridge.config.loader import load_text
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
@@ -199,6 +200,16 @@ def test_a_role_that_nobody_has_takes_its_rules_along_as_comments(accounts: dict
     assert gone.name == "task_answer_decides.renewal_company"
     assert "# [handlers.task_answer_decides.renewal_company]" in draft.text
     assert "accountant" not in tomllib.loads(draft.text)["roles"]
+    # As the comment above it says: somebody for the role, and the block without its marks.
+    before, header, after = draft.text.partition("# [handlers.task_answer_decides.renewal_company]")
+    assert "Появится — уберите" in before.rpartition("# Выключено: ")[2].replace("\n# ", " ")
+    block = header + after.split("\n\n")[0]
+    on = "\n".join(line.removeprefix("# ") for line in block.split("\n"))
+    person = accounts["smm"].users[0].name
+    text = draft.text.replace("[roles]\n", f'[roles]\naccountant = "{person}"\n', 1) + "\n" + on + "\n"
+    config = load_text(PLACE, text, {})
+    assert any(rule.name == gone.name and rule.enabled for rule in config.rules)
+    assert [one for one in unknown_names(config, accounts["smm"]) if "папки со скриптами" not in one] == []
 
 
 def test_only_chosen_parts_stand_in_the_file_with_the_sections_that_they_need(accounts: dict[str, Account]) -> None:
