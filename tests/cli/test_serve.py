@@ -198,16 +198,17 @@ def test_without_a_config_pages_make_one_and_the_bridge_goes_on_by_it(
     assert link is not None
     with requests.Session() as browser:
 
-        def post(path: str, **told: str) -> str:
-            page = browser.get(f"{process.url}/start", timeout=30).text
-            mark = re.search(r'name="csrf_token" value="([^"]+)"', page)
-            assert mark is not None, page
-            return browser.post(f"{process.url}{path}", data={**told, "csrf_token": mark[1]}, timeout=60).text
+        def post(path: str, page: str = "/start", **told: str) -> str:
+            """As the form of that page sends it, with what it hides."""
+            shown = browser.get(f"{process.url}{page}", timeout=30).text
+            hidden = dict(re.findall(r'name="(csrf_token|mark)" value="([^"]+)"', shown))
+            assert "csrf_token" in hidden, shown
+            return browser.post(f"{process.url}{path}", data={**hidden, **told}, timeout=60).text
 
         browser.get(link[0], timeout=30)
         assert "воронок" in post("/start", address=sandbox.url, token=TOKEN)
         assert "Правил включено: 64" in post("/start/regulation", regulation="agency")
-        saved = post("/start/save")
+        saved = post("/start/save", page="/start/result")
     way_in = re.search(r"/setup/[\w-]+", saved)
     assert way_in is not None, saved
     wait_until(lambda: _is_ready(process.url), "the next process is ready")
