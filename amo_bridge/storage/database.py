@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Table, create_engine, event, text
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Table, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
 from amo_bridge.errors import StoreUnavailable
@@ -28,6 +28,15 @@ def is_operational(error: DBAPIError) -> bool:
 RESTORE = "верните копию: amo-bridge restore (docs/operations.md)"
 DAMAGED = ("database disk image is malformed", "file is not a database", "file is encrypted or is not a database")
 NO_ROOM = ("database or disk is full", "No space left on device")
+# Seconds, and milliseconds for tcp_user_timeout (libpq): a server that has gone without a word is noticed in half a
+# minute. The system's own patience is a quarter of an hour, and whoever writes would hang as long.
+POSTGRES_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 FILLED = ".filled"
 """Beside a database file: it has held the bridge's tables once."""
 
@@ -49,7 +58,9 @@ def in_russian(error: DBAPIError) -> str:
 def open_engine(url: str) -> Engine:
     """The engine for this address; connects at the first use."""
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        told = make_url(url).query
+        patience = {name: value for name, value in POSTGRES_PATIENCE.items() if name not in told}
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=patience)
     engine = create_engine(url, connect_args={"timeout": 15}, hide_parameters=True)
     event.listen(engine, "connect", _sqlite_settings)
     event.listen(engine, "begin", _sqlite_begin)

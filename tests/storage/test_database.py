@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from support.fakes import URL
 from support.running_bridge import EXAMPLE, config_for
@@ -173,3 +175,22 @@ def test_a_full_disk_is_told_until_a_write_goes_through(tmp_path: Path) -> None:
     assert store.outage == ""
     store.close()
     assert file.stat().st_size > 0
+
+
+@pytest.mark.parametrize(("query", "wanted"), [("", 10), ("?connect_timeout=2", "2")])
+def test_a_postgresql_that_says_nothing_is_not_waited_for_for_ever(query: str, wanted: object) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = Store(f"postgresql+psycopg://bridge@127.0.0.1:{silent.getsockname()[1]}/test{query}")
+        told: dict[str, Any] = {}
+
+        def note(dialect: Any, record: Any, words: Any, parameters: dict[str, Any]) -> None:
+            told.update(parameters)
+            # The shortest that there is.
+            parameters["connect_timeout"] = 2
+
+        event.listen(store.engine, "do_connect", note)
+        with pytest.raises(StoreUnavailable), store.read():
+            pass
+        store.close()
+    assert told["connect_timeout"] == wanted
+    assert told["tcp_user_timeout"] == 30_000
