@@ -324,35 +324,24 @@ def written(value: Any, before: int = 0) -> str:
     line is taken."""
     if isinstance(value, str):
         return _string(value)
-    if isinstance(value, Mapping):
-        return (
-            f"{{ {', '.join(f'{_key(str(key))} = {_inline(item)}' for key, item in value.items())} }}"
-            if value
-            else "{}"
-        )
-    if isinstance(value, list | tuple):
-        items = [_inline(item) for item in value]
-        alone = f"[{', '.join(items)}]"
+    alone = _inline(value)
+    if isinstance(value, list | tuple) and len(value) > 1:
         is_long = before + len(alone) > WIDTH or sum(isinstance(item, Mapping) for item in value) > 1
-        if is_long and len(items) > 1:
-            return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
-        return alone
-    return str(tomlkit.item(value).as_string())
+        if is_long:
+            return "[\n" + "".join(f"    {_inline(item)},\n" for item in value) + "]"
+    return alone
 
 
 def _inline(value: Any) -> str:
-    """Within ``{ … }`` TOML wants all on one line."""
+    """All on one line, as within ``{ … }``."""
     if isinstance(value, str):
         return tomlkit.string(value).as_string()
     if isinstance(value, Mapping):
-        return (
-            f"{{ {', '.join(f'{_key(str(key))} = {_inline(item)}' for key, item in value.items())} }}"
-            if value
-            else "{}"
-        )
+        pairs = ", ".join(f"{_key(str(key))} = {_inline(item)}" for key, item in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_inline, value))}]"
-    return written(value)
+    return str(tomlkit.item(value).as_string())
 
 
 # --- the shipped examples ---------------------------------------------------------------------------------------------
