@@ -16,6 +16,8 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from werkzeug.serving import make_server
 
+from amo_bridge.web.auth.users import Role
+from support.pages import PASSWORD, Pages
 from support.running_bridge import Silent
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -136,3 +138,17 @@ def serious_findings(page: Page) -> list[str]:
 def fits_its_width(page: Page) -> bool:
     """Nothing has to be scrolled sideways to be read."""
     return bool(page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@contextmanager
+def window(pages: Pages, browser: Browser, path: str, **how: Any) -> Iterator[Page]:
+    """Where an admin has come to ``path``."""
+    pages.add_user("Анна", Role.ADMIN)
+    with served(pages.app) as url, opened(browser, url, **how) as context:
+        page = context.new_page()
+        page.goto(f"/login?next={path}")
+        page.get_by_label("Имя").fill("Анна")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        page.wait_for_url(f"**{path}")
+        yield page

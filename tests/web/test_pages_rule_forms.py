@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
-from support.pages import PASSWORD, Pages, agency
+from support.browser import DESKTOP, PHONE, fits_its_width, serious_findings, window
+from support.pages import Pages, agency
 
 from amo_bridge.config.loader import load
-from amo_bridge.web.auth.users import Role
 
 LOOKS = pytest.mark.parametrize(
     "how",
@@ -22,19 +19,10 @@ LOOKS = pytest.mark.parametrize(
 )
 
 
-@contextmanager
-def window(pages: Pages, browser: Browser, path: str, **how: Any) -> Iterator[Page]:
-    """Where an admin of a known account has come to ``path``."""
+def known(pages: Pages) -> Pages:
+    """Their account's names are known."""
     pages.know_account(agency())
-    pages.add_user("Анна", Role.ADMIN)
-    with served(pages.app) as url, opened(browser, url, **how) as context:
-        page = context.new_page()
-        page.goto(f"/login?next={path}")
-        page.get_by_label("Имя").fill("Анна")
-        page.get_by_label("Пароль").fill(PASSWORD)
-        page.get_by_role("button", name="Войти").click()
-        page.wait_for_url(f"**{path}")
-        yield page
+    return pages
 
 
 def is_in_order(page: Page) -> None:
@@ -44,7 +32,7 @@ def is_in_order(page: Page) -> None:
 
 @LOOKS
 def test_a_rule_from_nothing_to_the_file(pages: Pages, browser: Browser, how: dict[str, Any]) -> None:
-    with window(pages, browser, "/rules", **how) as page:
+    with window(known(pages), browser, "/rules", **how) as page:
         page.get_by_role("button", name="Добавить правило").click()
         expect(page.get_by_role("heading", name="Новое правило")).to_be_visible()
         is_in_order(page)
@@ -76,7 +64,7 @@ def test_a_rule_from_nothing_to_the_file(pages: Pages, browser: Browser, how: di
 
 
 def test_a_ladder_is_opened_and_gets_a_step(pages: Pages, browser: Browser) -> None:
-    with window(pages, browser, "/rules/stage_ladder.brief_awaited/form", viewport=PHONE) as page:
+    with window(known(pages), browser, "/rules/stage_ladder.brief_awaited/form", viewport=PHONE) as page:
         is_in_order(page)
         page.get_by_label("всерьёз").check()
         page.get_by_role("button", name="Ещё: шаг").click()
@@ -93,7 +81,7 @@ def test_a_ladder_is_opened_and_gets_a_step(pages: Pages, browser: Browser) -> N
 
 def test_what_was_typed_is_not_left_unasked(pages: Pages, browser: Browser) -> None:
     asked: list[str] = []
-    with window(pages, browser, "/rules/new/stage_creates_tasks") as page:
+    with window(known(pages), browser, "/rules/new/stage_creates_tasks") as page:
         page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
         toml = page.get_by_label("То же в файле")
         page.get_by_label("Срок").fill("today")

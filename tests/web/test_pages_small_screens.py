@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
-from support.pages import PASSWORD, Pages, agency
-
-from amo_bridge.web.auth.users import Role
+from support.browser import DESKTOP, PHONE, fits_its_width, serious_findings, window
+from support.pages import Pages, agency
 
 RULE = "stage_creates_tasks.new_client"
 SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-
-
-@contextmanager
-def window(pages: Pages, browser: Browser, path: str, **how: Any) -> Iterator[Page]:
-    """Where an admin has come to ``path``."""
-    pages.add_user("Анна", Role.ADMIN)
-    with served(pages.app) as url, opened(browser, url, **how) as context:
-        page = context.new_page()
-        page.goto(f"/login?next={path}")
-        page.get_by_label("Имя").fill("Анна")
-        page.get_by_label("Пароль").fill(PASSWORD)
-        page.get_by_role("button", name="Войти").click()
-        page.wait_for_url(f"**{path}")
-        yield page
 
 
 def editor(page: Page) -> Locator:
