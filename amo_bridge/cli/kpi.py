@@ -23,6 +23,7 @@ from amo_bridge.cli.common import (
 )
 from amo_bridge.cli.pay import Unreachable
 from amo_bridge.cli.violations import MonthType
+from amo_bridge.config.account_fit import fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.events_api import touches_before
@@ -34,6 +35,7 @@ from amo_bridge.reports.kpi_days import KpiDays, Way
 from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.reports.violations import Month
 from amo_bridge.runtime.connection import account_client, known_account
+from amo_bridge.storage.accounts import KnownNames
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.csv_table import as_csv
 
@@ -59,6 +61,7 @@ def kpi(action: str, month: Month, csv_file: Path | None, config_path: Path) -> 
         own = AccountStore(store, key)
         if account is None:
             raise Stop("мост ещё не знакомился с аккаунтом: запустите amo-bridge serve")
+        config = fit(config, account, KnownNames(own).read()).config
         zone = config.calendar.calendar(account.timezone).timezone
         way = Way(zone, account.current_user_id, config.kpi.talk_seconds)
         now = datetime.now(UTC)

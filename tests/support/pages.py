@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
+from amo_bridge.config.account_fit import fit
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
@@ -27,6 +29,7 @@ from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.storage.accounts import KnownNames
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.storage.tables import accounts, journal, outbox
@@ -116,6 +119,14 @@ class Pages:
         config = self.bridge.config
         kept = {"format": FORMAT, "account": account.to_json()}
         small_state(config, ENVIRONMENT).accounts.write(config.account.url, kept)
+
+    def know_account_renamed(self, account: Account, old: str, new: str) -> None:
+        """A worker has worked with this account; then a name in it was changed, ids stayed."""
+        self.know_account(account)
+        KnownNames(self.account.account_store).remember(fit(self.bridge.config, account).found)
+        text = json.dumps(account.to_json(), ensure_ascii=False)
+        assert f'"{old}"' in text
+        self.know_account(Account.from_json(json.loads(text.replace(f'"{old}"', f'"{new}"'))))
 
     def know_deal(self, title: str, **more: Any) -> DealRecord:
         """A deal of the account of that name, as it was last seen; on the stage «Продажи / Новый клиент» if nothing

@@ -49,7 +49,7 @@ def amount(hundredths: int, currency: str) -> str:
 @open_to(Role.VIEWER)
 def show() -> str:
     here = current_account()
-    section = here.config.ads
+    section = here.fit.config.ads
     known = service.overview(here, section) if section is not None and here.is_known else None
     return render_template(
         "ads/list.html",
@@ -134,9 +134,8 @@ def checked() -> Response:
 
 def _section() -> tuple[AccountView, AdsSection]:
     here = current_account()
-    if here.config.ads is None:
-        abort(404)
-    return here, here.config.ads
+    section = here.fit.config.ads
+    return here, abort(404) if section is None else section
 
 
 def _asked(name: str) -> tuple[AccountView, CampaignRow]:

@@ -121,16 +121,16 @@ class Wish:
 @open_to(Role.VIEWER)
 def show() -> str:
     here = current_account()
-    wish = wish_asked_for(here)
+    wish, usual = wish_asked_for(here), plan_of(here.config.kpi)
     return render_template(
         "reports/kpi.html",
         board=board_of(here, wish) if here.is_known else None,
         wish=wish,
         spans=SPANS,
         measures=MEASURES,
-        has_plan=any(plan_of(here.config.kpi).values()),
+        has_plan=any(usual.values()),
         planned=PLANNED,
-        usual=plan_of(here.config.kpi),
+        usual=usual,
         users=[one for one in known.users if one.is_active] if (known := here.crm_account) else [],
         ahead=_agreed_ahead(here) if here.is_known else [],
         tomorrow=here.clock.now().astimezone(here.zone).date() + timedelta(days=1),
@@ -230,18 +230,18 @@ def plan_of(kpi: KpiSection) -> dict[str, int | None]:
 
 def board_of(here: AccountView, wish: Wish) -> Board:
     """Raises NotMet, StoreUnavailable."""
-    kpi, known, now = here.config.kpi, here.crm_account, here.clock.now()
+    config, known, now = here.fit.config, here.crm_account, here.clock.now()
+    kpi = config.kpi
     today = now.astimezone(here.zone).date()
     days = [day for day in wish.days if day <= today]
-    calendar = here.config.calendar.calendar(str(here.zone))
+    calendar = config.calendar.calendar(str(here.zone))
     agreed = KpiPlans(here.account_store).of(days[0], days[-1])
     way = Way(calendar.timezone, known.current_user_id if known else None, kpi.talk_seconds)
     midnights = {day: way.midnight(day) for day in days}
     end = way.midnight(days[-1] + timedelta(days=1))
     kept = KpiDays(here.account_store, way)
     found = kept.figures(days, now)
-    section = here.config.channels.pipedrive
-    there = figures_there(here.account_store, section, known, midnights, end) if known else None
+    there = figures_there(here.account_store, config.channels.pipedrive, known, midnights, end) if known else None
     if there is not None:
         found = together(found, there.days)
     names = {person.id: person.name for person in known.users} if known else {}

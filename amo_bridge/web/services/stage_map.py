@@ -87,7 +87,7 @@ class MapDrawing:
 def drawn(here: AccountView) -> MapDrawing:
     """Raises StoreUnavailable."""
     account = here.crm_account
-    found = StageMap.of(here.config.rules, account.stage_titles if account else None)
+    found = StageMap.of(here.fit.config.rules, account.stage_titles if account else None)
     acted = here.history.acted_since(midnights(here.clock.now(), here.zone, DAYS)[0]) if here.is_known else {}
     counts: dict[str, int] | None = None
     titles = found.stages()

@@ -141,6 +141,14 @@ def test_a_campaign_by_days(ads: Pages, viewer: Visit) -> None:
     assert viewer.get("/ads/campaign?name=нет").status_code == 404
 
 
+def test_a_field_that_was_renamed_in_amocrm_still_names_the_campaigns(ads: Pages, viewer: Visit) -> None:
+    keep(ads, "Ромашка")
+    known = ads.account.crm_account
+    assert known is not None
+    ads.know_account_renamed(known, "Название рекламной кампании", "Кампания")
+    assert "Ромашка Сделка 0 выше нормы" in words_of(viewer.get("/ads"))
+
+
 def test_a_lost_field_is_told_and_figures_stay(ads: Pages, viewer: Visit) -> None:
     keep(ads, "Ромашка")
     ads.know_account(agency())

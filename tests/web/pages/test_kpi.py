@@ -175,6 +175,14 @@ def test_only_those_whom_the_config_names(office: Pages, viewer: Visit) -> None:
     assert "Павел Смирнов 0 0 0 0 0 0 0 0 —" in words
 
 
+def test_whoever_was_renamed_in_amocrm_is_still_measured(office: Pages, viewer: Visit) -> None:
+    measure(office, people=[MARIA], plan=PLAN)
+    office.know_account_renamed(agency(), MARIA, "Мария Петрова")
+    words = words_of(viewer.get("/reports/kpi"))
+    assert "Мария Петрова 1 из 4 1 1 из 2 0" in words
+    assert IVAN not in words.partition("План на день")[0]
+
+
 def test_files_and_the_screen_on_the_wall(office: Pages, viewer: Visit) -> None:
     table = viewer.get("/reports/kpi.csv").get_data().decode("utf-8-sig")
     assert f"{IVAN};3;4;3;1;0;0;0;0" in table

@@ -23,6 +23,13 @@ def test_the_page_before_the_account_is_known_and_after(pages: Pages, viewer: Vi
     assert "откроет сделку на Реализация / Тайминг A80" in words
 
 
+def test_a_stage_that_was_renamed_in_amocrm_keeps_its_rules(pages: Pages, viewer: Visit) -> None:
+    pages.know_account_renamed(agency(), "Новый клиент", "Первый контакт")
+    words = words_of(viewer.get("/map"))
+    assert "Первый контакт 0 A10" in words, words[:1500]
+    assert "Новый клиент" not in words
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_in_a_browser(pages: Pages, browser: Browser, size: dict[str, int]) -> None:
     pages.know_account(agency())
