@@ -153,9 +153,9 @@ class AccountView:
         return ConfigFile(self.config.path, self.config.data_folder, self.bridge.environment)
 
     def person_of(self, login: str) -> User | None:
-        """Who logs in by this name, as ``[people]`` of the config says; None if it does not."""
+        """Who logs in by this name, as ``[people]`` of the config says; None if it does not. Raises StoreUnavailable."""
         known = self.crm_account
-        for name, person in self.config.channels.people.items():
+        for name, person in self.fit.config.channels.people.items():
             if known is not None and person.login and folded_login(person.login) == folded_login(login):
                 try:
                     return known.user(name)

@@ -179,3 +179,9 @@ def test_in_a_browser(office: Pages, browser: Browser, size: dict[str, int]) -> 
         page.wait_for_url("**/mine")
         assert serious_findings(page) == []
         assert fits_its_width(page)
+
+
+def test_whoever_was_renamed_in_amocrm_still_comes_to_his_own_page(office: Pages) -> None:
+    office.know_account_renamed(agency(), IVAN, "Иван Сидоров")
+    words = words_of(office.visit(Role.MANAGER, "ivan").get("/mine"))
+    assert "Позвонить вчера" in words
