@@ -20,6 +20,7 @@ from tomlkit.exceptions import ParseError
 from amo_bridge.config.account_fit import NameIssue
 from amo_bridge.config.loader import Readable, essentials, load, load_text, readable
 from amo_bridge.config.model import Config
+from amo_bridge.config.rule_blocks import tree_of, values_of
 from amo_bridge.config.toml_lines import KeyPath, scanned, strings_of
 from amo_bridge.errors import ConfigError, why_not
 from amo_bridge.file_lock import file_lock
@@ -39,7 +40,7 @@ TEXT_PLACE = re.compile(r"\{[^{}]+\}")
 
 def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
     """The text with ``key`` of the block (handlers, the handler, the rule) set. Raises ConfigError."""
-    wanted = _tree(text)
+    wanted = tree_of(text)
     changed = _with_key(text, block, key, value)
     table = wanted
     for name in block:
@@ -51,12 +52,9 @@ def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> st
 
 
 def _with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
-    table: object = _tree(text)
-    for name in block:
-        table = table.get(name) if isinstance(table, dict) else None
-        if not isinstance(table, dict):
-            raise ConfigError([f"блока [{'.'.join(block)}] в файле нет"])
-    assert isinstance(table, dict)
+    table = values_of(text, block)
+    if table is None:
+        raise ConfigError([f"блока [{'.'.join(block)}] в файле нет"])
     if key not in table:
         return _with_line_after_first(text, block, _line(key, value))
     lines, span = text.split("\n"), _span_of(text, block)
@@ -74,16 +72,10 @@ Plain = str | int | float | bool
 """What a form gives a key of a section."""
 
 
-def section_in(text: str, section: str) -> Mapping[str, object] | None:
-    """The keys that a section has; None if it is not there. Raises ConfigError."""
-    found = _tree(text).get(section)
-    return found if isinstance(found, dict) else None
-
-
 def with_section(text: str, section: str, values: Mapping[str, Plain | None]) -> str:
     """The text with these keys of a section set, those that are None taken out; the section's other keys, comments and
     everything else are left as they are. A new section stands at the end. Raises ConfigError."""
-    before = _tree(text)
+    before = tree_of(text)
     told = {key: value for key, value in values.items() if value is not None}
     own = before.get(section, {})
     if not isinstance(own, dict):
@@ -120,7 +112,7 @@ def _with_keys(text: str, section: str, told: Mapping[str, Plain], values: Mappi
 
 def without_section(text: str, section: str) -> str:
     """The text without a section; comments above the next one stay. Raises ConfigError."""
-    before = _tree(text)
+    before = tree_of(text)
     if section not in before:
         return text
     lines = text.split("\n")
@@ -139,15 +131,6 @@ def _line(key: str, value: Plain) -> str:
     return f"{key} = {tomlkit.item(value).as_string()}"
 
 
-def _tree(text: str) -> dict[str, Any]:
-    """Raises ConfigError."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        # Its message has the line apart.
-        return dict(_parsed(text).unwrap())
-
-
 def _is_tree(text: str, wanted: Mapping[str, object]) -> bool:
     try:
         return tomllib.loads(text) == wanted
@@ -163,15 +146,13 @@ def _parsed(text: str) -> tomlkit.TOMLDocument:
 
 
 def _span_of(text: str, block: Sequence[str]) -> tuple[int, int] | None:
-    """Where a block's own lines begin, with its header, and where the next block's do; None without such a header. A
-    text of many lines may hold what looks like a header."""
-    lines, places = text.split("\n"), scanned(text)
-    values = {one.path for one in (*places.pairs, *places.elements)}
-    headers = [
-        line - 1 for path, line in places.places if path not in values and lines[line - 1].lstrip().startswith("[")
-    ]
-    begin = next((line for line in headers if _is_header(lines[line], block)), None)
-    return None if begin is None else (begin, next((line for line in headers if line > begin), len(lines)))
+    """Where a block's own lines begin, with its header, and where the next block's do; None without such a header."""
+    headers = scanned(text).headers
+    number = next((number for number, (path, _) in enumerate(headers) if path == tuple(block)), None)
+    if number is None:
+        return None
+    end = headers[number + 1][1] - 1 if number + 1 < len(headers) else text.count("\n") + 1
+    return headers[number][1] - 1, end
 
 
 def _with_line_after_first(text: str, block: Sequence[str], line: str) -> str:
@@ -189,13 +170,6 @@ def _lines_with(text: str, key: str) -> Iterator[int]:
     for pair in scanned(text).pairs:
         if pair.path[-1] == key and "\n" not in text[pair.start : pair.end]:
             yield text.count("\n", 0, pair.start)
-
-
-def _is_header(line: str, block: Sequence[str]) -> bool:
-    bare = line.partition("#")[0].strip()
-    if not (bare.startswith("[") and bare.endswith("]")):
-        return False
-    return [part.strip().strip("\"'") for part in bare[1:-1].split(".")] == list(block)
 
 
 def with_new_names(text: str, issues: Iterable[NameIssue]) -> str:

@@ -16,8 +16,9 @@ from typing import Any
 
 import tomlkit
 
+from amo_bridge.config.diagnostics import toml_problem
 from amo_bridge.config.loader import RuleSwitches
-from amo_bridge.config.toml_lines import PairAt, Scanned, scanned
+from amo_bridge.config.toml_lines import KeyPath, PairAt, Scanned, scanned
 from amo_bridge.errors import ConfigError
 
 Path3 = tuple[str, str, str]
@@ -34,9 +35,9 @@ DEEPEST = 30
 _DIVIDER = re.compile(r"#\s*[-=─]{3}")
 
 
-def values_of(text: str, path: Path3) -> dict[str, Any] | None:
-    """The keys of the rule's block; None if it is not there. Raises ConfigError for what is not TOML."""
-    table: Any = _tree(text)
+def values_of(text: str, path: Sequence[str]) -> dict[str, Any] | None:
+    """The keys of a block; None if it is not there. Raises ConfigError for what is not TOML."""
+    table: Any = tree_of(text)
     for name in path:
         table = table.get(name) if isinstance(table, dict) else None
     return table if isinstance(table, dict) else None
@@ -227,30 +228,25 @@ def _offset(text: str, line: int) -> int:
 def _lines_of(text: str, path: Path3) -> tuple[int, int]:
     """The lines of the block, from its header on; without blank lines and comments that belong to what follows."""
     begin = _headers(text).get(path)
-    lines = text.split("\n")
-    if begin is None or not lines[begin - 1].lstrip().startswith("["):
+    if begin is None:
         raise ConfigError([f"блок [{'.'.join(path)}] записан не отдельным заголовком: измените его в файле"])
     end = _ends(text).get(path)
     return begin - 1, begin if end is None else text.count("\n", 0, end) + 1
 
 
 @lru_cache(maxsize=8)
-def _headers(text: str) -> dict[tuple[str | int, ...], int]:
-    found: dict[tuple[str | int, ...], int] = {}
-    for path, line in _scan(text).places:
-        if len(path) == 3:
-            found.setdefault(path, line)
-    return found
+def _headers(text: str) -> dict[KeyPath, int]:
+    return dict(reversed(_scan(text).headers))
 
 
 @lru_cache(maxsize=8)
-def _ends(text: str) -> dict[tuple[str | int, ...], int]:
+def _ends(text: str) -> dict[KeyPath, int]:
     return {pair.path[:3]: pair.end for pair in _scan(text).pairs}
 
 
 def _is_only_change(before: str, after: str, path: Path3, wanted: Mapping[str, Any] | None) -> None:
     """Raises ConfigError unless the new text says the same of everything else, and this of the rule."""
-    tree, changed = _tree(before), _tree(after)
+    tree, changed = tree_of(before), tree_of(after)
     section, handler, block = path
     rules = tree.get(section, {}).get(handler, {})
     if wanted is None:
@@ -270,11 +266,14 @@ def _without_empty(tree: dict[str, Any], path: Path3) -> dict[str, Any]:
     }
 
 
-def _tree(text: str) -> dict[str, Any]:
+def tree_of(text: str) -> dict[str, Any]:
+    """The file's text. Raises ConfigError."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"файл не читается: сначала исправьте его ({error})"]) from error
+        line, words = toml_problem(text, str(error))
+        place = f"строка {line}: {words}" if line else words
+        raise ConfigError([f"файл не читается ({place}): сначала исправьте его"]) from error
     except RecursionError as error:
         raise ConfigError([TOO_DEEP]) from error
 

@@ -72,20 +72,21 @@ class PairAt(NamedTuple):
 
 
 class Scanned(NamedTuple):
-    """``places``: as ``places_of``. ``pairs``: the keys that stand on lines of their own, with their values; what is
-    within ``{ … }`` is of its value. ``elements``: of their lists, without the comma."""
+    """``headers``: the line, from 1, of every table that has a header. ``pairs``: the keys that stand on lines of their
+    own, with their values; what is within ``{ … }`` is of its value. ``elements``: of their lists, without the comma.
+    All in the order of the file."""
 
-    places: list[tuple[KeyPath, int]]
+    headers: list[tuple[KeyPath, int]]
     pairs: list[PairAt]
     elements: list[PairAt]
 
 
 def scanned(text: str) -> Scanned:
-    """Where everything stands, in the order of the file."""
+    """Where everything stands."""
     scanner = _Scanner(text)
     with suppress(_NotToml):
         scanner.scan()
-    return Scanned(scanner.places, scanner.pairs, scanner.elements)
+    return Scanned(scanner.headers, scanner.pairs, scanner.elements)
 
 
 def line_of(lines: Mapping[KeyPath, int], path: tuple[Any, ...]) -> int | None:
@@ -100,6 +101,7 @@ def line_of(lines: Mapping[KeyPath, int], path: tuple[Any, ...]) -> int | None:
 class _Scanner:
     def __init__(self, text: str) -> None:
         self.places: list[tuple[KeyPath, int]] = []
+        self.headers: list[tuple[KeyPath, int]] = []
         self.strings: list[StringAt] = []
         self.pairs: list[PairAt] = []
         self.elements: list[PairAt] = []
@@ -133,6 +135,7 @@ class _Scanner:
             path = (*path, number)
         self._take("]" * brackets)
         self.places.append((path, line))
+        self.headers.append((path, line))
         return path
 
     def _pair(self, table: KeyPath) -> KeyPath:

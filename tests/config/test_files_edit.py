@@ -9,8 +9,9 @@ import pytest
 from support.running_bridge import EXAMPLE
 
 from amo_bridge.config import files
-from amo_bridge.config.files import ConfigFile, difference, section_in, with_key, with_section, without_section
+from amo_bridge.config.files import ConfigFile, difference, with_key, with_section, without_section
 from amo_bridge.config.loader import load, load_text
+from amo_bridge.config.rule_blocks import values_of
 from amo_bridge.errors import ConfigError
 
 TEXT = EXAMPLE.read_text("utf-8")
@@ -212,8 +213,8 @@ def test_a_section_in_pieces_is_not_half_deleted() -> None:
 
 
 def test_what_a_section_has() -> None:
-    assert section_in(SECTIONS, "mail") == {"host": "a", "port": 25}
-    assert section_in(SECTIONS, "smsru") is None
+    assert values_of(SECTIONS, ["mail"]) == {"host": "a", "port": 25}
+    assert values_of(SECTIONS, ["smsru"]) is None
 
 
 def test_a_text_that_looks_like_a_section_is_left_alone() -> None:

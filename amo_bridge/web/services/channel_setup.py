@@ -17,8 +17,9 @@ from pydantic.fields import FieldInfo
 
 from amo_bridge.channels.registry import VENDORS, Vendor, rivals
 from amo_bridge.config.channels import VENDOR_SECTIONS, Quiet
-from amo_bridge.config.files import CHANGED_MEANWHILE, Plain, section_in, with_section, without_section
+from amo_bridge.config.files import CHANGED_MEANWHILE, Plain, with_section, without_section
 from amo_bridge.config.loader import secret
+from amo_bridge.config.rule_blocks import values_of
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.option_types import ContactFieldName, CustomFieldName
 from amo_bridge.runtime.config_reload import FileState
@@ -316,7 +317,7 @@ def lacks(here: AccountView, section: str) -> str:
 def setup_of(here: AccountView, section: str, typed: Mapping[str, str] | None = None) -> Setup:
     """The form of a vendor, as the file has it, or as it was typed. Raises LookupError, ConfigError."""
     vendor, file = vendor_at(section), here.file.read()
-    known = section_in(file.text, section)
+    known = values_of(file.text, [section])
     return Setup(
         section,
         FORMS[section],
@@ -335,7 +336,7 @@ def connect(here: AccountView, section: str, typed: Mapping[str, str]) -> FileSt
     Raises Unfit for what was typed, ConfigError when the file can't be written or has changed meanwhile,
     StoreUnavailable when the secret can't be kept, LookupError."""
     vendor, before = vendor_at(section), here.file.read()
-    known = section_in(before.text, section) or {}
+    known = values_of(before.text, [section]) or {}
     values, problems = _values(_entries(here, section, known, typed), known)
     word = typed.get("secret", "").strip()
     problems += _secret_problems(here, vendor, word)
