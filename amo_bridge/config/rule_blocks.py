@@ -17,7 +17,7 @@ from typing import Any
 import tomlkit
 
 from amo_bridge.config.diagnostics import toml_problem
-from amo_bridge.config.loader import RuleSwitches
+from amo_bridge.config.loader import RULES, RuleSwitches
 from amo_bridge.config.toml_lines import KeyPath, PairAt, Scanned, scanned
 from amo_bridge.errors import ConfigError
 
@@ -41,6 +41,12 @@ def values_of(text: str, path: Sequence[str]) -> dict[str, Any] | None:
     for name in path:
         table = table.get(name) if isinstance(table, dict) else None
     return table if isinstance(table, dict) else None
+
+
+def lines_of_block(text: str, path: Path3) -> str:
+    """The block as it stands in the text, comments within included. Raises ConfigError if it has no header."""
+    begin, end = _lines_of(text, path)
+    return "\n".join(text.split("\n")[begin:end])
 
 
 def block_of(path: Path3, values: Mapping[str, Any], order: Sequence[str] = (), comment: str = "") -> str:
@@ -446,13 +452,12 @@ def _tables_in(value: Any, option: str) -> Iterator[tuple[str, Mapping[str, Any]
 
 
 def _rules_of(source: str, text: str) -> Iterator[Example]:
-    lines, tree = text.split("\n"), tomllib.loads(text)
-    for section in ("handlers", "schedules"):
+    tree = tomllib.loads(text)
+    for section in RULES:
         for handler, blocks in tree.get(section, {}).items():
             for block, values in blocks.items():
                 path = (section, handler, block)
-                begin, end = _lines_of(text, path)
-                yield Example(source, path, values, "\n".join(lines[begin:end]))
+                yield Example(source, path, values, lines_of_block(text, path))
 
 
 _HEADER = re.compile(r"(?:# )?\[(?:handlers|schedules)\.(\w+)\..+\]")

@@ -11,6 +11,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.config.rule_blocks import lines_of_block
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.history import DryRuns, Line
 from amo_bridge.errors import ConfigError, UnknownName
@@ -101,17 +102,14 @@ class RuleFacts:
 
     def block(self, rule: Rule) -> str:
         """The rule's own lines of the file, comments included; a sentence if they can't be told apart."""
-        line = self._here.config.lines.get(rule.path)
         try:
-            lines = self._here.file.read().text.split("\n")
+            text = self._here.file.read().text
         except ConfigError as error:
             return "\n".join(error.problems)
-        if line is None or line > len(lines):
+        try:
+            return lines_of_block(text, rule.path)
+        except ConfigError:
             return str(_("Блок записан не отдельным заголовком"))
-        end = next((n for n in range(line, len(lines)) if lines[n].startswith("[")), len(lines))
-        while end > line and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
-            end -= 1
-        return "\n".join(lines[line - 1 : end])
 
     def _of(self, rule: Rule, skips: Iterable[str], most_skips: int) -> Facts:
         matching = self.matching(rule)
