@@ -348,7 +348,7 @@ def _block(draft: Draft) -> RuleBlock:
     return RuleBlock(
         name=draft.name,
         state=draft.state,
-        values={key: value for key, value in draft.before.items() if key not in ("enabled", "dry_run")},
+        values={key: value for key, value in draft.before.items() if key not in rule_drafts.STATE_KEYS},
         toml=draft.toml(),
         mark=current_account().file.read().mark,
     )

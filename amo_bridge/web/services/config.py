@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 
 from amo_bridge.config.files import Backup, difference, with_new_names
+from amo_bridge.config.loader import Readable
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rules.handler import Rule
@@ -46,7 +47,11 @@ class Unfit(ConfigError):
 
 def problems_of(here: AccountView, text: str) -> list[str]:
     """Everything that is wrong with the text, names that the account does not know included."""
-    found = here.file.readable(text)
+    return problems_in(here, here.file.readable(text))
+
+
+def problems_in(here: AccountView, found: Readable) -> list[str]:
+    """The same of a text that has been read."""
     if found.config is None:
         return list(found.problems)
     try:

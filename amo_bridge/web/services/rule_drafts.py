@@ -48,9 +48,11 @@ from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.runtime.connection import account_client
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services import config as config_service
-from amo_bridge.web.services.config import problems_of
+from amo_bridge.web.services.config import problems_in
 from amo_bridge.web.services.rule_forms import (
+    HERE,
     MOST_FIELDS,
+    THERE,
     Habits,
     Node,
     Path,
@@ -65,6 +67,8 @@ from amo_bridge.web.services.rule_forms import (
 State = Literal["off", "dry", "live"]
 STATES: tuple[State, ...] = ("dry", "live", "off")
 NAME = re.compile(r"[^\W\d_][\w-]{0,59}")
+STATE_KEYS = ("enabled", "dry_run")
+"""Of a block: one switch of the form."""
 OFTEN, OFTEN_WITHIN = 1 / 3, 0.12
 """An option that so many of a kind's examples set, or so many of the steps and tasks within them, is shown at once;
 others are folded away."""
@@ -116,8 +120,8 @@ class Kind:
 
     @cached_property
     def switches(self) -> tuple[Control, ...]:
-        """``enabled`` and ``dry_run`` are one switch of the form, not two."""
-        return tuple(self._explained(one) for one in controls_of(RuleSwitches) if one.key not in ("enabled", "dry_run"))
+        """Those that every rule has, but its state."""
+        return tuple(self._explained(one) for one in controls_of(RuleSwitches) if one.key not in STATE_KEYS)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -327,7 +331,7 @@ class Draft:
         """The same; a name of its own is made from its words, where nobody has given one."""
         if self.block:
             return self
-        told = self.tree.get("says", {}).get("", "") or self.kind.title
+        told = self.tree.get("says", {}).get(HERE, "") or self.kind.title
         return replace(self, block=suggested_name(str(told), [rule.block for rule in self.kind.rules]))
 
 
@@ -379,13 +383,13 @@ def _comment(kind: Kind, values: Mapping[str, Any]) -> str:
 def new_draft(kind: Kind, like: Example | None = None) -> Draft:
     """An empty one, or one as the example. It begins dry: it decides and changes nothing."""
     taken = {rule.block for rule in kind.rules}
-    values = {key: value for key, value in like.values.items() if key not in ("enabled", "dry_run")} if like else {}
+    values = {key: value for key, value in like.values.items() if key not in STATE_KEYS} if like else {}
     block = "" if like is None or like.path[2] in taken else like.path[2]
     tree = tree_of_values(kind.controls, values)
     for control in kind.controls:
         if control.is_required and control.kind == "rows" and control.parts[0].kind == "group":
             # The first row of what can't be left out needs no button.
-            tree.setdefault(control.key, {"": "+", "0": {"": "+"}})
+            tree.setdefault(control.key, {HERE: THERE, "0": {HERE: THERE}})
     return Draft(kind, block, tree, "dry", is_new=True)
 
 
@@ -396,11 +400,8 @@ def draft_of(here: AccountView, kind: Kind, block: str) -> Draft | None:
     if values is None:
         return None
     draft = Draft(kind, block, {}, state_of(values), is_new=False, before=values)
-    draft.tree = tree_of_values(draft.controls, {key: one for key, one in values.items() if key not in _STATE_KEYS})
+    draft.tree = tree_of_values(draft.controls, {key: one for key, one in values.items() if key not in STATE_KEYS})
     return draft
-
-
-_STATE_KEYS = ("enabled", "dry_run")
 
 
 def state_of(values: Mapping[str, Any]) -> State:
@@ -418,7 +419,7 @@ def with_values(draft: Draft, keys: Mapping[str, Any]) -> Draft:
     """The draft as these keys of a block say; ``enabled`` and ``dry_run`` among them are its state. Raises
     ConfigError."""
     state = state_of(keys) if "enabled" in keys else draft.state
-    told = {key: value for key, value in keys.items() if key not in _STATE_KEYS}
+    told = {key: value for key, value in keys.items() if key not in STATE_KEYS}
     typed = replace(draft, tree={key: {} for key in told}, state=state)
     typed.tree = tree_of_values(typed.controls, told)
     if sum(1 for _field in fields_of_tree(typed.tree)) > MOST_FIELDS:
@@ -464,7 +465,7 @@ def check(here: AccountView, draft: Draft, file: Written) -> Checked:
         place_mistakes(nodes, mistakes)
         return Checked(nodes, mistakes, [*problems, *error.problems], [], True, "", [])
     readable = here.file.readable(text)
-    told = list(problems_of(here, text))
+    told = problems_in(here, readable)
     blocks = bool(problems or mistakes or told)
     places = dict(readable.places)
     rule = None
