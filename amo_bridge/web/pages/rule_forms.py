@@ -37,8 +37,8 @@ from amo_bridge.web.services.rule_drafts import (
     trial_of,
     with_toml,
 )
-from amo_bridge.web.services.rule_forms import BadForm, Path, fields_of_tree, pressed, tree_of_fields
-from amo_bridge.web.services.rule_lists import PHRASES, Lists, comes_to, lists_of
+from amo_bridge.web.services.rule_forms import ROOT, BadForm, Path, fields_of_tree, pressed, tree_of_fields
+from amo_bridge.web.services.rule_lists import PHRASES, comes_to, lists_of
 from amo_bridge.web.services.rules import RuleFacts
 
 routes = Blueprint("rule_forms", __name__)
@@ -97,17 +97,21 @@ def remove(name: str) -> str | tuple[str, int]:
 @open_to(Role.ADMIN)
 def phrase(kind: str) -> str:
     """What a due phrase in the field comes to from now on."""
-    told = next((text for name, text in request.args.items() if name.startswith("o.")), "")
-    words = {"due": "due", "offset": "offset", "recurrence": "recurrence", "duration": "duration"}.get(kind)
-    return render_template("rules/comes_to.html", words=comes_to(current_account(), words, told)) if words else ""  # type: ignore[arg-type]
+    words = comes_to(current_account(), kind, _text_of_field())
+    return render_template("rules/comes_to.html", words=words)
 
 
 @routes.get("/rules/form/options")
 @open_to(Role.ADMIN)
 def options() -> str:
     """The choices of the field that has just been named."""
-    told = next((text for name, text in request.args.items() if name.startswith("o.")), "")
-    return render_template("rules/options.html", options=lists_of(current_account()).options_of(told.strip()))
+    choices = lists_of(current_account()).options_of(_text_of_field().strip())
+    return render_template("rules/options.html", options=choices)
+
+
+def _text_of_field() -> str:
+    """What stands in the one field of the form that was sent."""
+    return next((text for name, text in request.args.items() if name.startswith(f"{ROOT}.")), "")
 
 
 def _kind(name: str) -> Kind:
@@ -137,7 +141,7 @@ def _found(kinds: Kinds, wanted: str) -> list[Kind]:
 
 
 def _text_of(kind: Kind) -> str:
-    says = " ".join(f"{one.clause} {one.says}" for one in (*kind.examples,))
+    says = " ".join(f"{one.clause} {one.says}" for one in kind.examples)
     return f"{kind.name} {kind.title} {kind.sentence} {' '.join(kind.clauses)} {says}".casefold()
 
 
@@ -148,7 +152,7 @@ def _with_fields(draft: Draft) -> Draft:
     form: MultiDict[str, str] = request.form
     state = form.get("state", draft.state)
     try:
-        tree = tree_of_fields({name: text for name, text in form.items() if name.startswith("o.")})
+        tree = tree_of_fields({name: text for name, text in form.items() if name.startswith(f"{ROOT}.")})
     except BadForm:
         abort(400)
     return replace(draft, tree=tree, state=next((one for one in STATES if one == state), draft.state))
@@ -245,21 +249,18 @@ def _form(
         overtaken=overtaken,
         nodes=[one for one in nodes if one.control.key not in own],
         switches=[one for one in nodes if one.control.key in own],
-        lists=(lists := lists_of(here)),
         action=_address(draft),
         toml=draft.with_name().toml() if toml is None else toml,
         toml_problems=toml_problems or [],
         needs_account=here.crm_account is None,
-        say=(say := _words(here, lists, _address(draft), focus)),
-        named=say["named"],
-        phrases=say["phrases"],
+        say=_words(here, _address(draft), focus),
         title_path=_titles_of,
     )
 
 
-def _words(here: AccountView, lists: Lists, action: str, focus: str) -> dict[str, object]:
+def _words(here: AccountView, action: str, focus: str) -> dict[str, object]:
     """What the controls are drawn with."""
-    russian = is_russian()
+    russian, lists = is_russian(), lists_of(here)
     return {
         "action": action,
         "focus": focus,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flask_babel import gettext as _
 
+from amo_bridge.config.account_check import DATE_TYPES
 from amo_bridge.config.model import MANAGER, Config
 from amo_bridge.crm.account import Account
 from amo_bridge.dates.due import Due, FieldNotFilled
@@ -40,7 +41,6 @@ from amo_bridge.text.names import normalise
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.template_filters import moment
 
-DATE_TYPES = ("date", "date_time", "birthday")
 PHRASES: Mapping[ControlKind, tuple[str, ...]] = {
     "due": (
         *("сегодня", "конец дня", "1 рабочий час", "2 часа", "завтра 12:00", "следующий рабочий день", "2 рабочих дня"),
@@ -93,7 +93,9 @@ def lists_of(here: AccountView) -> Lists:
         names[PersonName.kind] = tuple(dict.fromkeys((MANAGER, *config.roles, *spoken.get(PersonName.kind, ()))))
         return Lists(names, {field: tuple(found) for field, found in options.items()}, _labels(config))
     names |= _names(account, (MANAGER, *config.roles))
-    choices = {normalise(one.name): _choices(account, one.name) for one in account.fields() if one.enums}
+    choices = {
+        normalise(one.name): tuple(choice.value for choice in one.enums) for one in account.fields() if one.enums
+    }
     return Lists(names, choices, _labels(config))
 
 
@@ -128,10 +130,6 @@ def _names(account: Account, roles: Iterable[str]) -> dict[str, tuple[str, ...]]
     }
 
 
-def _choices(account: Account, field: str) -> tuple[str, ...]:
-    return tuple(option.value for one in account.fields() if one.name == field for option in one.enums)
-
-
 def _files(folder: Path | None, ending: str, but: tuple[str, ...] = ()) -> list[str]:
     """The files of the letters' folder by the names that rules call them by."""
     if folder is None or not folder.is_dir():
@@ -141,7 +139,7 @@ def _files(folder: Path | None, ending: str, but: tuple[str, ...] = ()) -> list[
     return [name for name in named if not name.startswith(("_", "."))]
 
 
-def comes_to(here: AccountView, kind: ControlKind, phrase: str) -> str:
+def comes_to(here: AccountView, kind: str, phrase: str) -> str:
     """«сейчас это было бы: пт 4 декабря 12:00», or why the phrase is not understood; empty for an empty one."""
     if not phrase.strip():
         return ""
