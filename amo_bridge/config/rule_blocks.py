@@ -21,7 +21,7 @@ from amo_bridge.config.loader import RULES, RuleSwitches
 from amo_bridge.config.toml_lines import KeyPath, PairAt, Scanned, scanned
 from amo_bridge.errors import ConfigError
 
-Path3 = tuple[str, str, str]
+RulePath = tuple[str, str, str]
 """handlers, the handler, the rule."""
 SWITCHES = tuple(RuleSwitches.model_fields)
 FIRST = ("enabled", "dry_run", "clause", "says", "off_reason", "max_lateness", "most_per_hour")
@@ -43,13 +43,13 @@ def values_of(text: str, path: Sequence[str]) -> dict[str, Any] | None:
     return table if isinstance(table, dict) else None
 
 
-def lines_of_block(text: str, path: Path3) -> str:
+def lines_of_block(text: str, path: RulePath) -> str:
     """The block as it stands in the text, comments within included. Raises ConfigError if it has no header."""
     begin, end = _lines_of(text, path)
     return "\n".join(text.split("\n")[begin:end])
 
 
-def block_of(path: Path3, values: Mapping[str, Any], order: Sequence[str] = (), comment: str = "") -> str:
+def block_of(path: RulePath, values: Mapping[str, Any], order: Sequence[str] = (), comment: str = "") -> str:
     """The block as a person would write it: the switches first, then the options in ``order``."""
     lines = [f"# {line}" for line in comment.splitlines()]
     lines += [f"[{'.'.join(_key(name) for name in path)}]"]
@@ -72,7 +72,7 @@ def keys_of_block(text: str) -> dict[str, Any]:
 
 def with_rule(
     text: str,
-    path: Path3,
+    path: RulePath,
     values: Mapping[str, Any],
     *,
     order: Sequence[str] = (),
@@ -114,7 +114,7 @@ def _in_order_of(before: Any, value: Any) -> Any:
     return value
 
 
-def without_rule(text: str, path: Path3) -> str:
+def without_rule(text: str, path: RulePath) -> str:
     """The text without the rule's block and the comment right above its header. Raises ConfigError."""
     if values_of(text, path) is None:
         return text
@@ -135,7 +135,7 @@ def without_rule(text: str, path: Path3) -> str:
 
 
 def _rewritten(
-    text: str, path: Path3, before: Mapping[str, Any], wanted: Mapping[str, Any], order: Sequence[str]
+    text: str, path: RulePath, before: Mapping[str, Any], wanted: Mapping[str, Any], order: Sequence[str]
 ) -> str:
     pairs = {str(pair.path[3]): pair for pair in _scan(text).pairs if pair.path[:3] == path and len(pair.path) == 4}
     begin, _ = _lines_of(text, path)
@@ -231,7 +231,7 @@ def _offset(text: str, line: int) -> int:
     return at
 
 
-def _lines_of(text: str, path: Path3) -> tuple[int, int]:
+def _lines_of(text: str, path: RulePath) -> tuple[int, int]:
     """The lines of the block, from its header on; without blank lines and comments that belong to what follows."""
     begin = _headers(text).get(path)
     if begin is None:
@@ -250,7 +250,7 @@ def _ends(text: str) -> dict[KeyPath, int]:
     return {pair.path[:3]: pair.end for pair in _scan(text).pairs}
 
 
-def _is_only_change(before: str, after: str, path: Path3, wanted: Mapping[str, Any] | None) -> None:
+def _is_only_change(before: str, after: str, path: RulePath, wanted: Mapping[str, Any] | None) -> None:
     """Raises ConfigError unless the new text says the same of everything else, and this of the rule."""
     tree, changed = tree_of(before), tree_of(after)
     section, handler, block = path
@@ -263,7 +263,7 @@ def _is_only_change(before: str, after: str, path: Path3, wanted: Mapping[str, A
         raise ConfigError([f"блок [{'.'.join(path)}] в файле записан необычно: измените его там"])
 
 
-def _without_empty(tree: dict[str, Any], path: Path3) -> dict[str, Any]:
+def _without_empty(tree: dict[str, Any], path: RulePath) -> dict[str, Any]:
     section, handler, _ = path
     handlers = {name: blocks for name, blocks in tree.get(section, {}).items() if name != handler or blocks}
     return {
@@ -357,7 +357,7 @@ class Example:
     """A rule of a shipped config. ``source``: the file's name; ``text``: its lines, the comments within included."""
 
     source: str
-    path: Path3
+    path: RulePath
     values: Mapping[str, Any]
     text: str
 

@@ -1,4 +1,4 @@
-"""Replay: evaluates the rules on a saved webhook, on an event once more, or a new rule on the last events.
+"""Replay: evaluates the rules on a saved webhook, on an event once more, or one rule on the last events (a backtest).
 
 A saved webhook is taken literally: what it reports is what just happened, even if it is years old. What it leaves out
 (contacts, the loss reason, fields) is taken from the deal in the account, if there is such a deal. Only a repeat that a
@@ -225,19 +225,19 @@ def _before(event: DealReported, now: DealRecord) -> MirroredDeal | None:
     return MirroredDeal(before, EPOCH)
 
 
-# --- a rule that is not in force yet, on what has happened lately ---------------------------------------------------
+# --- backtest: a rule that is not in force yet, on what has happened lately -------------------------------------------
 
 
-LOOKED_AT = 3000
-"""Events that are looked through, the newest first."""
-TRIED_ON = 200
-DEALS = 60
+MOST_READ = 3000
+"""Events that are read, the newest first."""
+MOST_TRIED = 200
+MOST_DEALS = 60
 """Deals of which more is read than the mirror has: that costs requests."""
 SAME_THING = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class TriedOn:
+class Backtest:
     """What a rule would have done about the last events. ``since``: of the oldest of them. ``decisions``: newest first;
     of those that it was to skip only the reasons are counted. ``trouble``: why some could not be decided (Russian)."""
 
@@ -249,11 +249,11 @@ class TriedOn:
     trouble: str
 
 
-def try_on(store: AccountStore, rule_engine: RuleEngine, rule: Rule, client: CrmClient) -> TriedOn:
+def backtest(store: AccountStore, rule_engine: RuleEngine, rule: Rule, client: CrmClient) -> Backtest:
     """Evaluate a rule on the events that the store still has, on the deals as the mirror knows them: the stage and the
     fields that an event reports, everything else as it is today. Nothing of what the rule did before counts, nothing is
     written. ``rule_engine``: of the config with this rule alone, and of a clock that finds nothing late."""
-    contexts = list(_contexts(store, rule_engine, rule))[:TRIED_ON]
+    contexts = list(_contexts(store, rule_engine, rule))[:MOST_TRIED]
     records = {context.record.id: context.record for context in contexts}
     source = SourceContext(
         client,
@@ -265,7 +265,7 @@ def try_on(store: AccountStore, rule_engine: RuleEngine, rule: Rule, client: Crm
     )
     loader, dispatcher = DataLoader(source, records), rule_engine.dispatcher
     needs = {id(context): dispatcher.evaluate_early(context, EarlyAnswers()) for context in contexts}
-    costly = list(dict.fromkeys(context.record.id for context in contexts if needs[id(context)]))[:DEALS]
+    costly = list(dict.fromkeys(context.record.id for context in contexts if needs[id(context)]))[:MOST_DEALS]
     for context in contexts:
         if context.record.id in costly:
             loader.expect(needs[id(context)], context.record.id)
@@ -284,14 +284,16 @@ def try_on(store: AccountStore, rule_engine: RuleEngine, rule: Rule, client: Crm
         decisions += [one for one in found if one.verdict != "skipped"]
         skips.update(one.reason for one in found if one.verdict == "skipped")
     oldest = contexts[-1].events[0].at if contexts else None
-    return TriedOn(oldest, len(contexts), tuple(_each_once(decisions)), tuple(skips.most_common(5)), undecided, trouble)
+    return Backtest(
+        oldest, len(contexts), tuple(_each_once(decisions)), tuple(skips.most_common(5)), undecided, trouble
+    )
 
 
 def _contexts(store: AccountStore, rule_engine: RuleEngine, rule: Rule) -> Iterator[EvaluationContext]:
     """The newest events first that the rule would hear of, each with its deal; one that reports a deal with what is to
     be observed on it."""
     query = select(events.c.key, events.c.deal_id, events.c.body, events.c.received_at)
-    query = query.where(store.owns(events)).order_by(events.c.id.desc()).limit(LOOKED_AT)
+    query = query.where(store.owns(events)).order_by(events.c.id.desc()).limit(MOST_READ)
     with store.read() as connection:
         rows = connection.execute(query).all()
     known = Mirror(store).get({row.deal_id for row in rows if row.deal_id is not None})

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
+from amo_bridge.config.rule_blocks import without_rule
 from amo_bridge.crm.records import EPOCH
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.option_controls import NO_DEFAULT, Control
@@ -24,7 +25,7 @@ from amo_bridge.web.context import current_account
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services import rule_drafts
 from amo_bridge.web.services.config import CONFIG_BYTES, Unfit
-from amo_bridge.web.services.rule_drafts import Draft, Kind, Trial, is_russian, kinds_of, new_draft
+from amo_bridge.web.services.rule_drafts import Draft, DraftTrial, Kind, is_russian, kinds_of, new_draft
 
 RuleState = Literal["off", "dry", "live"]
 
@@ -231,12 +232,12 @@ def check(told: RuleDraft) -> RuleCheck:
     )
 
 
-def _trial(trial: Trial) -> RuleTrial:
-    tried = trial.tried
-    decisions = tried.decisions if tried else ()
+def _trial(trial: DraftTrial) -> RuleTrial:
+    past = trial.past
+    decisions = past.decisions if past else ()
     return RuleTrial(
-        events=tried.events if tried else 0,
-        since=tried.since if tried else None,
+        events=past.events if past else 0,
+        since=past.since if past else None,
         decisions=[
             RuleWouldDo(
                 at=one.event.at or EPOCH,
@@ -248,9 +249,9 @@ def _trial(trial: Trial) -> RuleTrial:
             )
             for one in decisions
         ],
-        skips=[Skip(reason=reason, times=times) for reason, times in (tried.skips if tried else ())],
-        undecided=tried.undecided if tried else 0,
-        trouble=tried.trouble if tried else "",
+        skips=[Skip(reason=reason, times=times) for reason, times in (past.skips if past else ())],
+        undecided=past.undecided if past else 0,
+        trouble=past.trouble if past else "",
         existing=None if trial.existing is None else len(trial.existing),
         why_not=trial.why_not,
     )
@@ -295,7 +296,7 @@ def save(name: str, told: RuleEdit) -> RuleBlock:
 )
 def remove(name: str) -> RuleRemoved:
     here, draft = current_account(), _written(name)
-    text = rule_drafts.text_without(here, draft.path)
+    text = without_rule(here.file.read().text, draft.path)
     _refusing(lambda: config_service.save(here, text, request.args.get("mark", "")))
     return RuleRemoved(name=name, mark=here.file.read().mark)
 

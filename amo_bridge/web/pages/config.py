@@ -126,7 +126,7 @@ def _editor(here: AccountView, file: Written, text: str, problems: list[str] | N
 
 
 def _rule_form() -> dict[str, object] | None:
-    """The rule's form that the text was made by, if it was: whoever was overtaken goes on with it."""
+    """The rule's form that the text was made by, if it was: to go on with when the file has changed meanwhile."""
     action = _form_text("rule_form")
     carried = [(name, text) for name, text in request.form.items() if name in RULE_FORM or name.startswith("o.")]
     return {"action": action, "fields": carried} if _is_ours(action) else None

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from amo_bridge.config.files import Written
-from amo_bridge.config.rule_blocks import keys_of_block
+from amo_bridge.config.rule_blocks import keys_of_block, without_rule
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_words import KINDS, choice_title, in_words_of_form, option_title, variant_title
@@ -23,17 +23,16 @@ from amo_bridge.web.services.rule_drafts import (
     STATES,
     Checked,
     Draft,
+    DraftTrial,
     Kind,
     Kinds,
-    Overtaken,
-    Trial,
+    Merge,
     check,
     draft_of,
     is_russian,
     kinds_of,
     new_draft,
     nodes_for,
-    text_without,
     trial_of,
     with_toml,
 )
@@ -77,8 +76,8 @@ def edit(name: str) -> str:
 @routes.post("/rules/<name>/form")
 @open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
 def edit_sent(name: str) -> str | tuple[str, int]:
-    overtaken = _brought_up(name)
-    return _sent(overtaken.draft, overtaken)
+    merge = _merged(name)
+    return _sent(merge.draft, merge)
 
 
 @routes.post("/rules/<name>/remove")
@@ -87,10 +86,11 @@ def remove(name: str) -> str | tuple[str, int]:
     """Nothing is changed yet: what would go is shown, and asked about."""
     here, rule = current_account(), _rule(name)
     try:
-        text = text_without(here, rule.path)
+        file = here.file.read()
+        text = without_rule(file.text, rule.path)
     except ConfigError as error:
         return render_template("config/problems.html", problems=error.problems), 409
-    return review(here, text, here.file.read(), back="/rules")
+    return review(here, text, file, back="/rules")
 
 
 @routes.get("/rules/form/comes-to/<kind>")
@@ -158,8 +158,8 @@ def _with_fields(draft: Draft) -> Draft:
     return replace(draft, tree=tree, state=next((one for one in STATES if one == state), draft.state))
 
 
-def _brought_up(name: str) -> Overtaken:
-    """The form that was sent, and what the file says now that it did not say when the form was opened."""
+def _merged(name: str) -> Merge:
+    """The form that was sent, merged with what the file says now."""
     kind, _dot, block = name.partition(".")
     sent = request.form.get("base", "").replace("\r\n", "\n")
     try:
@@ -169,11 +169,11 @@ def _brought_up(name: str) -> Overtaken:
     if draft is None:
         # Somebody's work is not thrown away because the rule has been taken out meanwhile.
         again = replace(new_draft(_kind(kind)), block=block)
-        return Overtaken(_with_fields(again), is_gone=True) if sent else abort(404)
-    return _with_fields(draft).brought_up(base if sent else draft.before)
+        return Merge(_with_fields(again), is_gone=True) if sent else abort(404)
+    return _with_fields(draft).merged(base if sent else draft.before)
 
 
-def _sent(draft: Draft, overtaken: Overtaken | None = None) -> str | tuple[str, int]:
+def _sent(draft: Draft, merge: Merge | None = None) -> str | tuple[str, int]:
     here, button = current_account(), request.form.get("do", "check")
     match button.partition(":")[0]:
         case "add" | "remove" | "up":
@@ -181,27 +181,27 @@ def _sent(draft: Draft, overtaken: Overtaken | None = None) -> str | tuple[str, 
                 focus = pressed(draft.controls, draft.tree, button)
             except BadForm:
                 abort(400)
-            return _form(draft, focus=focus, overtaken=overtaken)
+            return _form(draft, focus=focus, merge=merge)
         case "show":
-            return _form(draft, overtaken=overtaken)
+            return _form(draft, merge=merge)
         case "text":
             return _text(draft)
         case "toml":
             typed = request.form.get("toml", "").replace("\r\n", "\n")
             try:
-                return _form(with_toml(draft, typed), overtaken=overtaken)
+                return _form(with_toml(draft, typed), merge=merge)
             except ConfigError as error:
-                return _form(draft, toml=typed, toml_problems=error.problems, overtaken=overtaken), 422
+                return _form(draft, toml=typed, toml_problems=error.problems, merge=merge), 422
     draft = draft.with_name()
     # The draft is put into the file as it is now; whatever comes between that and saving is told then.
     file = here.file.read()
     checked = check(here, draft, file)
     if button == "would":
-        return _form(draft, checked, trial=trial_of(here, checked), overtaken=overtaken)
-    must_be_told = overtaken is not None and (overtaken.at_odds or overtaken.is_gone)
+        return _form(draft, checked, trial=trial_of(here, checked), merge=merge)
+    must_be_told = merge is not None and (merge.at_odds or merge.is_gone)
     if button == "review" and checked.is_fit and not must_be_told:
         return _review(here, draft, checked, file)
-    return _form(draft, checked, overtaken=overtaken), 409 if must_be_told else 200 if checked.is_fit else 422
+    return _form(draft, checked, merge=merge), 409 if must_be_told else 200 if checked.is_fit else 422
 
 
 def _review(here: AccountView, draft: Draft, checked: Checked, file: Written) -> str | tuple[str, int]:
@@ -233,8 +233,8 @@ def _form(
     focus: str = "",
     toml: str | None = None,
     toml_problems: list[str] | None = None,
-    trial: Trial | None = None,
-    overtaken: Overtaken | None = None,
+    trial: DraftTrial | None = None,
+    merge: Merge | None = None,
 ) -> str:
     here = current_account()
     nodes = checked.nodes if checked else nodes_for(draft)
@@ -246,7 +246,7 @@ def _form(
         kind=draft.kind,
         checked=checked,
         trial=trial,
-        overtaken=overtaken,
+        merge=merge,
         nodes=[one for one in nodes if one.control.key not in own],
         switches=[one for one in nodes if one.control.key in own],
         action=_address(draft),

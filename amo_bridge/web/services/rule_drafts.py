@@ -24,17 +24,16 @@ from amo_bridge.config.model import Config
 from amo_bridge.config.rule_blocks import (
     SWITCHES,
     Example,
-    Path3,
+    RulePath,
     block_of,
     examples,
     keys_of_block,
     values_of,
     with_rule,
-    without_rule,
 )
 from amo_bridge.crm.records import EPOCH
 from amo_bridge.engine.forecast import ExistingDeal
-from amo_bridge.engine.replay import TriedOn, try_on
+from amo_bridge.engine.replay import Backtest, backtest
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, ConfigError, UnknownName
 from amo_bridge.events import StepDue
@@ -46,6 +45,7 @@ from amo_bridge.rules.registry import own, shipped
 from amo_bridge.rules.stage_map import Conflict, StageMap
 from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.runtime.connection import account_client
+from amo_bridge.text.names import LATIN, plain
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import problems_in
@@ -72,15 +72,6 @@ STATE_KEYS = ("enabled", "dry_run")
 OFTEN, OFTEN_WITHIN = 1 / 3, 0.12
 """An option that so many of a kind's examples set, or so many of the steps and tasks within them, is shown at once;
 others are folded away."""
-_LATIN = dict(
-    zip("абвгдезийклмнопрстуфхцъыьэ", "abvgdeziyklmnoprstufhc_y_e", strict=True),
-    ж="zh",
-    ч="ch",
-    ш="sh",
-    щ="sch",
-    ю="yu",
-    я="ya",
-)
 
 
 @dataclass(frozen=True)
@@ -260,7 +251,7 @@ class Draft:
     before: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def path(self) -> Path3:
+    def path(self) -> RulePath:
         return (self.kind.handler.section, self.kind.name, self.block)
 
     @property
@@ -305,9 +296,9 @@ class Draft:
         made = values_of_tree([control], tree_of_values([control], {key: value}))
         return examples().in_order(made.values.get(key), key)
 
-    def brought_up(self, base: Mapping[str, Any]) -> Overtaken:
-        """The draft of a form that was opened when the block said ``base``: what others have changed in the file since
-        then, and the form has not, is as the file has it."""
+    def merged(self, base: Mapping[str, Any]) -> Merge:
+        """Three-way merge of the form with the file's block. ``base``: what the block said when the form was opened.
+        What others have changed since then, and the form has not, is as the file has it."""
         made = replace(self, tree=dict(self.tree))
         taken: list[str] = []
         at_odds: list[str] = []
@@ -325,7 +316,7 @@ class Draft:
             # Of three states the form's is another one than both: its own wish.
             (taken if self.state == was else at_odds).append("state")
             made.state = present if self.state == was else self.state
-        return Overtaken(made, tuple(taken), tuple(at_odds))
+        return Merge(made, tuple(taken), tuple(at_odds))
 
     def with_name(self) -> Draft:
         """The same; a name of its own is made from its words, where nobody has given one."""
@@ -336,10 +327,9 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Overtaken:
-    """A draft whose rule has been changed meanwhile. ``taken``: the keys that are as the file has them now;
-    ``at_odds``: those that both have changed, each in its own way: the form's stand.
-    ``is_gone``: the rule is out of the file."""
+class Merge:
+    """A sent form merged with what the file has now. ``taken``: the keys that are as the file has them; ``at_odds``:
+    those that both have changed, each in its own way: the form's stand. ``is_gone``: the rule is out of the file."""
 
     draft: Draft
     taken: tuple[str, ...] = ()
@@ -363,7 +353,7 @@ def _value(control: Control, tree: Tree) -> Any:
 
 def suggested_name(words: str, taken: Iterable[str]) -> str:
     """A name for the file: the first words in Latin letters, one that nobody has."""
-    latin = "".join(_LATIN.get(sign, sign) for sign in words.casefold().replace("ё", "е"))
+    latin = "".join(LATIN.get(sign, sign) for sign in plain(words))
     parts = [part for part in re.split(r"[^a-z0-9]+", latin) if part]
     name = "_".join(parts[:4])[:40].strip("_") or "rule"
     name = name if name[0].isalpha() else f"rule_{name}"
@@ -395,7 +385,7 @@ def new_draft(kind: Kind, like: Example | None = None) -> Draft:
 
 def draft_of(here: AccountView, kind: Kind, block: str) -> Draft | None:
     """The rule as the file has it; None if it is not there. Raises ConfigError."""
-    path: Path3 = (kind.handler.section, kind.name, block)
+    path: RulePath = (kind.handler.section, kind.name, block)
     values = values_of(here.file.read().text, path)
     if values is None:
         return None
@@ -551,39 +541,39 @@ def conflicts_of(here: AccountView, config: Config, rule: Rule | None) -> list[C
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What a draft would have done and would do. ``tried``: on the last events; ``existing``: the deals that a rule by
+class DraftTrial:
+    """What a draft would have done and would do. ``past``: on the last events; ``existing``: the deals that a rule by
     the clock would begin with, by each choice; None where there is nothing to look at. ``why_not``: Russian, for a
     person; empty if it could be tried."""
 
-    tried: TriedOn | None = None
+    past: Backtest | None = None
     existing: list[ExistingDeal] | None = None
     chosen: str = ""
     why_not: str = ""
 
 
-def trial_of(here: AccountView, checked: Checked) -> Trial:
+def trial_of(here: AccountView, checked: Checked) -> DraftTrial:
     """The engine's own planner on what has happened lately, and on the deals that are there; nothing is written."""
     account, config, rule = here.crm_account, checked.config, checked.rule
     if rule is None or config is None:
-        return Trial(why_not=_("Сначала поправьте отмеченное: правило не читается."))
+        return DraftTrial(why_not=_("Сначала поправьте отмеченное: правило не читается."))
     if account is None or not here.is_known:
-        return Trial(why_not=_("Мост ещё не знает аккаунта и его сделок."))
+        return DraftTrial(why_not=_("Мост ещё не знает аккаунта и его сделок."))
     rule = replace(rule, enabled=True, dry_run=False, broken="")
     existing = here.existing(rule)
     if not set(rule.handler.on) - {StepDue}:
         chosen = getattr(rule.options, "existing", "")
         words = "" if existing is not None else _("Это правило ждёт своего часа: попробуйте его на репетиции.")
-        return Trial(existing=existing, chosen=chosen, why_not=words)
+        return DraftTrial(existing=existing, chosen=chosen, why_not=words)
     # By a name of its own: what the rule has done already under this one must not keep the draft from acting.
     rule = replace(rule, block=f"{rule.block} (черновик)")
     alone = replace(config, rules=(rule,), bridge=config.bridge.model_copy(update={"dry_run": False}))
     try:
         client = account_client(here.config, here.bridge.environment)
-        tried = try_on(here.account_store, RuleEngine.of(alone, account, FixedClock(EPOCH)), rule, client)
+        past = backtest(here.account_store, RuleEngine.of(alone, account, FixedClock(EPOCH)), rule, client)
     except (BridgeError, UnknownName) as error:
-        return Trial(why_not=str(error))
-    return Trial(tried, existing, getattr(rule.options, "existing", ""))
+        return DraftTrial(why_not=str(error))
+    return DraftTrial(past, existing, getattr(rule.options, "existing", ""))
 
 
 def save(here: AccountView, draft: Draft, mark: str) -> FileState:
@@ -594,8 +584,3 @@ def save(here: AccountView, draft: Draft, mark: str) -> FileState:
     if mistakes := draft.values()[1]:
         raise config_service.Unfit([f"{'.'.join(map(str, path))}: {words}" for path, words in mistakes])
     return config_service.save(here, draft.text_in(here.file.read().text), mark)
-
-
-def text_without(here: AccountView, path: Path3) -> str:
-    """The file without the rule. Raises ConfigError."""
-    return without_rule(here.file.read().text, path)

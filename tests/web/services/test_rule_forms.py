@@ -14,6 +14,7 @@ from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_controls import controls_of
 from amo_bridge.rules.option_types import taken
 from amo_bridge.rules.registry import shipped
+from amo_bridge.web.services.rule_drafts import suggested_name
 from amo_bridge.web.services.rule_forms import (
     BadForm,
     Habits,
@@ -161,3 +162,15 @@ def test_what_the_form_writes_reads_as_what_a_person_wrote() -> None:
         same += made.strip().split("\n") == written
     assert same >= 88
     assert len(EXAMPLES) >= 150
+
+
+@pytest.mark.parametrize(
+    ("words", "taken", "name"),
+    [
+        ("Только объём — «взять»!", [], "tolko_obem_vzyat"),
+        ("3 дня тишины", ["rule_3_dnya_tishiny"], "rule_3_dnya_tishiny_2"),
+        ("…", [], "rule"),
+    ],
+)
+def test_a_name_for_the_file_is_made_of_the_words(words: str, taken: list[str], name: str) -> None:
+    assert suggested_name(words, taken) == name
