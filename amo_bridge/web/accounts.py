@@ -153,7 +153,7 @@ class AccountView:
         return ConfigFile(self.config.path, self.config.data_folder, self.bridge.environment)
 
     def person_of(self, login: str) -> User | None:
-        """Who logs in by this name, as ``[people]`` of the config says; None if it does not. Raises StoreUnavailable."""
+        """Who logs in by this name, as ``[people]`` of the config says; else None. Raises StoreUnavailable."""
         known = self.crm_account
         for name, person in self.fit.config.channels.people.items():
             if known is not None and person.login and folded_login(person.login) == folded_login(login):
