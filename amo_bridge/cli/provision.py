@@ -101,7 +101,7 @@ def _ready_rules(config: Config, account: Account) -> list[Rule]:
     waiting = {rule.name for rule in config.rules if not rule.enabled and rule.off_reason.startswith(LACKED)}
     rules = tuple(replace(rule, enabled=True) if rule.name in waiting else rule for rule in config.rules)
     fitted = fit(replace(config, rules=rules), account)
-    unfit = {*fitted.broken, *(one.rule for one in fitted.issues if one.state in ("lost", "partial", "inactive"))}
+    unfit = {*fitted.broken, *(one.rule for one in fitted.issues if one.is_to_mend)}
     return [rule for rule in config.rules if rule.name in waiting - unfit]
 
 

@@ -54,6 +54,7 @@ State = Literal["lost", "partial", "renamed", "inactive", "unneeded"]
 be carried over, a letter that is not finished); renamed:
 the config works with the new name; inactive: a user who is switched off, others stand in for him; unneeded: lost, but
 nothing that is switched on needs it."""
+TO_MEND: tuple[State, ...] = ("lost", "partial", "inactive")
 PARTS = ("carry_fields", "carry_as", "link_field")
 """Keys of what a new deal can do without."""
 S = TypeVar("S", DailyReportSection, PoliciesSection, WeeklyLetterSection)
@@ -96,6 +97,11 @@ class NameIssue:
         """Tells one problem from another, wherever in the file it stands."""
         return (self.rule or str(self.path[0]), normalise(self.name))
 
+    @property
+    def is_to_mend(self) -> bool:
+        """Somebody has to put it right."""
+        return self.state in TO_MEND
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -135,19 +141,18 @@ class Fit:
     @property
     def problems(self) -> list[str]:
         """What somebody has to put right."""
-        return self.lines("lost", "partial", "inactive")
+        return self.lines(*TO_MEND)
 
     def new_problems(self, before: Fit) -> list[str]:
         """What somebody has to put right before this config takes over from the one of ``before``.
 
         What is so already there goes on; a rule that is switched on, or begins to need what is lost, does not."""
-        states = ("lost", "partial", "inactive")
-        known = {issue.key for issue in before.issues if issue.state in states}
+        known = {issue.key for issue in before.issues if issue.is_to_mend}
         newly_broken = [why for rule, why in self.broken.items() if rule not in before.broken]
         found = [
             issue.line
             for issue in self.issues
-            if issue.state in states and (issue.key not in known or any(issue.words in why for why in newly_broken))
+            if issue.is_to_mend and (issue.key not in known or any(issue.words in why for why in newly_broken))
         ]
         return list(dict.fromkeys(found))
 

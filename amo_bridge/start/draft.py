@@ -149,7 +149,7 @@ class Drafting:
                 one
                 for one in fit(config, account).issues
                 # Scripts come with the files, fitted too.
-                if one.state in ("lost", "partial", "inactive") and one.path != ("bridge", "scripts")
+                if one.is_to_mend and one.path != ("bridge", "scripts")
             ]
             if not issues:
                 break

@@ -506,7 +506,7 @@ def _names_of(here: AccountView, config: Config, rule: Rule | None) -> dict[str,
         return {}
     as_if_on = replace(config, rules=(replace(rule, enabled=True),))
     issues = fit(as_if_on, account).issues
-    ours = [one for one in issues if one.rule == rule.name and one.state in ("lost", "partial", "inactive")]
+    ours = [one for one in issues if one.rule == rule.name and one.is_to_mend]
     return {one.line: (one.path, one.words) for one in ours}
 
 
