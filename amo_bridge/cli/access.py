@@ -51,7 +51,7 @@ def connect(config_path: Path, code: str | None) -> None:
     except ConfigError as error:
         tell_and_exit(error.problems)
     except (BridgeError, OSError) as error:
-        raise Stop(describe(error) if isinstance(error, BridgeError) else str(error)) from error
+        raise Stop(describe(error)) from error
 
 
 def _connect(config: Config, connecting: Connecting, code: str | None) -> None:

@@ -121,9 +121,7 @@ def init(
     except (click.Abort, KeyboardInterrupt, EOFError) as error:
         why = "" if sys.stdin.isatty() else ". Отвечать некому: ответы дают --answers и --yes (docs/start.md)"
         raise Declined(f"\nНичего не записано{_though_created(start)}{why}") from error
-    except ConfigError as error:
-        raise Stop("; ".join(error.problems) + _though_created(start)) from error
-    except BridgeError as error:
+    except (BridgeError, ConfigError) as error:
         raise Stop(describe(error) + _though_created(start)) from error
     _tell(draft, saved, asking)
     _rehearse(start, draft, asking, is_rehearsed)
@@ -474,8 +472,9 @@ def _rehearse(start: Start, draft: Draft, asking: Asking, is_wanted: bool | None
         with waiting("репетиция"):
             played = first_rehearsal(draft.config, start.access.client())
     except (BridgeError, ConfigError) as error:
-        why = "; ".join(error.problems) if isinstance(error, ConfigError) else describe(error)
-        asking.screen.print(f"Репетиция не вышла: {why}. Настройка записана; повторить — amo-bridge rehearse")
+        asking.screen.print(
+            f"Репетиция не вышла: {describe(error)}. Настройка записана; повторить — amo-bridge rehearse"
+        )
         return
     except KeyboardInterrupt:
         asking.screen.print("Репетиция прервана; настройка записана")

@@ -93,7 +93,7 @@ def rehearse(
     except ConfigError as error:
         tell_and_exit(error.problems)
     except (BridgeError, OSError) as error:
-        raise Stop(describe(error) if isinstance(error, BridgeError) else str(error)) from error
+        raise Stop(describe(error)) from error
     names = source.deal_names()
     told = [deed.to_json(zone, names) for deed in deeds]
     if csv_file is not None:
@@ -170,7 +170,7 @@ def snapshot(file: Path, config_path: Path, masked: bool, kept: tuple[str, ...])
     except ConfigError as error:
         raise Stop("; ".join(error.problems)) from error
     except (BridgeError, OSError) as error:
-        raise Stop(f"снимок не сделан: {describe(error) if isinstance(error, BridgeError) else error}") from error
+        raise Stop(f"снимок не сделан: {describe(error)}") from error
     click.echo(f"Снимок готов: {file} (записей: {count})")
     if not masked:
         click.echo("В нём данные клиентов: берегите его. Без них — ключ --masked.")

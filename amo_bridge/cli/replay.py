@@ -83,9 +83,7 @@ def _replayed(body: bytes, config: Config) -> ReplayResult:
     try:
         client = _client(config)
         return judge_again(body, RuleEngine.of(config, Account.read(client), FixedClock(EPOCH)), client)
-    except ConfigError as error:
-        why = "; ".join(error.problems)
-    except BridgeError as error:
+    except (BridgeError, ConfigError) as error:
         why = responses.describe(error)
     return undecided(body, config.rules, f"аккаунт {config.account.url} не прочитан: {why}")
 

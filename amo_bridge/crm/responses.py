@@ -17,8 +17,8 @@ import requests
 import urllib3.exceptions
 
 from amo_bridge.errors import (
-    BridgeError,
     Complaint,
+    ConfigError,
     CrmBlocked,
     CrmError,
     CrmForbidden,
@@ -222,10 +222,12 @@ _WORDS: tuple[tuple[type[CrmError], str], ...] = (
 )
 
 
-def describe(error: BridgeError) -> str:
+def describe(error: Exception) -> str:
     """What happened and what to do, in Russian: «токен не подошёл: … (GET /api/v4/account: 401 …)».
 
-    An error that is not amoCRM's gives its own text."""
+    An error that is not amoCRM's gives its own text, the problems of a config on one line."""
+    if isinstance(error, ConfigError):
+        return "; ".join(error.problems)
     if not isinstance(error, CrmError):
         return str(error)
     if isinstance(error, NotConnected) or (isinstance(error, CrmUnauthorized) and error.path == TOKEN_PATH):

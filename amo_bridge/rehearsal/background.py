@@ -80,10 +80,8 @@ def rehearse(config: Config, store: AccountStore, number: int) -> None:
         book.finish(number, _played(config, store, book.get(number), _teller(book, number)))
     except NotWanted:
         log.warning("rehearsal stopped", number=number)
-    except ConfigError as error:
-        book.fail(number, "; ".join(error.problems))
-    except (BridgeError, OSError) as error:
-        book.fail(number, describe(error) if isinstance(error, BridgeError) else str(error))
+    except (BridgeError, ConfigError, OSError) as error:
+        book.fail(number, describe(error))
 
 
 def _played(config: Config, store: AccountStore, asked: Rehearsal, tell: Tell) -> list[dict[str, Any]]:

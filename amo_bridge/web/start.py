@@ -16,7 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from flask import Blueprint, Flask, Response, abort, jsonify, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -168,10 +180,6 @@ def _mark(draft: Draft) -> str:
     return hashlib.sha256(draft.text.encode()).hexdigest()
 
 
-def _words(error: BridgeError | ConfigError) -> str:
-    return "; ".join(error.problems) if isinstance(error, ConfigError) else describe(error)
-
-
 def _pages(beginning: Beginning) -> Blueprint:
     routes = Blueprint("start", __name__)
 
@@ -203,22 +211,19 @@ def _pages(beginning: Beginning) -> Blueprint:
             try:
                 beginning.connect(told)
             except (BridgeError, ConfigError) as error:
-                return render_template("start/account.html", told=told, trouble=_words(error)), 422
+                return render_template("start/account.html", told=told, trouble=describe(error)), 422
         return redirect(url_for("start.choose"))
 
     @routes.route("/start/regulation", methods=["GET", "POST"])
     def choose() -> Answer:
         here = started(is_chosen=False)
-        if request.method == "GET":
-            return render_template(
-                "start/regulation.html", here=here, allowed=beginning.allowed, regulations=REGULATIONS, trouble=""
-            )
         chosen = regulation(request.form.get("regulation", ""))
         if chosen is None:
-            words = _("Выберите регламент.")
-            return render_template(
-                "start/regulation.html", here=here, allowed=beginning.allowed, regulations=REGULATIONS, trouble=words
-            ), 422
+            trouble = _("Выберите регламент.") if request.method == "POST" else ""
+            page = render_template(
+                "start/regulation.html", here=here, allowed=beginning.allowed, regulations=REGULATIONS, trouble=trouble
+            )
+            return (page, 422) if trouble else page
         titles = [one.title for one in chosen.parts]
         parts = tuple(one for one in titles if one in request.form.getlist(f"part:{chosen.name}"))
         access = here.access.access
@@ -264,13 +269,12 @@ def _pages(beginning: Beginning) -> Blueprint:
     def create() -> Answer:
         here = started()
         with beginning.lock:
-            if is_stale(here):
-                return shown(here, _("Ответы тем временем изменились в другом окне: посмотрите итог снова.")), 409
+            draft_as_shown(here)
             try:
                 beginning.left = here.create()
                 beginning.rehearsal = None
             except (BridgeError, ConfigError) as error:
-                return shown(here, _words(error)), 502
+                return shown(here, describe(error)), 502
         return redirect(url_for("start.result"))
 
     @routes.post("/start/rehearse")
@@ -280,26 +284,29 @@ def _pages(beginning: Beginning) -> Blueprint:
             try:
                 beginning.rehearsal = first_rehearsal(here.draft().config, here.access.client())
             except (BridgeError, ConfigError) as error:
-                return shown(here, _words(error)), 502
+                return shown(here, describe(error)), 502
         return redirect(url_for("start.result", _anchor="rehearsal"))
 
     @routes.post("/start/save")
     def save() -> Answer:
         here = started()
         with beginning.lock:
-            if is_stale(here):
-                return shown(here, _("Ответы тем временем изменились в другом окне: посмотрите итог снова.")), 409
+            draft = draft_as_shown(here)
             try:
-                beginning.save(here.draft())
+                beginning.save(draft)
             except (BridgeError, ConfigError, OSError) as error:
-                words = str(error) if isinstance(error, OSError) else _words(error)
-                return shown(here, words), 409
+                return shown(here, describe(error)), 409
         log.info("config written, the bridge starts anew", path=str(beginning.path))
         return render_template("start/saved.html", next_page=beginning.next_page)
 
-    def is_stale(here: Start) -> bool:
-        """Has somebody else with the link answered otherwise since this result was shown?"""
-        return here is not beginning.start or request.form.get("mark") != _mark(here.draft())
+    def draft_as_shown(here: Start) -> Draft:
+        """The result that the form was sent from; ends with 409 if somebody else with the link has answered otherwise
+        since then."""
+        draft = here.draft()
+        if here is not beginning.start or request.form.get("mark") != _mark(draft):
+            words = _("Ответы тем временем изменились в другом окне: посмотрите итог снова.")
+            abort(make_response(shown(here, words), 409))
+        return draft
 
     def shown(here: Start, trouble: str = "") -> str:
         here = started() if here is not beginning.start else here
