@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from amo_bridge.storage.database import Store
 
 CONFIG_BROKEN = 2
+YES = ("да", "д", "yes", "y")
 
 
 def console() -> Console:
@@ -39,7 +40,7 @@ def agrees(question: str) -> bool:
     except click.Abort:
         click.echo()
         return False
-    return str(answer).strip().casefold() in ("да", "д", "yes", "y")
+    return str(answer).strip().casefold() in YES
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amo_bridge.cli.click_ru import Command, Declined, Mistake, Stop
-from amo_bridge.cli.common import console, waiting
+from amo_bridge.cli.common import YES, console, waiting
 from amo_bridge.config.loader import secret
 from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError, why_not
@@ -27,11 +27,11 @@ from amo_bridge.start.draft import Choice, Draft
 from amo_bridge.start.first_rehearsal import first_rehearsal
 from amo_bridge.start.matching import Finding, Kind
 from amo_bridge.start.regulations import REGULATIONS, Regulation, regulation
-from amo_bridge.start.steps import Saved, Start, refused_path
+from amo_bridge.start.steps import Saved, Start, check_folder
 from amo_bridge.text.names import same_name
 
 NONE = "нет такого"
-YES, NO = ("да", "д", "yes", "y"), ("нет", "н", "no", "n")
+NO = ("нет", "н", "no", "n")
 MOST_TOLD = 12
 MOST_LISTED = 20
 MANY: Mapping[Kind, str] = {
@@ -109,7 +109,7 @@ def init(
     asking = Asking(console(), is_silent=is_silent)
     start: Start | None = None
     try:
-        refused_path(folder, replace=force)
+        check_folder(folder, replace=force)
         told = _answers(answers_file)
         access = _access(asking, folder, address, token_file, code, public_url, told)
         start = _connected(access, folder, asking)
@@ -327,12 +327,11 @@ def _choice(asking: Asking, chosen: Regulation, access: Access, parts: tuple[str
 
 def _match(start: Start, choice: Choice, told: Mapping[str, str], asking: Asking) -> None:
     """Every name of the regulation finds its own in the account, or none."""
-    matching = start.choose(choice)
+    # What the file says counts, though the account may have that very name.
+    matching = start.choose(choice, asked=told)
     keys = {need.key for need in matching.needs}
     if unknown := [key for key in told if key not in keys]:
         raise Mistake(f"[names]: в регламенте нет «{unknown[0]}»; ключи — вида «этап Воронка / Этап»")
-    # What the file says counts, though the account may have that very name.
-    matching.asked = frozenset(told)
     exact = sum(one.state == "exact" for one in matching.findings())
     if matching.needs:
         asking.screen.print(f"Регламенту нужно имён: {len(matching.needs)}; так же в аккаунте названо {exact}")
@@ -378,10 +377,8 @@ def _agrees_to(meant: Sequence[Finding], asking: Asking) -> bool:
 
 
 def _asked(finding: Finding, start: Start, asking: Asking) -> str | None:
-    alike, rest = finding.candidates[: finding.alike], finding.candidates[finding.alike :]
-    labels = [*(one.label for one in alike), *(one.label for one in rest), NONE]
-    question = f"{_question(finding, start)}?"
-    place = asking.one_of(question, labels)
+    labels = [*(one.label for one in finding.candidates), NONE]
+    place = asking.one_of(f"{_question(finding, start)}?", labels)
     return None if place == len(labels) - 1 else finding.candidates[place].value
 
 

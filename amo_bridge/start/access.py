@@ -12,6 +12,7 @@ from amo_bridge.config.loader import load_text, secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.oauth import CONSENT_SITES
 from amo_bridge.errors import ConfigError, CrmError, CrmRefused, CrmStopped
 from amo_bridge.runtime.connection import CLIENT_ID, CLIENT_SECRET, TOKEN, account_client, oauth_tokens, tokens
 from amo_bridge.storage.database import Store
@@ -19,7 +20,6 @@ from amo_bridge.storage.secrets import KeptSecrets, small_state
 
 ADDRESS = "AMO_BRIDGE_ACCOUNT_URL"
 PUBLIC = "AMO_BRIDGE_PUBLIC_URL"
-AMOCRM = (".amocrm.ru", ".amocrm.com", ".kommo.com")
 WEBHOOKS = "/api/v4/webhooks"
 
 
@@ -45,7 +45,7 @@ def full_address(told: str) -> str:
     scheme, _, rest = told.partition("://")
     host = rest.partition("/")[0]
     # The token is not to travel in clear; amoCRM itself is nowhere but behind https.
-    is_amocrm = host.lower().endswith(AMOCRM)
+    is_amocrm = host.lower().endswith(tuple(CONSENT_SITES))
     return f"{'https' if is_amocrm and scheme.lower() == 'http' else scheme}://{host}"
 
 
@@ -62,9 +62,8 @@ class AccountAccess:
             raise ConfigError([words])
         if access.token and (other := secret(environment, TOKEN)) and other != access.token:
             raise ConfigError([f"переменная {TOKEN} (или {TOKEN}_FILE) хранит другой токен, а она важнее: уберите её"])
-        head = {"account": {"url": access.address}, "bridge": {"public_url": access.public_url}}
-        if not access.public_url:
-            head["bridge"] = {}
+        bridge = {"public_url": access.public_url} if access.public_url else {}
+        head = {"account": {"url": access.address}, "bridge": bridge}
         self.config: Config = load_text(path, tomlkit.dumps(head), environment)
 
     @property
@@ -125,10 +124,10 @@ class AccountAccess:
 
 def allowance(account: Account, client: CrmClient) -> Iterator[tuple[bool, str]]:
     """What the account has and what its plan allows (is it well, Russian). Raises CrmError when amoCRM is gone."""
-    live = [one for one in account.pipelines if not one.is_archived]
-    stages = sum(one.kind == "open" for one in account.stages if any(one.pipeline_id == line.id for line in live))
+    live = {one.id: f"«{one.name}»" for one in account.pipelines if not one.is_archived}
+    stages = sum(one.kind == "open" and one.pipeline_id in live for one in account.stages)
     people = sum(one.is_active for one in account.users)
-    yield True, f"воронок {len(live)}, этапов в них {stages}: {', '.join(f'«{one.name}»' for one in live)}"
+    yield True, f"воронок {len(live)}, этапов в них {stages}: {', '.join(live.values())}"
     yield (
         True,
         f"полей сделки {len(account.fields())}, контакта {len(account.fields('contacts'))}; сотрудников {people}",

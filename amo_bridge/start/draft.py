@@ -20,16 +20,18 @@ from pydantic import BaseModel
 from amo_bridge.config.account_check import LOSS_REASON_FIELD
 from amo_bridge.config.account_fit import NameIssue, fit
 from amo_bridge.config.files import with_new_names
-from amo_bridge.config.loader import load_text
+from amo_bridge.config.loader import RULES, load_text
 from amo_bridge.config.model import Config, FieldShape
+from amo_bridge.config.rule_blocks import values_of, with_rule, written
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.crm.account import Account
 from amo_bridge.errors import ConfigError
 from amo_bridge.provision.requirements import CLOSED, Wanted, WantedField
 from amo_bridge.rules.option_types import PersonName, SeriesName, names_in, taken
+from amo_bridge.rules.registry import shipped
 from amo_bridge.start.matching import Finding, Kind, Matching, Need, names_needed
 from amo_bridge.start.regulations import Block, Regulation
-from amo_bridge.start.trimming import Lost, Unit, take_out
+from amo_bridge.start.trimming import Lost, Unit, take_out, unit_name
 from amo_bridge.text.names import normalise, same_name
 
 COUNTRIES: Mapping[str, tuple[str, ...]] = {
@@ -69,7 +71,7 @@ class LeftOff:
 
     @property
     def name(self) -> str:
-        return ".".join(self.unit[1:]) if len(self.unit) > 1 else f"[{self.unit[0]}]"
+        return unit_name(self.unit)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Trimmed:
 
     @property
     def name(self) -> str:
-        return ".".join(self.unit[1:]) if len(self.unit) > 1 else f"[{self.unit[0]}]"
+        return unit_name(self.unit)
 
 
 @dataclass
@@ -188,7 +190,7 @@ class Drafting:
     def provision(self, matching: Matching) -> str:
         """The section ``[provision]`` for what is lacking; empty if nothing is."""
         pipelines, leads, contacts = self._described(matching, _lacking(matching))
-        stages = [f"{_quoted(name)} = [{', '.join(map(_quoted, own))}]" for name, own in pipelines.items()]
+        stages = [f"{_quoted(name)} = {_list(own)}" for name, own in pipelines.items()]
         parts = [
             ("[provision.pipelines]", stages),
             ("[provision.fields]", [_shape_line(name, shape) for name, shape in leads.items()]),
@@ -220,6 +222,7 @@ class _Writing:
         self._matching = matching
         self._account = account
         self._found = {one.need: one.found for one in matching.findings()}
+        self._renamed = list(_new_names(matching))
         self._off: dict[Unit, str] = {}
         self._gone: set[Unit] = set()
         self._without: dict[Unit, list[str]] = {}
@@ -279,7 +282,7 @@ class _Writing:
             title = "Чего аккаунту не хватает"
             lines += [f"# --- {title} {'-' * (111 - len(title))}", f"{ABOUT_LACKING}\n{provision}"]
         text = "\n\n".join(line.strip("\n") for line in lines) + "\n"
-        return self._in_our_words(with_new_names(text, _new_names(self._matching)))
+        return self._in_our_words(with_new_names(text, self._renamed))
 
     # --- units
 
@@ -290,7 +293,7 @@ class _Writing:
     def _unit_text(self, unit: Unit) -> str:
         source = "\n\n".join(block.text for block in self._units[unit])
         if unit in self._gone or (unit in self._off and len(unit) == 1):
-            source = with_new_names(source, _new_names(self._matching))
+            source = with_new_names(source, self._renamed)
             then = " Появится — уберите «# » в начале строк." if len(unit) > 1 else ""
             told = [
                 _comment(f"Выключено: {self._off[unit]}.{then}"),
@@ -298,11 +301,17 @@ class _Writing:
             ]
             return "\n".join(told)
         if unit in self._off:
-            return _switched_off(source, self._off[unit])
+            return self._switched_off(source, unit)
         text = self._texts[unit]
         if without := self._without.get(unit):
             return f"{_comment(f'В аккаунте нет: {_shortly(without)}. Работает без этого.')}\n{text}"
         return text
+
+    def _switched_off(self, source: str, unit: Unit) -> str:
+        section, handler, name = unit
+        path = (section, handler, name)
+        switches = {"enabled": False, "off_reason": self._off[unit]}
+        return with_rule(source, path, {**(values_of(source, path) or {}), **switches}).rstrip("\n")
 
     def _lose_names(self) -> None:
         lines: set[tuple[KeyPath, str]] = set()
@@ -383,7 +392,7 @@ class _Writing:
             lines += [ABOUT_TELL, f"tell = {_quoted(self._head_role)}"]
         secret = [one for one in bridge.get("secret_fields", ()) if self._found.get(Need("fields", one))]
         if secret:
-            lines += [ABOUT_SECRET, f"secret_fields = [{', '.join(map(_quoted, secret))}]"]
+            lines += [ABOUT_SECRET, f"secret_fields = {_list(secret)}"]
         lines += [ABOUT_SCRIPTS, f"scripts = {_quoted(self._scripts())}", "", "[calendar]"]
         lines += self._calendar()
         if self._roles:
@@ -409,9 +418,8 @@ class _Writing:
         hours = self._tree.get("calendar", {}).get("hours") or dict.fromkeys(
             ("mon", "tue", "wed", "thu", "fri"), "10:00-19:00"
         )
-        told = ", ".join(f"{day} = {_quoted(time)}" for day, time in hours.items())
         about = f"# Чьи праздники считать: RU, KZ или UA. В аккаунте часовой пояс {zone}."
-        return [about, f"country = {_quoted(country)}", ABOUT_HOURS, f"hours = {{ {told} }}"]
+        return [about, f"country = {_quoted(country)}", ABOUT_HOURS, f"hours = {written(hours)}"]
 
     def _role_lines(self) -> dict[str, str]:
         lines = {}
@@ -422,11 +430,8 @@ class _Writing:
                 for key, name in named.items()
                 if (found := self._found.get(Need("users" if key == "otherwise" else "fields", name)))
             }
-            if set(known) == {"otherwise"}:
-                lines[role] = f"{role} = {_quoted(known['otherwise'])}"
-            elif known:
-                told = ", ".join(f"{key} = {_quoted(found)}" for key, found in known.items())
-                lines[role] = f"{role} = {{ {told} }}"
+            if known:
+                lines[role] = f"{role} = {written(known['otherwise'] if set(known) == {'otherwise'} else known)}"
         return lines
 
     def _in_our_words(self, text: str) -> str:
@@ -443,7 +448,7 @@ class _Writing:
         lines = []
         for line in text.split("\n"):
             if line.startswith(("#", "says =")) or "\n" not in text:
-                line = pattern.sub(lambda found: f"«{_escaped(renamed[found[1]])}»", line)
+                line = pattern.sub(lambda found: f"«{_quoted(renamed[found[1]])[1:-1]}»", line)
             lines.append(line)
         return "\n".join(lines)
 
@@ -457,18 +462,23 @@ def _chosen(choice: Choice) -> list[Block]:
     parts = {one.title for one in choice.regulation.parts}
     wanted = parts if choice.parts is None else set(choice.parts)
     rules = [one for one in blocks if one.is_rule and one.part in wanted]
-    text = "\n".join(one.text for one in rules)
-    kinds = {one.path[1] for one in rules}
-    shared = {
-        "series": "start_series" in text or "series_sends_letters" in kinds,
-        "services": any(kind.startswith("service_lines") or kind == "date_sets_tasks_for_people" for kind in kinds),
-        "ads": "campaign_norms" in kinds,
+    sections = {
+        name: {mark.name for _, mark in taken(handler.options)}
+        for section in RULES
+        for name, handler in shipped(section).items()
     }
-    return [
-        one
-        for one in blocks
-        if (one.part in wanted if one.is_rule else shared.get(one.path[0], one.part in wanted or one.part not in parts))
-    ]
+    needed = set[str]().union(*(sections[one.path[1]] for one in rules))
+    if any("start_series" in one.text for one in rules):
+        needed.add("series")
+
+    def is_chosen(block: Block) -> bool:
+        if block.is_rule:
+            return block.part in wanted
+        if any(block.path[0] in names for names in sections.values()):
+            return block.path[0] in needed
+        return block.part in wanted or block.part not in parts
+
+    return [one for one in blocks if is_chosen(one)]
 
 
 def _lacking(matching: Matching) -> list[Need]:
@@ -501,14 +511,6 @@ def _unit_of(issue: NameIssue, config: Config) -> Unit:
     return rule.path if rule else (str(issue.path[0]),)
 
 
-def _switched_off(text: str, why: str) -> str:
-    lines = text.split("\n")
-    place = next(number for number, line in enumerate(lines) if line.startswith("enabled"))
-    lines[place] = "enabled = false"
-    below = max(number for number, line in enumerate(lines) if line.startswith(("enabled", "clause", "says")))
-    return "\n".join([*lines[: below + 1], f"off_reason = {_quoted(why)}", *lines[below + 1 :]])
-
-
 def _stages_of(wanted: Iterable[str], described: Wanted, matching: Matching) -> dict[str, list[str]]:
     """Two pipelines of the regulation may be one of the account, and two of its stages too."""
     found: dict[str, list[str]] = {}
@@ -535,14 +537,17 @@ def _add_choice(shapes: dict[str, FieldShape], need: Need, matching: Matching) -
 def _shape_line(name: str, shape: FieldShape) -> str:
     if not shape.choices:
         return f"{_quoted(name)} = {_quoted(shape.type)}"
-    choices = f"[{', '.join(map(_quoted, shape.choices))}]"
     if shape.type == "select":
-        return f"{_quoted(name)} = {choices}"
-    return f"{_quoted(name)} = {{ type = {_quoted(shape.type)}, choices = {choices} }}"
+        return f"{_quoted(name)} = {_list(shape.choices)}"
+    return f"{_quoted(name)} = {{ type = {_quoted(shape.type)}, choices = {_list(shape.choices)} }}"
 
 
 def _quoted(text: str) -> str:
     return tomlkit.string(text).as_string()
+
+
+def _list(names: Iterable[str]) -> str:
+    return f"[{', '.join(map(_quoted, names))}]"
 
 
 def _comment(text: str) -> str:
@@ -553,10 +558,6 @@ def _shortly(words: Sequence[str]) -> str:
     """A long list's beginning, and how many more there are."""
     told = ", ".join(words[:MOST_NAMED])
     return f"{told} и ещё {len(words) - MOST_NAMED}" if len(words) > MOST_NAMED else told
-
-
-def _escaped(text: str) -> str:
-    return _quoted(text)[1:-1]
 
 
 HEAD = """\

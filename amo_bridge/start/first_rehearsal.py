@@ -27,48 +27,47 @@ class FirstRehearsal:
 
     deals: int
     is_invented: bool
-    days: int
-    deeds: tuple[SimulatedAction, ...]
+    actions: tuple[SimulatedAction, ...]
     names: Mapping[int, str]
     zone: ZoneInfo
 
     @property
     def by_rule(self) -> list[tuple[str, int]]:
         """Rule → how often it acted, the busiest first."""
-        return Counter(deed.rule for deed in self.deeds if deed.does).most_common()
+        return Counter(action.rule for action in self.actions if action.does).most_common()
 
     @property
     def rows(self) -> list[tuple[str, str, str, str]]:
-        """The first deed of each rule: when, which deal, which rule, what it does."""
+        """The first action of each rule: when, which deal, which rule, what it does."""
         first: dict[str, SimulatedAction] = {}
-        for deed in self.deeds:
-            if deed.does:
-                first.setdefault(deed.rule, deed)
-        shown = list(first.values())[:MOST_SHOWN]
+        for action in self.actions:
+            if action.does:
+                first.setdefault(action.rule, action)
         return [
             (
-                f"{day_title(deed.at, self.zone)} {deed.at.astimezone(self.zone):%H:%M}",
-                self.names.get(deed.deal_id, str(deed.deal_id)),
-                f"{deed.clause} {deed.rule}".strip(),
-                "; ".join(deed.does),
+                f"{day_title(action.at, self.zone)} {action.at.astimezone(self.zone):%H:%M}",
+                self.names.get(action.deal_id, str(action.deal_id)),
+                f"{action.clause} {action.rule}".strip(),
+                "; ".join(action.does),
             )
-            for deed in shown
+            for action in list(first.values())[:MOST_SHOWN]
         ]
 
     @property
     def words(self) -> str:
         """All of it in one sentence (Russian)."""
-        acts = sum(1 for deed in self.deeds if deed.does)
+        by_rule = self.by_rule
+        acts = sum(count for _, count in by_rule)
         whose = (
             f"Открытых сделок в аккаунте нет, поэтому на его копии заведены учебные: {self.deals}"
             if self.is_invented
             else f"Сделок {self.deals}"
         )
-        return f"{whose}. За {self.days} дней правила сделали бы: {acts} (правил за работой — {len(self.by_rule)})"
+        return f"{whose}. За {DAYS} дней правила сделали бы: {acts} (правил за работой — {len(by_rule)})"
 
 
-def first_rehearsal(config: Config, client: CrmClient, *, days: int = DAYS) -> FirstRehearsal:
-    """Play the config's rules on a copy of the account. Raises CrmError, ConfigError, BridgeError."""
+def first_rehearsal(config: Config, client: CrmClient) -> FirstRehearsal:
+    """Play the config's rules for two weeks on a copy of the account. Raises CrmError, ConfigError, BridgeError."""
     # The config may not be saved yet, and its folder of scripts not be there: a rehearsal opens none.
     config = replace(config, bridge=config.bridge.model_copy(update={"scripts": ""}))
     now = datetime.now(UTC)
@@ -80,8 +79,8 @@ def first_rehearsal(config: Config, client: CrmClient, *, days: int = DAYS) -> F
     before = len(source.world.table("leads"))
     with (
         tempfile.TemporaryDirectory(prefix="amo-bridge-rehearsal-") as folder,
-        rehearsing(config, source.world, Path(folder), source.taken_at, source.known, days=0) as play,
+        rehearsing(config, source.world, Path(folder), source.taken_at, source.known) as play,
     ):
-        play.until(source.taken_at + timedelta(days=days))
-        deeds = tuple(play.actions())
-    return FirstRehearsal(before, is_invented, days, deeds, source.deal_names(), ZoneInfo(source.timezone))
+        play.until(source.taken_at + timedelta(days=DAYS))
+        actions = tuple(play.actions())
+    return FirstRehearsal(before, is_invented, actions, source.deal_names(), ZoneInfo(source.timezone))

@@ -86,11 +86,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Candidate:
-    """``value``: as a config writes it. ``label``: as people tell it from others. ``score``: how much it is alike."""
+    """``value``: as a config writes it. ``label``: as people tell it from others."""
 
     value: str
     label: str
-    score: float = 0.0
 
 
 State = Literal["exact", "meaning", "doubtful", "missing", "answered"]
@@ -195,15 +194,15 @@ class Matching:
         candidates = [one for one in self._candidates(need, before) if one.value not in taken]
         if need.kind == "users" and len(candidates) == 1 and not taken:
             return Finding(need, "meaning", candidates[0].value, tuple(candidates), 1)
-        by_meaning = [one for one in candidates if _mean_the_same(need, one)]
-        scored = sorted(
-            (Candidate(one.value, one.label, _alike(need.name, _own_name(need, one))) for one in candidates),
-            key=lambda one: (not any(one.value == same.value for same in by_meaning), -one.score),
+        meant = [one.value for one in candidates if _mean_the_same(need, one)]
+        scores = {one.value: _alike(need.name, _own_name(need, one)) for one in candidates}
+        alike = sorted(
+            (one for one in candidates if one.value in meant or scores[one.value] >= ALIKE),
+            key=lambda one: (one.value not in meant, -scores[one.value]),
         )
-        alike = [one for one in scored if one.score >= ALIKE or any(one.value == same.value for same in by_meaning)]
-        ordered = (*alike, *(one for one in candidates if all(one.value != other.value for other in alike)))
-        if len(by_meaning) == 1:
-            return Finding(need, "meaning", by_meaning[0].value, ordered, len(alike))
+        ordered = (*alike, *(one for one in candidates if one not in alike))
+        if len(meant) == 1:
+            return Finding(need, "meaning", meant[0], ordered, len(alike))
         return Finding(need, "doubtful" if alike else "missing", None, ordered, len(alike))
 
     def _exact(self, need: Need, before: Mapping[tuple[Kind, str], Finding]) -> Finding | None:

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -60,11 +60,11 @@ class Start:
         self._environment = environment
         self._today = today
 
-    def choose(self, choice: Choice, answers: Mapping[str, str | None] | None = None) -> Matching:
-        """Compare the regulation's names with the account's. ``answers``: what is known beforehand."""
+    def choose(self, choice: Choice, asked: Iterable[str] = ()) -> Matching:
+        """Compare the regulation's names with the account's. ``asked``: see Matching."""
         self.choice = choice
         self._drafting = Drafting(choice, self.path, self._today, self._environment)
-        self.matching = Matching(self._drafting.asked, self.account, dict(answers or {}))
+        self.matching = Matching(self._drafting.asked, self.account, {}, frozenset(asked))
         return self.matching
 
     @property
@@ -98,7 +98,7 @@ class Start:
 
     def _look_again(self, client: CrmClient, answers: Mapping[str, str | None]) -> None:
         self.account = Account.read(client)
-        self.choose(self.chosen, answers)
+        self.matching = Matching(self._drafting.asked, self.account, dict(answers))
 
     def _answers_that_stay(self) -> dict[str, str | None]:
         """All but «нет такого» for what has just been created. What had that very name before was not meant."""
@@ -125,7 +125,7 @@ class Start:
         """Write the config, what it names beside itself, and the secrets. Raises Refused, ConfigError."""
         is_there = self.path.exists()
         if is_there and not replace:
-            raise Refused(taken(self.path))
+            raise Refused(_is_there(self.path))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             make_folder(draft.config.data_folder)
@@ -196,12 +196,12 @@ def _write_new(path: Path, text: str) -> None:
         whole.unlink(missing_ok=True)
 
 
-def taken(path: Path) -> str:
+def _is_there(path: Path) -> str:
     """Why a start does not go on where a config is (Russian)."""
     return f"{path} уже есть. Начать заново: --force (прежний файл останется в папке данных, config-backups)"
 
 
-def refused_path(folder: Path, *, replace: bool) -> None:
+def check_folder(folder: Path, *, replace: bool) -> None:
     """Raises Refused where no config can be written, before anybody is asked anything."""
     path = folder / "config.toml"
     if folder.exists() and not folder.is_dir():
@@ -209,7 +209,7 @@ def refused_path(folder: Path, *, replace: bool) -> None:
     if path.is_dir():
         raise Refused(f"{path} — папка, а нужен файл")
     if (path.exists() or path.is_symlink()) and not replace:
-        raise Refused(taken(path))
+        raise Refused(_is_there(path))
     there = next(one for one in (folder, *folder.resolve().parents) if one.exists())
     try:
         with tempfile.TemporaryFile(dir=there):

@@ -12,23 +12,11 @@ from amo_bridge.config.toml_lines import KeyPath
 
 Unit = tuple[str, ...]
 """The name of a rule's block, or of a section."""
-LISTS = frozenset(
-    {
-        *(
-            "stages",
-            "entering",
-            "leaving",
-            "from_stages",
-            "goes_on",
-            "fields",
-            "carry_fields",
-            "dates",
-            "contact_dates",
-        ),
-        *("responsible", "pipelines", "people", "to", "tasks", "task", "steps", "per_line", "per_blogger", "or_fields"),
-        "reasons",
-    }
-)
+LISTS = frozenset({
+    "stages", "entering", "leaving", "from_stages", "goes_on", "fields", "or_fields", "carry_fields", "dates",
+    "contact_dates", "reasons", "responsible", "pipelines", "people", "to", "tasks", "task", "steps", "per_line",
+    "per_blogger",
+})  # fmt: skip
 """Lists that are still what they were when one of several elements falls out: a stage that is not there, a step."""
 LISTS_THAT_MAY_BE_EMPTY = frozenset(
     {"not_from", "may_pass", "may", "may_assign", "not_by", "closed", "unless_open_in", "secret_fields"}
@@ -40,9 +28,15 @@ TABLES = frozenset({"utm_fields", "source_values", "links", "carry_as", "tag_by_
 SECTION_KEYS: frozenset[tuple[str, str]] = frozenset({("services", "responsible"), ("webinar", "buttons_field")})
 
 
+def unit_name(unit: Unit) -> str:
+    """How people call it: «stage_creates_tasks.brief», «[services]»."""
+    return ".".join(unit[1:]) if len(unit) > 1 else f"[{unit[0]}]"
+
+
 @dataclass(frozen=True)
 class Lost:
-    """A place of the config that names what the account has not. ``words``: what that is (Russian)."""
+    """A place of the config that names what the account has not. ``words``: what that is (Russian).
+    ``is_unspeakable``: a rule that names it can't even stand in the file switched off."""
 
     path: KeyPath
     words: str
@@ -65,9 +59,8 @@ def take_out(document: tomlkit.TOMLDocument, paths: Sequence[KeyPath], unit: Uni
         name = str(next(step for step in reversed(cut[:-1]) if isinstance(step, str)))
         if siblings >= len(holder) and cut[-1] not in KEYS and name not in LISTS_THAT_MAY_BE_EMPTY:
             return False
-    for cut in sorted(
-        whole, key=lambda one: [(str(step), step) if isinstance(step, str) else ("", step) for step in one]
-    )[::-1]:
+    # From behind: what is taken out of a list moves all that follows it.
+    for cut in sorted(whole, key=_in_order, reverse=True):
         del _at(document, cut[:-1])[cut[-1]]
     return True
 
@@ -98,6 +91,10 @@ def _cut(document: tomlkit.TOMLDocument, path: KeyPath, unit: Unit) -> KeyPath |
         elif around[-1] in TABLES or step in KEYS or (unit[0], step) in SECTION_KEYS:
             return tuple(steps[:length])
     return None
+
+
+def _in_order(cut: KeyPath) -> list[tuple[str, int]]:
+    return [("", step) if isinstance(step, int) else (step, 0) for step in cut]
 
 
 def _at(document: Any, path: KeyPath) -> Any:
