@@ -59,6 +59,9 @@ ALIKE = 0.62
 BEGINNING = 5
 """So many letters of a word count: what follows is mostly an ending."""
 _WORD = re.compile(r"\w{2,}")
+_WORD_OR_SIGN = re.compile(r"\w+|[^\w\s.,:;()/-]")
+_BOUND = re.compile(r"\b(без|в|для|до|за|из|на|не|от|по|после|с) ")
+"""Words that stay with the one that follows them, whatever the order."""
 
 
 @dataclass(frozen=True)
@@ -346,17 +349,27 @@ def _own_name(need: Need, candidate: Candidate) -> str:
 
 
 @cache
-def _synonyms() -> Mapping[str, tuple[frozenset[str], ...]]:
+def _synonyms() -> Mapping[str, tuple[frozenset[tuple[str, ...]], ...]]:
     tree = tomllib.loads((Path(__file__).parent / "synonyms.toml").read_text("utf-8"))
-    return {kind: tuple(frozenset(map(normalise, group)) for group in groups) for kind, groups in tree.items()}
+    return {kind: tuple(frozenset(map(_meaning, group)) for group in groups) for kind, groups in tree.items()}
 
 
 def _mean_the_same(need: Need, candidate: Candidate) -> bool:
     kind = {"contact_fields": "fields"}.get(need.kind, need.kind)
     if need.kind == "choices" and same_name(need.inside, LOSS_REASON_FIELD):
         kind = "reasons"
-    pair = {normalise(need.name), normalise(_own_name(need, candidate))}
-    return any(pair <= group for group in _synonyms().get(kind, ()))
+    pair = {_meaning(need.name), _meaning(_own_name(need, candidate))}
+    return len(pair) == 1 or any(pair <= group for group in _synonyms().get(kind, ()))
+
+
+@cache
+def _meaning(name: str) -> tuple[str, ...]:
+    """The words in any order, without the signs between them: «Бриф получен» is «Получен бриф». Of what has figures in
+    it (a sum, a date, a range) the order counts."""
+    text = normalise(name)
+    if any(sign.isdigit() for sign in text):
+        return (text,)
+    return tuple(sorted(_WORD_OR_SIGN.findall(_BOUND.sub(r"\1", text)))) or (text,)
 
 
 @cache
