@@ -111,7 +111,9 @@ def test_a_person_is_asked_in_lists_and_what_is_lacking_is_created(init: Init, n
     assert "воронка «Продажи» → «Воронка»" in told.output
     assert "+ воронка «Отдел заботы»: Новый клиент, Пользуется услугой, Новая потребность" in told.output
     assert "+ этап «Воронка / Ждём оплату»" in told.output
+    assert "Создано: 11" in told.output
     assert "Правил включено: 11" in told.output
+    assert "Вопросов было 8, " in told.output, "as docs/start.md says"
     assert sorted(row["name"] for row in new_account.table("pipelines")) == ["Воронка", "Отдел заботы"]
     assert "Открытых сделок в аккаунте нет" in told.output
     assert "stage_creates_tasks.care_begins" in told.output, "the rehearsal shows what it does"
