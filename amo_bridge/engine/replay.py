@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -253,7 +254,7 @@ def backtest(store: AccountStore, rule_engine: RuleEngine, rule: Rule, client: C
     """Evaluate a rule on the events that the store still has, on the deals as the mirror knows them: the stage and the
     fields that an event reports, everything else as it is today. Nothing of what the rule did before counts, nothing is
     written. ``rule_engine``: of the config with this rule alone, and of a clock that finds nothing late."""
-    contexts = list(_contexts(store, rule_engine, rule))[:MOST_TRIED]
+    contexts = list(islice(_contexts(store, rule_engine, rule), MOST_TRIED))
     records = {context.record.id: context.record for context in contexts}
     source = SourceContext(
         client,
@@ -264,16 +265,17 @@ def backtest(store: AccountStore, rule_engine: RuleEngine, rule: Rule, client: C
         ads=rule_engine.config.ads,
     )
     loader, dispatcher = DataLoader(source, records), rule_engine.dispatcher
-    needs = {id(context): dispatcher.evaluate_early(context, EarlyAnswers()) for context in contexts}
-    costly = list(dict.fromkeys(context.record.id for context in contexts if needs[id(context)]))[:MOST_DEALS]
-    for context in contexts:
+    needs = [dispatcher.evaluate_early(context, EarlyAnswers()) for context in contexts]
+    pairs = list(zip(contexts, needs, strict=True))
+    costly = list(dict.fromkeys(context.record.id for context, need in pairs if need))[:MOST_DEALS]
+    for context, need in pairs:
         if context.record.id in costly:
-            loader.expect(needs[id(context)], context.record.id)
+            loader.expect(need, context.record.id)
     decisions: list[RuleDecision] = []
     skips: Counter[str] = Counter()
     undecided, trouble = 0, ""
-    for context in contexts:
-        if needs[id(context)] and (trouble or context.record.id not in costly):
+    for context, need in pairs:
+        if need and (trouble or context.record.id not in costly):
             undecided += 1
             continue
         try:
