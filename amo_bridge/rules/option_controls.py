@@ -64,6 +64,11 @@ class Control:
         return self.kind in COMPOSITE
 
     @property
+    def is_of_field(self) -> bool:
+        """Is it one of the choices of a field that is named beside it?"""
+        return self.names == OptionName.kind
+
+    @property
     def may_be_blank(self) -> bool:
         """Does an empty field say something: another thing than the default?"""
         return self.kind in ("text", "long text") and self.default not in (NO_DEFAULT, "")
@@ -250,10 +255,3 @@ def _fits(control: Control, value: Any) -> bool:
         case "choice":
             return value in control.choices
     return isinstance(value, str)
-
-
-def field_beside(control: Control, siblings: Mapping[str, Any], key: str = "") -> str:
-    """Of which field the choice is that ``control`` holds: the condition's own ``field``, or the key of the pair."""
-    if control.names != OptionName.kind:
-        return ""
-    return key or str(siblings.get("field") or "")

@@ -13,7 +13,7 @@ from typing import Any
 
 from amo_bridge.config.rule_blocks import typed_toml, written
 from amo_bridge.errors import ConfigError
-from amo_bridge.rules.option_controls import NO_DEFAULT, Control, field_beside, variant_of
+from amo_bridge.rules.option_controls import NO_DEFAULT, Control, variant_of
 
 ROOT = "o"
 HERE = ""
@@ -360,7 +360,7 @@ def _node(control: Control, tree: Tree | None, name: str, path: Path, siblings: 
         path,
         text=tree.get(HERE, ""),
         is_there=bool(tree.get(HERE)) or (control.kind == "group" and control.is_required),
-        of_field=field_beside(control, {key: _text(one) for key, one in siblings.items() if key == "field"}),
+        of_field=_text(siblings.get("field", {})) if control.is_of_field else "",
         is_common=control.is_required or habits.is_common(_keys(path)) or (is_set and _says_something(control, tree)),
     )
     node.parts = list(_parts(control, tree, node, habits))
@@ -406,7 +406,7 @@ def _pair_nodes(control: Control, tree: Tree, node: Node, habits: Habits) -> Ite
             _node(key, row.get("key", {}), f"{name}.key", place, {}, habits),
             _node(item, row.get("value", {}), f"{name}.value", place, {}, habits),
         ]
-        pair.parts[1].of_field = field_beside(_innermost(item), {}, text)
+        pair.parts[1].of_field = text if _innermost(item).is_of_field else ""
         for inner in pair.parts[1].parts:
             inner.of_field = pair.parts[1].of_field
         yield pair
