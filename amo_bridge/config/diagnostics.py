@@ -106,6 +106,7 @@ WITH_LIMIT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 _TELLS_ITSELF = ("missing", "extra_forbidden", "value_error", "assertion_error", "string_too_short")
 _PLACE = re.compile(r"[^:\n]*?, строка (\d+)(?=[: ])")
+_BLOCK = re.compile(r"строка \d+ \[([\w.]+)\] (?:[\w.]+: )?(.+)")
 _BARE = re.compile(r"[\w-]+")
 
 
@@ -119,6 +120,12 @@ def place_of(problem: str) -> tuple[str, int | None]:
     """Where a problem says it is, and the line: («config.toml, строка 42», 42); ("", None) if it names no line."""
     told = _PLACE.match(problem)
     return (told[0], int(told[1])) if told else ("", None)
+
+
+def block_of(problem: str) -> tuple[tuple[str, ...], str]:
+    """The block that a problem is of, and what is wrong there; empty if it names none, or no line."""
+    told = _BLOCK.search(problem)
+    return (tuple(told[1].split(".")), told[2]) if told else ((), "")
 
 
 def place(block: Iterable[str | int], key: Iterable[str | int] = ()) -> str:

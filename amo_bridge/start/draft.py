@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from amo_bridge.config.account_check import LOSS_REASON_FIELD
 from amo_bridge.config.account_fit import NameIssue, fit
+from amo_bridge.config.diagnostics import block_of
 from amo_bridge.config.files import with_new_names
 from amo_bridge.config.loader import RULES, load_text
 from amo_bridge.config.model import Config, FieldShape
@@ -43,7 +44,6 @@ LACKED = "в аккаунте нет: "
 """How ``off_reason`` begins of a rule that can be on once that is there."""
 COMMON = "Общее для правил"
 """The heading above sections that no part of the regulation owns."""
-_PLACE = re.compile(r"строка \d+ \[([\w.]+)\] (?:[\w.]+: )?(.+)")
 MOST_NAMED = 4
 """What is missing: the first few say why a rule is off; all of it stands in [provision]."""
 
@@ -252,11 +252,10 @@ class _Writing:
         """Take the rules and sections out that can't be read so; whether there were any."""
         before = len(self._gone)
         for words in problems:
-            if found := _PLACE.search(words):
-                path = tuple(found[1].split("."))
-                unit = path if path in self._units else path[:1]
-                self.leave_off(unit, found[2])
-                self._gone |= {unit} & self._units.keys()
+            path, why = block_of(words)
+            unit = path if path in self._units else path[:1]
+            self.leave_off(unit, why)
+            self._gone |= {unit} & self._units.keys()
         return len(self._gone) > before
 
     def left_off(self) -> list[LeftOff]:

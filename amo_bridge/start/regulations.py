@@ -62,7 +62,6 @@ class Regulation:
     says: str
     file: str = ""
     folders: tuple[tuple[str, str], ...] = ()
-    sandbox: str = ""
     roles: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -160,7 +159,6 @@ REGULATIONS = (
         "три воронки: продажи, реализация, работа с потерянными",
         "config.example.toml",
         (("letters", "letters"), ("scripts", "scripts")),
-        "agency",
         {
             "head": HEAD,
             "accountant": "бухгалтер: готовит документы",
@@ -174,7 +172,6 @@ REGULATIONS = (
         "новый клиент за час, запуск за 72 часа, продления, зарплата",
         "examples/smm.toml",
         (("examples/smm", "smm"),),
-        "smm",
         {
             "head": HEAD,
             "promotion": "специалист по продвижению",
@@ -187,7 +184,6 @@ REGULATIONS = (
         "загрузка участников, звонки, недозвоны, причины отказа",
         "examples/webinar.toml",
         (),
-        "school",
         {"head": HEAD + "; на нём новые сделки, пока их никто не взял", "support": "техподдержка"},
     ),
     Regulation(
@@ -196,7 +192,6 @@ REGULATIONS = (
         "оплата со скрином, передача в заботу, новая потребность",
         "examples/remote_sales.toml",
         (),
-        "remote",
         {
             "head": HEAD,
             "care": "отдел заботы: ему сделки после оплаты",
@@ -210,7 +205,6 @@ REGULATIONS = (
         "передача из продаж, медиапланы, счета, отчёты, касания",
         "examples/client_department.toml",
         (),
-        "clients",
         {
             "head": HEAD,
             "production": "руководитель производства: медиапланы, отчёты, оптимизация",
