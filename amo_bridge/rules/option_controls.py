@@ -82,7 +82,7 @@ class Control:
         return value
 
     def short(self, value: Any) -> Any:
-        """The other way round, where nothing is lost."""
+        """A whole value → as people write it, where nothing is lost."""
         alone = None
         if self.kind == "rows" and isinstance(value, list) and len(value) == 1:
             alone = value[0]

@@ -240,8 +240,8 @@ def _usage(rules: Iterable[Example]) -> tuple[Counter[tuple[str, ...]], Counter[
 
 @dataclass
 class Draft:
-    """A rule as somebody wants it. ``block``: its name in the config; ``is_new``: no such block is in the file yet.
-    ``controls``: of the kind, and of keys that the block has and nobody knows."""
+    """A rule of a form, before it is saved. ``block``: its name in the config; ``is_new``: no such block is in the file
+    yet. ``controls``: of the kind, and of keys that the block has and nobody knows."""
 
     kind: Kind
     block: str
@@ -371,7 +371,7 @@ def _comment(kind: Kind, values: Mapping[str, Any]) -> str:
 
 
 def new_draft(kind: Kind, like: Example | None = None) -> Draft:
-    """An empty one, or one as the example. It begins dry: it decides and changes nothing."""
+    """A draft of a new rule: empty, or as the example. It begins dry: it decides and changes nothing."""
     taken = {rule.block for rule in kind.rules}
     values = {key: value for key, value in like.values.items() if key not in STATE_KEYS} if like else {}
     block = "" if like is None or like.path[2] in taken else like.path[2]
@@ -445,7 +445,7 @@ def nodes_for(draft: Draft) -> list[Node]:
 
 
 def check(here: AccountView, draft: Draft, file: Written) -> Checked:
-    """Everything that can be said of the draft without doing it."""
+    """Find a draft's mistakes, its conflicts with other rules and what it changes in the file; nothing is written."""
     nodes = nodes_for(draft)
     mistakes = draft.values()[1]
     problems = _name_problems(draft)
@@ -511,7 +511,7 @@ def _names_of(here: AccountView, config: Config, rule: Rule | None) -> dict[str,
 
 
 def _unknown_in(here: AccountView, config: Config, nodes: Iterable[Node]) -> Iterator[tuple[Path, str]]:
-    """The same by what stands in the fields."""
+    """Look up in the account the names that stand in the form's fields."""
     account = here.crm_account
     if account is None:
         return
@@ -553,7 +553,7 @@ class DraftTrial:
 
 
 def trial_of(here: AccountView, checked: Checked) -> DraftTrial:
-    """The engine's own planner on what has happened lately, and on the deals that are there; nothing is written."""
+    """Backtest a draft on the last events, forecast it on the deals that are there; nothing is written."""
     account, config, rule = here.crm_account, checked.config, checked.rule
     if rule is None or config is None:
         return DraftTrial(why_not=_("Сначала поправьте отмеченное: правило не читается."))
@@ -577,8 +577,8 @@ def trial_of(here: AccountView, checked: Checked) -> DraftTrial:
 
 
 def save(here: AccountView, draft: Draft, mark: str) -> FileState:
-    """The very way that the config's own page saves: checked, the version before kept, written down. Raises Unfit,
-    ConfigError."""
+    """Write the draft into the file as the config's own page does: checked, the version before kept, written down.
+    Raises Unfit, ConfigError."""
     if problems := _name_problems(draft):
         raise config_service.Unfit(problems)
     if mistakes := draft.values()[1]:

@@ -48,7 +48,7 @@ def tree_of_fields(fields: Mapping[str, str]) -> Tree:
 
 
 def fields_of_tree(tree: Tree, name: str = ROOT) -> Iterator[tuple[str, str]]:
-    """The other way round, for a page that carries a form along."""
+    """A tree → its fields, for a page that carries a form along."""
     for step, inner in tree.items():
         if step == HERE:
             yield name, inner
