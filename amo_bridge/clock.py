@@ -1,4 +1,7 @@
-"""The only place that asks what time it is. Everything else is handed a clock, so that time can be moved in tests."""
+"""Clocks: the system's, the account's (amoCRM's time), and a fixed one that tests move.
+
+Nothing else asks what time it is: everything is handed a clock, so that tests can move it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong, and what is to be done about it: the exception carries the decision.
+"""Exceptions: what went wrong decides what is done; OS errors explained in Russian.
 
 ::
 

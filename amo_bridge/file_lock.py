@@ -1,4 +1,4 @@
-"""Locks between processes (and threads) of one machine, held on a file and freed by the kernel at death."""
+"""File locks between processes and threads of one machine, freed by the kernel at death."""
 
 from __future__ import annotations
 

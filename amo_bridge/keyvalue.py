@@ -1,4 +1,4 @@
-"""Small lasting values, each its own JSON text, in an sqlitedict file: tokens, a copy of the account's names."""
+"""Small lasting values as JSON in an sqlitedict file: tokens, a copy of the account's names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data folder is its owner's alone: raw webhooks, people's names and phones, digests of passwords are in it.
+"""Private files and folders: made for their owner alone, those of older versions closed at the start.
 
 What is made is made so; what an older version left open to others is closed at the start.
 """

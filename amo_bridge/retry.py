@@ -1,4 +1,4 @@
-"""Backoff: how long to wait before trying again; a job that waits after errors, a step of the start until it works."""
+"""Retry policy: backoff between tries, a job that waits after errors, a start that is tried again."""
 
 from __future__ import annotations
 

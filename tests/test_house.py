@@ -30,6 +30,8 @@ EXAMPLE = ROOT / "config.example.toml"
 EXAMPLES = [EXAMPLE, *sorted((ROOT / "examples").glob("*.toml"))]
 
 LONGEST_HANDLER = 110  # its imports not counted
+LONGEST_FIRST_LINE = 100
+QUESTION_WORDS = ("What", "How", "Where", "Which", "Who", "Whom", "Whose", "When", "Why", "If")
 
 HANDLER_IMPORTS = ("__future__", "collections.abc", "datetime", "pydantic", "typing")
 RULE_PACKAGES = ("dates", "events", "rules", "text")
@@ -142,6 +144,28 @@ def test_a_module_says_what_it_is(path: Path) -> None:
         assert path.name == "__init__.py"
         return
     assert ast.get_docstring(ast.parse(text))
+
+
+# A migration tells its change in as many words as it takes.
+@by_file([path for path in ENGINE if "migrations" not in path.parts and path.stat().st_size])
+def test_the_first_line_of_a_module_is_its_subject(path: Path) -> None:
+    first_line = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").splitlines()[0]
+    assert len(first_line) <= LONGEST_FIRST_LINE
+    assert first_line.endswith((".", "…", ":", ")")), "the first line is a sentence by itself"
+    assert first_line.split()[0] not in QUESTION_WORDS, "a module is named by its subject, not by a question"
+
+
+MODULES_BY_NAME = {path.name for path in (*ENGINE, *HANDLERS, *(ROOT / "tests").rglob("*.py"))}
+
+
+@by_file([*ENGINE, *HANDLERS])
+def test_modules_that_a_docstring_names_are_there(path: Path) -> None:
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    texts = [
+        ast.get_docstring(node) or "" for node in nodes if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    ]
+    named = {name for text in texts for name in re.findall(r"(\w+\.py)\b", text)}
+    assert not named - MODULES_BY_NAME
 
 
 @by_file([*ENGINE, *HANDLERS])

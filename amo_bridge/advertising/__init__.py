@@ -1,1 +1,1 @@
-"""Advertising statistics: exports that people upload, and what Yandex Direct and VK Ads tell by their APIs."""
+"""Advertising statistics: exports that people upload, and the APIs of Yandex Direct and VK Ads."""

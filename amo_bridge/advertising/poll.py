@@ -1,4 +1,4 @@
-"""Statistics of Yandex Direct and VK Ads, read every morning: yesterday, and the days before once more.
+"""Daily reading of statistics from Yandex Direct and VK Ads: yesterday, and the days before again.
 
 How far a service was read is a cursor in the store. A bridge that dies in the middle reads the same days again, which
 changes nothing: they replace themselves. Errors come with any status, so the clients map them (ChannelError).

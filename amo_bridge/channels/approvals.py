@@ -1,4 +1,4 @@
-"""Approvals: a task is sent to whoever is to do it with two buttons, and a press finishes it with that result.
+"""Approvals: a task is sent to its person with two buttons; a press finishes it with that result.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Who may be in an advertising audience: consent, opting out, and what a service knows people by."""
+"""Consent to advertising: who may be in an audience, who has opted out, what services get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audiences that a config lists or its rules name, and the files of those that people upload by hand."""
+"""Audiences by name: those the config lists or its rules name, and their files for upload by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Advertising audiences as the store keeps them: who is in, who holds whom, uploads, what services have, sizes."""
+"""Repository of audiences: members, who holds whom, uploads, the services' lists and their sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of advertising audiences as objects: members, holds, uploads, lists of services; and a member's next state."""
+"""Rows of audiences as objects: members, holds, uploads, services' lists; a member's next state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Advertising services that keep audiences: Yandex Audience, VK Ads, and the file that a person uploads himself.
+"""Services of audiences: Yandex Audience, VK Ads, and a file that a person uploads himself.
 
 They get hashes of phones and mails and nothing else. Each says what it wants next (``next_upload``), takes one upload
 at a time, and is asked what became of it until it says so.

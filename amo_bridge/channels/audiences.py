@@ -1,4 +1,4 @@
-"""Advertising audiences: who may be in one, who holds whom there, and uploads to the services that keep them.
+"""Port of advertising audiences: clients held in them by deals, and uploads to the services.
 
 A row of the outbox says only that a deal holds its client in, or does so no more. Everything else goes by the clock:
 consent and opting out are looked at whenever the contact or the deal changes, clients are gathered and uploaded as

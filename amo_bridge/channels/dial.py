@@ -1,4 +1,4 @@
-"""Auto-dial: the exchange calls the manager and then the client, again and again until they have talked.
+"""Auto-dial: the exchange calls the manager, then the client, again and again until they have talked.
 
 The outbox starts and stops it; each dial lives in table ``dials`` and goes on by the clock, in the channel's thread.
 A call is written down before the exchange is asked for it and asked for once: what became of it is told by the

@@ -1,4 +1,4 @@
-"""What became of auto-dial's calls: the exchange's history is asked until it tells; what it never tells, a person does.
+"""Results of auto-dial's calls from the exchange's history; what it never tells, a person decides.
 
 A history that answers with an error, or of an exchange that is not connected any more, has said nothing: that is not
 taken for «nobody was called».

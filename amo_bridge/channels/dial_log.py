@@ -1,4 +1,4 @@
-"""Auto-dials and their calls as the store keeps them, and what the exchange's webhooks report of a call."""
+"""Repository of auto-dials and their calls, and the exchange's webhooks about a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of auto-dial, without any I/O: when the next call may be made, and how a dial goes on after a call.
+"""Rules of auto-dial without I/O: when the next call may be made, how a dial goes on after a call.
 
 The manager did not take it: again in half an hour, then every hour. The client was not reached: in an hour, counted
 apart. They talked: silent for the rest of this working day and the next one. All by the config's ``[dial]``.

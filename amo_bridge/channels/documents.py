@@ -1,4 +1,4 @@
-"""Documents for clients: made from a template once for a deal and its coming onto the stage, put among its files.
+"""Documents for clients: made of a template once for a deal and its stage, kept among its files.
 
 The files service keeps the bytes; a letter that is tried again, or another one of the same stage, takes them there.
 """

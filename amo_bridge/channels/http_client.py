@@ -1,4 +1,4 @@
-"""Requests to a vendor's HTTP API: every failure becomes the ChannelError that says what is to be done about it."""
+"""HTTP client of vendors' APIs: every failure is a ChannelError that says what is to be done."""
 
 from __future__ import annotations
 

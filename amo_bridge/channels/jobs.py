@@ -1,4 +1,4 @@
-"""What goes out, or is read, beside the outbox: series of letters, Roistat, buttons under messages to colleagues."""
+"""Jobs beside the outbox: series of letters, Roistat, sheets, Megaplan, buttons under messages."""
 
 from __future__ import annotations
 

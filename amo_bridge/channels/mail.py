@@ -1,4 +1,4 @@
-"""Mail addresses: which of those that people typed can be used, and how one is known again without being kept."""
+"""Mail: usable addresses, suppression keys, and the port that sends letters to clients."""
 
 from __future__ import annotations
 

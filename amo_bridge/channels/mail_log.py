@@ -1,4 +1,4 @@
-"""What is remembered of letters: which went out, in which thread, under which link; and who wants no more."""
+"""Repository of letters: which were sent, in which thread, under which link; who wants no more."""
 
 from __future__ import annotations
 

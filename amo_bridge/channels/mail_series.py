@@ -1,4 +1,4 @@
-"""Which series of letters are running: begun and ended by actions, gone through by the clock."""
+"""Series of letters: begun and ended by actions, sent by the clock."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class SeriesJob:
                 self._log.end(connection, run.id, "все письма отправлены")
 
 
-# The port that begins and ends series of letters: nothing leaves the house, so nothing can be in doubt.
+# The port that begins and ends series of letters: nothing is sent, so no answer can be lost.
 
 
 class SeriesPort(LocalPort):

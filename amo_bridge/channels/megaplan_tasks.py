@@ -1,4 +1,4 @@
-"""Tasks of amoCRM made in Megaplan under the client's project; their state and comments come back (C15).
+"""Megaplan tasks: amoCRM's tasks made there under the client's project; state and comments come back.
 
 ::
 

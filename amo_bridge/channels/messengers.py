@@ -1,4 +1,4 @@
-"""Messengers that the agency's own people read: what a bot of each can do, and texts cut to what a message holds."""
+"""Messengers of the agency's own people: what a bot of each can do, and texts cut to its limits."""
 
 from __future__ import annotations
 

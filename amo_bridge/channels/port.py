@@ -1,4 +1,4 @@
-"""A port: how one kind of thing leaves the house. The vendors stand behind it, in ``amo_bridge/channels``."""
+"""Port: the interface by which one channel sends, whichever vendor stands behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Buttons under the bridge's messages to colleagues: one way in for all presses, whatever the buttons are about.
+"""Presses of buttons under the bridge's messages to colleagues, handed to the subject they are about.
 
 A webhook keeps the press (``keep_press``). One thread judges presses at once and lets each subject do its own rounds
 every few seconds. What a button brings begins with the mark of its subject; the subject alone says what a press means.

@@ -1,5 +1,4 @@
-"""Whom an effect for a client reaches: the deal as it is now and its main contact, read for many effects at once; and
-whether he agrees to advertising."""
+"""Recipients of effects for clients: the deal as it is now, its main contact, and his consent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry of channels: which vendors there are, the ports of an account, and what enabled rules want in vain.
+"""Registry of channels: vendors, the ports of an account, and channels that rules want in vain.
 
 A new vendor is a row of ``VENDORS``, its section in config/channels.py and its own module (docs/add-a-channel.md). The
 channels themselves, whoever serves them, are rows of ``engine/effects.CHANNEL_KINDS``.
@@ -476,7 +476,7 @@ def ports_of(context: ChannelContext) -> list[Port]:
 
 
 def ports_to_nowhere(context: ChannelContext) -> list[Port]:
-    """Nothing leaves the house; series of letters go on, and so does the keeping of audiences: by themselves neither
+    """Nothing is sent out; series of letters go on, and so does the keeping of audiences: by themselves neither
     leaves it."""
     own: dict[Channel, MakePort] = {"series": _series}
     if context.config.channels.audiences is not None:

@@ -1,4 +1,4 @@
-"""S3-compatible object storage of documents: requests signed by AWS Signature Version 4, which all of them take.
+"""S3-compatible document storage: requests signed by AWS Signature Version 4, which all of them take.
 
 There are no folders: a deal's files begin with its number. A bucket is closed, so people open files by the bridge's own
 page, which leads to an address that works for some minutes.

@@ -1,4 +1,4 @@
-"""Tables that people read elsewhere: the port for services of tables, and the job that keeps a sheet of one.
+"""Sheets that people read elsewhere: the port of table services, and the job that keeps one sheet.
 
 A row is found again by its key, in the first column, and changed in place; the columns behind ours are people's. Every
 round reads the keys before it writes, so a lost answer is settled by the next one, and nothing is written twice.

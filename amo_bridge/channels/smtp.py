@@ -1,4 +1,4 @@
-"""The mail server: one connection for a round of letters; every refusal is told apart from every silence."""
+"""Mail server by SMTP: one connection for a batch of letters; a refusal is told apart from a silence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages to colleagues with a button: one for each thing that is asked, changed in place while it is open.
+"""Messages to colleagues with a button: one for each question, changed in place while it is open.
 
 ::
 

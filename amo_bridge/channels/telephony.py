@@ -1,4 +1,4 @@
-"""Exchanges (PBX) that auto-dial asks for calls: onlinePBX, Novofon 2.0, Zadarma with its twin Novofon 1.0.
+"""Exchanges (PBX) that auto-dial asks for calls: onlinePBX, Novofon 2.0, Zadarma and Novofon 1.0.
 
 Each rings the manager first and then the client. A request for a call is made once: when its answer is lost, the
 exchange's history is asked (``find``), never the exchange for another call. An HTTP 200 is no success: each reads the

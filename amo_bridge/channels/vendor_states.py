@@ -1,4 +1,4 @@
-"""How the vendors of channels are doing: connected since when, what went out last, the last error and what to do."""
+"""States of the channels' vendors: connected since when, last sent, last error and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The port of the violations' ledger: it writes into the bridge's own store, so nothing can be in doubt."""
+"""Port of the violations' ledger: it writes into the bridge's own store, so no answer is ever lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API of VK Ads: access tokens that all processes share, requests, lead forms, subscriptions to webhooks."""
+"""API of VK Ads: access tokens shared by all processes, requests, lead forms, webhook subscriptions."""
 
 from __future__ import annotations
 

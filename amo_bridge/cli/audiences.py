@@ -1,4 +1,4 @@
-"""``amo-bridge audiences``: how large each audience is, who waits for what; the file for upload by hand."""
+"""``amo-bridge audiences``: sizes of the audiences, who waits for what, the file for upload by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amo-bridge channels``: what is connected, what went out last, what went wrong, what an SMS would cost."""
+"""``amo-bridge channels``: connected vendors, what was sent last, errors, the price of an SMS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amo-bridge check``: do the mail server and the bot let us in, and what do enabled rules want that nobody does?"""
+"""``amo-bridge check``: the config against the account, logins of channels, channels wanted in vain."""
 
 from __future__ import annotations
 

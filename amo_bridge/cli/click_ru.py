@@ -1,4 +1,4 @@
-"""What was typed wrong, in Russian: click says it in English.
+"""Click's complaints about what was typed, in Russian.
 
 Whatever click has no Russian words for here is told as it is: a message in English is better than none.
 """

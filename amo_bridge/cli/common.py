@@ -1,4 +1,4 @@
-"""What several commands share: how a config is loaded, and how a broken one is told."""
+"""Common parts of commands: loading a config, explaining a broken one, confirmations, tables as CSV."""
 
 from __future__ import annotations
 

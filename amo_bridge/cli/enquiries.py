@@ -1,4 +1,4 @@
-"""``amo-bridge intake``: addresses and webhooks of vendors; enquiries listed, uploaded, judged once more."""
+"""``amo-bridge intake``: vendors' addresses and webhooks; enquiries listed, uploaded, tried again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amo-bridge init``: an account and a regulation become a config, with a question for everything that is not sure."""
+"""``amo-bridge init``: a config from an account and a regulation, with a question for every doubt."""
 
 from __future__ import annotations
 

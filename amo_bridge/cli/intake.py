@@ -1,4 +1,4 @@
-"""``amo-bridge intake``: its commands, imported when they are asked for; and a saved request read again."""
+"""``amo-bridge intake``: the group of its commands, and ``intake replay`` for a saved request."""
 
 from __future__ import annotations
 

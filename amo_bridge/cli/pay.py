@@ -1,4 +1,4 @@
-"""``amo-bridge pay``: the pay sheet of a month as a table, and the past of deals read again from amoCRM."""
+"""``amo-bridge pay``: the pay sheet of a month as a table, and deals' past read again from amoCRM."""
 
 from __future__ import annotations
 

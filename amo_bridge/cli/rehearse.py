@@ -1,4 +1,4 @@
-"""``amo-bridge rehearse --days N`` and ``snapshot``: what the rules would do, played on a copy of the account."""
+"""``amo-bridge rehearse --days N`` and ``snapshot``: rules played on a copy of the account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amo-bridge replay``: a saved webhook, or an enquiry in a saved request, judged again, touching nothing."""
+"""``amo-bridge replay``: rules on a saved webhook, or on an enquiry in a saved request; no writes."""
 
 from __future__ import annotations
 

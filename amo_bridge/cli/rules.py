@@ -1,4 +1,4 @@
-"""``amo-bridge rules --existing RULE``: what a rule by the clock would do about the deals that are there already."""
+"""``amo-bridge rules``: the rules as a list or map; ``--existing``: a timed rule on today's deals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amo-bridge serve``: the bridge itself: the web side and the worker of one account or of several, in one process."""
+"""``amo-bridge serve``: the web side and the worker of one account or of several, in one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amo-bridge violations``: who broke which clause of the regulation, what it costs, and what was forgiven."""
+"""``amo-bridge violations``: who broke which clause of the regulation, its price, forgiveness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of a table that nobody knows, named on the command line: ``--column почта="E-mail участника"``."""
+"""``amo-bridge webinar``: attendee exports previewed and loaded; imports reported, held, undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fit a config to the account as it is now: names that were renamed are followed, rules whose names are gone are off.
+"""Config fitted to the account as it is now: renamed names are followed, rules without theirs are off.
 
 The ids of names are remembered when they are resolved. A name that the account does not know any more is looked for by
 that id: if it lives on under another name, the config works with that one. What can't be found makes its rule

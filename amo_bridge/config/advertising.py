@@ -1,4 +1,4 @@
-"""``[audiences]``, ``[yandex_audience]``, ``[yandex_direct]``, ``[vkads]``, ``[roistat]``: advertising services.
+"""Sections of advertising: ``[audiences]``, ``[yandex_direct]``, ``[vkads]``, ``[roistat]`` …
 
 No secret stands in the file; the variables below, or those with ``_FILE`` behind them, hold them.
 """

@@ -1,4 +1,4 @@
-"""Ways out past amoCRM and in: vendors, ``[people]``, ``[series]``, ``[dial]``, ``[storage]``, ``[intake]``."""
+"""Sections of channels: mail, messengers, telephony, SMS, storage, ``[people]``, ``[series]``."""
 
 from __future__ import annotations
 
@@ -473,7 +473,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
 
 @dataclass(frozen=True)
 class Channels:
-    """All that the config says of ways out of the house; what is None is not connected."""
+    """All that the config says of channels; what is None is not connected."""
 
     mail: MailSection | None = None
     unisender_go: UnisenderGoSection | None = None

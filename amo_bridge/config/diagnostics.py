@@ -1,4 +1,4 @@
-"""What is wrong with a file that is not TOML, in Russian, with the line and the word that was there."""
+"""Diagnostics: every mistake of a config in Russian, with its line and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The config's text changed by a program: one key of one block, comments and everything else left as they are."""
+"""Config files on disk: a key or section changed with comments kept, saved atomically, backups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a config takes from the environment besides plain values: secrets, by value or by file."""
+"""Loader: TOML and the environment → Config with its rules; secrets by value or by file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rule's block in the config's text: read, written in the manner of the examples, taken out; and the examples.
+"""Rule blocks in the config's text: read, written in the examples' manner, taken out; the examples.
 
 What a person wrote stays: comments, the other rules, the order of keys, and every key whose meaning is the same.
 """

@@ -1,4 +1,4 @@
-"""Which line of a TOML file a key stands on: tomllib doesn't say, and a message without a line is half a message.
+"""Lines of keys in a TOML file, which tomllib does not tell and messages need.
 
 A small scanner of its own, for text that tomllib reads too: it only has to find where things stand, not what they are.
 """

@@ -1,4 +1,4 @@
-"""TOML recovery: every syntax mistake of a text that can be found in one pass, and the tables that are without one.
+"""TOML recovery: all syntax mistakes that one pass can find, and the tables that are free of them.
 
 tomllib stops at the first mistake. Here the statement that it stands in is taken out, line numbers kept, and the rest
 is read again. A table with a mistake is not judged by its other keys: what is missing may stand in the broken line.

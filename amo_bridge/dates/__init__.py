@@ -1,1 +1,1 @@
-"""Dates as the regulation writes them: working calendar, due phrases, durations, offsets, recurrences. No I/O."""
+"""Dates as the regulation writes them: calendar, due phrases, durations, offsets, recurrences. No I/O."""

@@ -1,4 +1,4 @@
-"""What a day is made of for working time: spans of the clock, what breaks leave of them, a country's public days."""
+"""Working calendar: spans of a working day, breaks, public holidays, the options ``[calendar]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a due phrase means, once it is understood: small plans, each of which can say when it falls due.
+"""Due phrases: «сегодня до 18:00», «+ 2 рабочих дня»; parsed into plans that give a moment.
 
 ``due.py`` makes them out of words. All moments are aware; results are in UTC.
 """

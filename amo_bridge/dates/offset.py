@@ -1,4 +1,4 @@
-"""A moment before or after a date, in words: «- 5 d», «+ 3 рабочих дня», «+ 7 d + 5 working days», «+ 1 d 10:00».
+"""Offsets from a date: «- 5 d», «+ 3 рабочих дня», «+ 7 d + 5 working days», «+ 1 d 10:00».
 
 The phrases are those of due dates; the date itself is somebody else's matter. Of a date without a time of day the day
 begins at midnight, so «+ 1 d» is when the date has passed, and working days begin when work does.

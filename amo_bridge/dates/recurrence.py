@@ -1,4 +1,4 @@
-"""What comes again and again, in words: «пн 10:00», «среда, пятница 16:00», «рабочий день 18:30», «1 число 10:00».
+"""Recurrences: «пн 10:00», «среда, пятница 16:00», «рабочий день 18:30», «1 число 10:00».
 
 A day off gives way to the nearest working day before it in the same week (or month), and if there is none to the next
 one: what is due by Friday is due by Thursday when Friday is a holiday. A week in which nobody works has no slot. A slot

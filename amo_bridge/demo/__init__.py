@@ -1,5 +1,5 @@
-"""``amo-bridge demo``: the regulation at work, played against a local amoCRM in two processes of their own.
+"""``amo-bridge demo``: the regulation at work, played against local amoCRMs in their own processes.
 
-``processes`` starts and ends them, ``office`` does what people do in amoCRM's web page, ``story`` is the script, and
-``stage`` plays it, reads the result back from the CRM and prints the table.
+``processes`` starts and ends them, ``crm_user`` does what people do in amoCRM's web page, ``stories``, ``documents``
+and ``enquiries`` are the scripts, and ``player`` plays them, reads results back from the CRM and prints the table.
 """

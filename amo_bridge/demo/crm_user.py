@@ -1,4 +1,4 @@
-"""What people do in amoCRM's web page, and what they see there: calls to the sandbox in a person's name."""
+"""Person at amoCRM's web page: clicks and looks as calls to the sandbox in that person's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fourth story: a client asks by the site, by VK and by telephone; one contact, one deal, every word on it."""
+"""Fourth story of the demo: a client asks by site, VK and telephone; one contact, one deal."""
 
 from __future__ import annotations
 

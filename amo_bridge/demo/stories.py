@@ -1,4 +1,4 @@
-"""What an act of a story is, and what its «sees» are made of."""
+"""Stories of the demo: acts, what must be seen after each, and the sales story itself."""
 
 from __future__ import annotations
 

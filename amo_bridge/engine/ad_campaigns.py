@@ -1,4 +1,4 @@
-"""Deals and their advertising campaigns: whose campaign it is, its statistics for rules, and what new statistics mean.
+"""Advertising campaigns of deals: whose one is, its statistics for rules, events of new statistics.
 
 A deal names its campaign in a field (``[ads] campaign_field``); names are compared as text/names.py does. Only open
 deals have a running campaign. A name that stands in two of them is nobody's: that is told, never guessed.

@@ -1,5 +1,4 @@
-"""Telling a person that the bridge itself needs attention: a task in amoCRM, at most one a day about one thing; and a
-notice by his own ways when amoCRM takes no tasks."""
+"""Alerts about the bridge itself: a task in amoCRM at most daily for one thing, else a notice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names on the cards of contacts and companies: from the mirror's contacts, else asked of amoCRM and kept a while."""
+"""Names of contacts and companies on cards: from the mirror, else read from amoCRM and cached."""
 
 from __future__ import annotations
 

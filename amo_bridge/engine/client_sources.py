@@ -1,4 +1,4 @@
-"""Sources of what rules need about the client beyond the deal: his other deals, the tasks on his cards."""
+"""Data sources about a client beyond the deal: his other deals, the tasks on his cards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Daily reports: what each person reports of a working day, confirmed by himself, with every change kept.
+"""Daily reports: what a person reports of a working day and confirms, with every change kept.
 
 ::
 

@@ -1,5 +1,6 @@
-"""What the bridge gave up on: effects that amoCRM refused for good, events that no try could judge. A person puts them
-back or drops them, and the journal says who.
+"""Dead letters: effects that amoCRM refused for good, events that no try could evaluate.
+
+A person puts them back or drops them, and the journal says who.
 
 An effect is named «F21» and an event «H11»: a letter that no clause of a regulation begins with, and the row's number.
 """

@@ -1,4 +1,4 @@
-"""What of a person's tasks is not done at the end of the day: overdue ones first, then those that are due today."""
+"""Evening digest: a person's tasks not done by the end of the day, overdue ones first."""
 
 from __future__ import annotations
 

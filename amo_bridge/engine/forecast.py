@@ -1,4 +1,4 @@
-"""What a rule by the clock would do about the deals that are there already: shown before anybody decides.
+"""Forecast of timed rules: what they would do about existing deals, and which steps are coming.
 
 The steps are planned by the timetable that the engine plans by, as if the rule were switched on now (if it is off), and
 what has fired stays done. Everything comes from the store: the mirror tells where the deals are, and since when. amoCRM

@@ -1,4 +1,4 @@
-"""Freshness check: changes decided a while ago are compared with a fresh read of the card before they are sent.
+"""Freshness check: changes decided a while ago, compared with a fresh read before they are sent.
 
 A deal that was moved since is not moved; a task that was finished is not finished again. Of fields, each is looked at
 by itself: it is what was wanted already, or still what it was (sent), or somebody has changed it since: then it is

@@ -1,4 +1,4 @@
-"""What became of a decision to act: done, refused, sent nowhere, or partly so; and the counts of those that failed."""
+"""History of decisions: how each ended (done, refused, sent nowhere, partly); counts and filters."""
 
 from __future__ import annotations
 

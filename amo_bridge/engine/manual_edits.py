@@ -1,4 +1,4 @@
-"""What a person changes in amoCRM from a page of the bridge: kept in the outbox, sent by whoever works for the account.
+"""Manual edits: changes of amoCRM that a person makes from a page, sent through the outbox.
 
 A process that only serves pages has no token. And unlike what rules write, this is news to the rules: a person did it.
 """

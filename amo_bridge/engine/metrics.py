@@ -1,4 +1,4 @@
-"""How the bridge is doing, as its store tells: what waits, what has failed, how fresh its knowledge is.
+"""Metrics and health: what waits, what has failed, how fresh the mirror is.
 
 Only open and failed rows are counted, by indexes of their own: asking every few seconds costs nothing to speak of.
 """

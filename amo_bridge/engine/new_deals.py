@@ -1,4 +1,4 @@
-"""Deals that the bridge has created for clients a moment ago: known by what was written, so that nobody reads them.
+"""New deals of the bridge's own: known by what was written, so that they need not be read.
 
 Only what amoCRM has just confirmed counts, for as long as a read would count as fresh, and as long as no webhook says
 anything else: amoCRM's own robots may work on a new deal at once. A restart forgets it, and the deal is read.

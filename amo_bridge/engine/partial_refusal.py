@@ -1,4 +1,4 @@
-"""Partial refusal: amoCRM names the parts of an object that it does not take; the rest of the object is written.
+"""Partial refusal: amoCRM names the parts it does not take; the rest of the object is written.
 
 What is left out becomes writes of their own, to be tried after the rest: they are refused again, stand among what the
 bridge gave up on with a reason that people understand, and can be repeated when the account is mended.

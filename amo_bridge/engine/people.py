@@ -1,4 +1,4 @@
-"""By which ways a person can be told: what the config says of him, what is connected, what amoCRM knows of him."""
+"""People and their addresses: by which channels the config, vendors and amoCRM let one be reached."""
 
 from __future__ import annotations
 

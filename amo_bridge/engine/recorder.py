@@ -1,4 +1,4 @@
-"""Recorder: writes verdicts to the journal, outbox, mirror, timers; all of one event in one transaction."""
+"""Recorder: verdicts of one event into journal, outbox, mirror, timers, in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay: evaluates the rules on a saved webhook, on an event once more, or one rule on the last events (a backtest).
+"""Replay: rules evaluated on a saved webhook or a past event; backtest of one rule on the last events.
 
 A saved webhook is taken literally: what it reports is what just happened, even if it is years old. What it leaves out
 (contacts, the loss reason, fields) is taken from the deal in the account, if there is such a deal. Only a repeat that a

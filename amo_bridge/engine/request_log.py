@@ -1,4 +1,4 @@
-"""The last requests to amoCRM: what was asked for, what came back, how long it took, and on whose behalf.
+"""Request log: the last requests to amoCRM with status, duration, and on whose behalf.
 
 Each process gathers its own in memory and writes them down some at a time; the newest thousand of an account stay. No
 values of parameters and nothing of bodies is kept: phones and mails stand there.

@@ -1,5 +1,7 @@
-"""Steps that fired long ago go when nothing could ask for them again: the deal has left the stage, its date is another
-one, the slot of the round is past, or the deal is gone.
+"""Retention: old rows are deleted in slices; fired steps only when nobody could want them again.
+
+A step that fired may go when the deal has left the stage, its date is another one, the slot of the round is past, or
+the deal is gone.
 
 As long as the timetable wants a step, its row is what keeps it from being done twice, however old it is. What a rule
 that is switched off would want nobody can tell: its rows stay.

@@ -1,6 +1,7 @@
-"""A date of a contact is another one: the steps of his deals are planned anew, and the rules hear of it.
+"""Scheduler: due timers → events; timers planned anew when a date, a stage or the rules change.
 
-Both in the transaction that keeps the contact, whether a hook told of it or the look for missed changes found it.
+A date of a contact that has changed plans the steps of his deals anew in the transaction that keeps the contact,
+whether a hook told of it or the look for missed changes found it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When a rule by the clock has been on: since when at all, and when it was off in between."""
+"""Timetable: which steps the timed rules want for a deal, and since when each rule has been in force."""
 
 from __future__ import annotations
 

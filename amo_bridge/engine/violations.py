@@ -1,4 +1,4 @@
-"""The ledger of violations: written by rules, read by commands, pages and the pay sheet, corrected by people.
+"""Ledger of violations: written by rules, read by commands, pages, the pay sheet; forgiven by people.
 
 A violation is never deleted. Who forgives one says why, and may take it back; every such decision stays.
 """

@@ -1,4 +1,4 @@
-"""Waiting events: what a rule could not act on yet, because the deal was not what its ``when`` asks for.
+"""Waiting events: those a rule could not act on yet, because its ``when`` was not met.
 
 The event is kept in table ``waiting_events``. When the deal has changed and still is on the same stage, the rule is
 evaluated on it once more; when it has acted, or the deal has left, the row is gone. Restarts change nothing.

@@ -1,4 +1,4 @@
-"""Letters: did the client write it, or a machine in the client's name?
+"""Letters written by machines: bounces and auto-replies are told apart from a client's own words.
 
 Out-of-office replies and bounces are no answers. amoCRM shows no headers (Auto-Submitted, Return-Path), only sender,
 subject and how the letter begins, so a letter may also be *doubtful*: somebody has to read it. What people may rely on

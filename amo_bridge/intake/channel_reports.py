@@ -1,4 +1,4 @@
-"""What vendors tell of what went out by a channel: an SMS, a letter, a call of auto-dial, a press under a message.
+"""Vendors' reports about what was sent: an SMS, a letter, a call of auto-dial, a press of a button.
 
 Each is handed to its channel, in the transaction that keeps the request. Reading the requests themselves needs neither
 channels nor the store.

@@ -1,4 +1,4 @@
-"""Who asks, among the free fields of a form: phones, addresses, names, advertising marks."""
+"""Contact data in free forms: phones, addresses, names, advertising marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of letters and SMS of ours (Unisender Go, SMS.ru), and changes of deals in Pipedrive."""
+"""Webhooks about delivery (Unisender Go, SMS.ru, SMSC), and about deals in Pipedrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a webhook tells only the number of, fetched from its vendor: leads, names at Messenger, records of calls.
+"""Fetching of what a webhook only gives the id of: leads, names at Messenger, call records.
 
 A lead waits until its answers are there; without them nothing is made of it. A name that can't be had stops nothing.
 """

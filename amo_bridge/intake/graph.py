@@ -1,4 +1,4 @@
-"""Meta's Graph API by the token of a page: who the page is, what it is subscribed to, leads by their number."""
+"""Meta's Graph API with a page's token: the page, its subscriptions, leads by id."""
 
 from __future__ import annotations
 

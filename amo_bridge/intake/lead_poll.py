@@ -1,4 +1,4 @@
-"""Leads of VK Ads' forms, read from its API beside the webhook, which is not repeated when it was lost.
+"""Leads of VK Ads' forms read from its API, beside the webhook that is never repeated.
 
 A lead goes the way of its webhook, under the same key: whichever comes first is taken, the other changes nothing.
 """

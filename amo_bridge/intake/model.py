@@ -1,4 +1,4 @@
-"""What a vendor's request can say: Enquiry, PbxCall, Recording, DeliveryStatus, NoEnquiry."""
+"""Results of decoding a vendor's request: Enquiry, PbxCall, Recording, DeliveryStatus, NoEnquiry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose enquiry it is: the person's enquiries together, his contact and deals in amoCRM.
+"""People behind enquiries: one person's enquiries together, his contact and deals in amoCRM.
 
 The index of contacts is asked first. Before anything is created amoCRM is: what changed in its contacts since the last
 look, one request for all, or a search for each address as long as the index is not filled.

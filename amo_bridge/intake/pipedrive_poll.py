@@ -1,5 +1,4 @@
-"""Deals, activities and users of Pipedrive, read every few minutes, and at once when its webhook says that something
-has changed (S8).
+"""Polling of Pipedrive's deals, activities and users; at once when its webhook reports a change (S8).
 
 How far each list was read is a cursor in the store, moved with each page that is kept: a bridge that dies goes on where
 it was. A thing that is read again replaces itself.

@@ -1,4 +1,4 @@
-"""What became of enquiries, by the event queue, the outbox and the journal."""
+"""Results of enquiries, taken from the event queue, the outbox and the journal."""
 
 from __future__ import annotations
 

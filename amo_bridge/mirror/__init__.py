@@ -1,4 +1,4 @@
-"""The mirror: the bridge's own copy of what rules, pages and reports ask about, so that a question costs no request.
+"""Mirror: the bridge's own copy of deals, tasks, contacts and touches, asked instead of amoCRM.
 
 ``deals`` holds each deal as it was last seen, ``tasks`` the open tasks, ``contacts`` finds people by phone, mail and
 surname, ``touches`` tells who was in contact with a client and when. Hooks keep it, reconciliation puts right what they

@@ -1,4 +1,4 @@
-"""Advertising statistics as they came in last: figures of campaigns by day, and the days that somebody looked at.
+"""Advertising statistics as they last came: campaigns' figures by day, and days that somebody checked.
 
 What comes in a second time replaces what was there: figures of a day are final only when the service says so.
 """

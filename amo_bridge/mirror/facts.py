@@ -1,4 +1,4 @@
-"""Facts about deals: onto which stage a deal came, who had it, what a field became; when, by whom, how it is known.
+"""Facts about deals: stages, responsible people, watched fields; when, by whom, how it is known.
 
 They are kept from the moment somebody asks for them (``FactLog.begin``), as the mirror changes: no request is made.
 What is a fact: stages, responsible users, and the fields that are watched. A report of the past needs them, as the

@@ -1,4 +1,4 @@
-"""Who is this? Mails and phones against the contacts' index; in doubt nobody is taken for anybody.
+"""Matching of people by mails and phones against the contacts' index; in doubt nobody is matched.
 
 Shared by the webinars' imports and by enquiries: the same person is one contact, whichever way he came.
 """

@@ -1,5 +1,6 @@
-"""Touches: who was in contact with a client, when, and whose turn it was. amoCRM has no such list; hooks and its
-events list are gathered here.
+"""Touches: who was in contact with a client and when, gathered from webhooks and amoCRM's events.
+
+amoCRM has no such list.
 
 A call, a letter or a message counts whoever made it, an answer of a bot in a chat excepted. A finished task and a
 moved deal count only when a person did it: not a robot, and not the bridge, which works in its token's name.

@@ -1,4 +1,4 @@
-"""What an account lacks of what a config asks of it: steps that can be taken by the API, and those that can't."""
+"""Provision plan: what the account lacks, as steps for the API and steps by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What type a field must be of, for the place in the config that names it.
+"""Requirements on fields: the type that a place in the config needs of the field it names.
 
 A type is for ever: amoCRM changes none. So of all places that name a field the most demanding one has the say.
 """

@@ -1,5 +1,5 @@
-"""A rehearsal: the regulation played on a sandbox with the clock moved on, to see what it would do to whom and when.
+"""Rehearsal: the regulation played on a sandbox with the clock moved on; nothing real is touched.
 
-The very bridge does it (planner, timers, sender), in one thread and on a store of its own; nothing of the real account
-or its store is touched, and what would leave the house (letters, notices …) goes nowhere.
+The engine itself does it (processor, timers, sender), in one thread and on a store of its own; nothing of the real
+account or its store is touched, and what would go out by a channel (letters, notices …) goes nowhere.
 """

@@ -1,4 +1,4 @@
-"""A rehearsal that a page asked for, in a process of its own: ``-m amo_bridge.rehearsal.background CONFIG NUMBER``.
+"""Process of a rehearsal from a page: ``-m amo_bridge.rehearsal.background CONFIG NUMBER``.
 
 The leader starts it (runtime/rehearsal_jobs.py) and holds its stdin: when that is closed, nobody wants the rehearsal
 any more, and the process ends at once. What it finds out goes into the store. amoCRM is only read, within the rate

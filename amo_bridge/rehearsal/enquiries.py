@@ -1,4 +1,4 @@
-"""Enquiries in a rehearsal: what came in the weeks before comes once more, on the same weekday at the same time.
+"""Enquiries of the past weeks, brought into a rehearsal on the same weekday at the same time.
 
 What was under way when the rehearsal begins is judged at once. What is settled is known: who has a deal by it has one.
 """

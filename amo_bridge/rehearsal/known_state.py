@@ -1,6 +1,4 @@
-"""What the bridge knows of an account and amoCRM does not tell: since when deals are on their stages and rules are on,
-what rules have made, with which events they wait, who was in contact with whom, who has asked. A snapshot carries it
-into a rehearsal.
+"""State that only the bridge knows (stages' dates, fired steps, touches), carried into a rehearsal.
 
 Everything is JSON, times are Unix seconds.
 """

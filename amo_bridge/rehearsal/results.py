@@ -1,4 +1,4 @@
-"""What a rehearsal comes to: what was done to which deal, by which rule, when; and what rules could not do."""
+"""Results of a rehearsal: what was done to which deal, by which rule, when; what rules could not do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking people out of a snapshot: names, phones, addresses and free texts become others, each always the same one.
+"""Masking of a snapshot: names, phones, addresses and free texts replaced, each always by the same.
 
 What rules decide by stays: stages, dates, numbers, choices of lists, switches, whether a field is filled, and texts
 that are a user's name (a role may stand in a field). The secret of the replacement is thrown away, so nobody can go

@@ -1,4 +1,4 @@
-"""The account that a rehearsal plays on: a snapshot's, the real one as it is now, or the example that is shipped."""
+"""Source of a rehearsal's account: a snapshot, the real account as it is now, or the shipped example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Daily reports as the worker sees to them: made, counted again, reminded of, escalated, passed on (S2).
+"""Daily report job: made at the shift's end, counted again, reminded of, escalated, passed on (S2).
 
 A report is made when the shift has ended, of the figures that the page «KPI» shows. Figures of the last days are
 counted again every few minutes: before the confirmation the report follows them, after it each change is a correction.

@@ -1,4 +1,4 @@
-"""What each person has done: contacts with new clients, clients worked with, talks, letters, tasks, sales (S1, S9).
+"""KPI counted from touches and deals: contacts, talks, letters, tasks, sales of each person (S1, S9).
 
 Figures come from the bridge's own copy of touches and deals; amoCRM is not asked. What counts as a call, a talk, a
 letter stands in docs/what-counts.md. A *client* is a contact, a deal's its main one; a deal without contacts is one of

@@ -1,4 +1,4 @@
-"""Days of KPI that are over: counted once and kept, so that a month is read in a moment and two years are not lost.
+"""Kept days of KPI: a day that is over is counted once, and counted anew only while news may come.
 
 Touches are kept for 400 days, these figures for good. A day is counted anew as long as news of it may still come
 (``SETTLES_WITHIN``), when a touch of it is told later, and when the way of counting changes; that a figure became

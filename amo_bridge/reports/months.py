@@ -1,4 +1,4 @@
-"""Monthly tasks: what regular rounds with ``month`` have set about a month, deal by deal, and what became of it (C14).
+"""Monthly tasks: what rules with ``month`` have set for a month, by deal, and its state (C14).
 
 Figures come from the bridge's store: which tasks its rules set, and its copy of the tasks; amoCRM is not asked. A
 finished task leaves that copy after some days, its history stays: so an old month is shown as it was.

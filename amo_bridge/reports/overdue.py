@@ -1,4 +1,4 @@
-"""Overdue tasks: each person, each day (A120). Figures come from the bridge's copy of the tasks; amoCRM is not asked.
+"""Overdue tasks by person and day (A120), counted from the mirror's copy of the tasks.
 
 Two ways to count. *Standing*: how many tasks were overdue when the day ended (today: how many are now); a task that
 stays overdue counts on each such day. *Missed*: how many tasks fell due on that day and were not done in time; each

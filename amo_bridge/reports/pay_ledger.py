@@ -1,4 +1,4 @@
-"""What people decide about pay sheets: months closed and reopened, corrections, comments on lines. Nothing is deleted.
+"""Decisions about pay sheets: months closed and reopened, corrections, comments. Nothing is deleted.
 
 A month that is closed is a copy of its sheet: later events, another config, a new correction don't change it.
 """

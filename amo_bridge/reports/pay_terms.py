@@ -1,4 +1,4 @@
-"""What the pay sheet goes by: the section ``[pay]`` with the account's own ids, and a deal's past read by it (M17)."""
+"""Terms of pay: ``[pay]`` with the account's own ids, and a deal's past read by them (M17)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that stands in Pipedrive: kept as it was read, and counted for KPI like the work in amoCRM (S8).
+"""Work in Pipedrive: kept as it was read, counted for KPI like the work in amoCRM (S8).
 
 Counted are finished activities (calls, letters, other tasks) by the moment they were marked as done, and won deals by
 the moment they were won. A client is a person of Pipedrive, else the deal; clients of both systems are not compared.

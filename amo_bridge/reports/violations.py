@@ -1,4 +1,4 @@
-"""The ledger of violations as people ask for it and read it: months, lines for a spreadsheet, everybody's sum."""
+"""Violations by month: lines for a spreadsheet, and each person's sum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The week as its head is told it: who is late with what, violations, what the bridge did, what waits for a decision.
+"""Week report for the head: who is late, violations, what the bridge did, what waits for a decision.
 
 Figures come from the bridge's own store; amoCRM is not asked. The letter is about the week that ended last Sunday; the
 page shows any week, the one that goes on as far as it has come.

@@ -1,4 +1,4 @@
-"""A report as an Excel file, with a chart in it. XlsxWriter is an extra: ``pip install 'amo-bridge[reports]'``."""
+"""Report as an Excel file with a chart. XlsxWriter is an extra: ``pip install 'amo-bridge[reports]'``."""
 
 from __future__ import annotations
 

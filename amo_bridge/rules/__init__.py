@@ -1,4 +1,4 @@
-"""The rule author's API: everything that a file of ``handlers/`` or ``schedules/`` may import, on one page.
+"""Rule author's API: everything that a file of ``handlers/`` or ``schedules/`` may import.
 
 ``actions`` what to do · ``deal`` the deal and what lies on its card · ``handler`` ``@handler``, ``@schedule``, options
 · ``options``, ``option_types`` what options are made of · ``gates`` and ``ladders`` options of gates and of steps by

@@ -1,4 +1,4 @@
-"""Advertising figures against norms: what a click, a thousand shows, a lead of a campaign may cost (M9).
+"""Norms of advertising: what a click, a thousand shows, a lead of a campaign may cost (M9).
 
 Money is whole hundredths of its currency, so that sums are exact. Prices are counted from sums, never from a service's
 own averages: CPC = cost / clicks, CPM = 1000 · cost / shows, CPL = cost / leads.

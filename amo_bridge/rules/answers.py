@@ -1,4 +1,4 @@
-"""Which deal of a client an answer of his is about, and what is set instead of the usual when nobody can tell.
+"""Answers of clients with several open deals: the deal that is meant, or a task that asks which.
 
 amoCRM puts a letter or a call on the client's own card as soon as he has more than one open deal (amoCRM docs,
 calls-api): all of them hear of it, and one of them is meant.

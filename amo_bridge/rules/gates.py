@@ -1,4 +1,4 @@
-"""What the gates have in common: which moves they look at, who may pass, and how a refusal is put."""
+"""Gates: which moves they look at, who may pass, and the words of a refusal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A handler is a file in ``handlers/``; a rule is a handler plus a named block of the config.
 
-The folder is scanned (``rule_folders.py``), nothing is registered by hand. The name of the file is the name of the
-function, of the config's block and of the test file, and it reads as a sentence. A schedule (``schedule.py``) is a
+The folder is scanned (``registry.py``), nothing is registered by hand. The name of the file is the name of the
+function, of the config's block and of the test file, and it reads as a sentence. A schedule (``@schedule``) is a
 handler that the clock calls.
 """
 

@@ -1,4 +1,4 @@
-"""What a step of any ladder may say in the config: its name, what is done, on what condition, at what hours."""
+"""Options of ladders: a step's name, actions, condition and hours; dates and rounds they count from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Import paths of 0.1 that an agency's own rule files may still use; for this release they load, with a warning.
+"""Import paths of 0.1 in an agency's own rules: they load for this release, with a warning.
 
 ``amo_bridge.rules`` has every name now. To be deleted with the next release.
 """

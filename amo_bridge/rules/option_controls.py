@@ -1,4 +1,4 @@
-"""Option types → form controls: what each option of a kind of rule is filled in by, read from the pydantic models.
+"""Controls of forms for option types: how each option is filled in, read from the pydantic models.
 
 Nothing is written by hand for a kind, so an agency's own handlers have forms too. A type that is not known here becomes
 a field for TOML: it is shown, never left out.

@@ -1,4 +1,4 @@
-"""Sections of the config that several rules share: said once, in a section of its own, and taken by each rule."""
+"""Option types: names of the account, texts, sections that several rules share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What forms call kinds of rules, their options and choices in Russian; what is not here goes by its own name.
+"""Words of forms: kinds of rules, their options and choices in Russian.
 
 An own handler needs none of this: its kind is told by its docstring's first line, its options by their keys or by
 ``Field(title=…, description=…)``.

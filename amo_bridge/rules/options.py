@@ -1,4 +1,4 @@
-"""A deal that goes on as another one: what is carried over, once."""
+"""Shared option models: conditions, actions, tasks, lists, what a new deal takes over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the rule files: the shipped folders ``handlers/`` and ``schedules/``, and an agency's own; both are scanned.
+"""Registry of rule files: the shipped ``handlers/`` and ``schedules/``, and an agency's own.
 
 A file that begins with an underscore is a helper of the others and no rule.
 """

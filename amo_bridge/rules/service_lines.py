@@ -1,4 +1,4 @@
-"""What service lines are, and the text that they are kept as."""
+"""Service lines: bloggers, platforms and services of a deal, the text they are kept as, their tasks."""
 
 from __future__ import annotations
 

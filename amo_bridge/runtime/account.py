@@ -1,4 +1,4 @@
-"""What a process does for its accounts."""
+"""Runtime of one account: its receiver, its services for pages, its leader loop."""
 
 from __future__ import annotations
 

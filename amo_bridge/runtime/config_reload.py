@@ -1,4 +1,4 @@
-"""The config file is watched: a new version that is good takes over at once, a broken one changes nothing.
+"""Config reload: a good new version of the file takes over at once, a broken one changes nothing.
 
 What stands in ``[account]`` and a few keys of ``[bridge]`` (where the data is, where hooks are sent) is settled at the
 start and needs a restart; everything else counts at once.

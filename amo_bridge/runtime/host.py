@@ -1,4 +1,4 @@
-"""Several accounts in one process: one port, one bridge each; the secret in the hook's path says whose it is."""
+"""Host of several accounts: one process and port; the secret in a webhook's path names the account."""
 
 from __future__ import annotations
 

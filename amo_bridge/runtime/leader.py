@@ -1,4 +1,4 @@
-"""What only the leader of an account does: fill the mirror, see to the hook, decode, judge, send."""
+"""Leader's work: mirror filled, webhook subscribed, events decoded and processed, effects sent."""
 
 from __future__ import annotations
 

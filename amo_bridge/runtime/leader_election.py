@@ -1,4 +1,4 @@
-"""Leading: of all processes one works for an account, the others stand by and take over within seconds when it dies.
+"""Leader election: one process works for an account, standbys take over within seconds.
 
 A lock that the kernel or the database frees at death says who leads: a file's on SQLite, an advisory one on PostgreSQL.
 A leader who was only asleep (a paused machine) may find the lock gone without noticing. So each new leader counts

@@ -1,4 +1,4 @@
-"""Connecting an account by OAuth: who may begin, the state that comes back with the code, the exchange, the end.
+"""OAuth connection of an account: the one-time link, the state, the exchange of the code.
 
 There are no users here yet. Whoever can run ``amo-bridge connect`` on the machine is the administrator: it prints a
 link that works once. A link and a state live 20 minutes, as amoCRM's code does (amoCRM docs, oauth/step-by-step).

@@ -1,4 +1,4 @@
-"""Rehearsals that pages ask for, as the store keeps them: asked, running, how far, and what came of it.
+"""Rehearsals asked for by pages: kept in the store, run by the leader in a process of their own.
 
 A page asks and reads, the leader begins and ends (runtime/rehearsal_jobs.py), a process of its own plays and tells how
 far it is (rehearsal/background.py): they meet only here.

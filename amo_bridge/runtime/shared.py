@@ -1,5 +1,4 @@
-"""What the accounts of one process stand on together: the opened store, the locks by which processes share it, and
-the notifier by which they wake each other."""
+"""Shared resources of one process: the store, locks between processes, the notifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the work for an account stands on."""
+"""Startup of an account: names read or known from last time, the config fitted to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composition root: everything that works for an account, put together, ready to be started or moved by hand."""
+"""Composition root: all parts that work for an account, put together and not yet started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters and chat messages between clients and people, which pass by the API, and whose chat is whose.
+"""Letters and chat messages between clients and people, which pass by the API.
 
 ``POST /sandbox/ui/…`` with a JSON object that names the person as ``user_id`` (0: the client, or a robot).
 """

@@ -1,4 +1,4 @@
-"""Customers, their statuses, segments and purchases (amoCRM docs, customers-api, customers-statuses-api).
+"""Customers, their statuses, segments and purchases (amoCRM: customers-api).
 
 They can be read in any account. They can be written where they are switched on: in the account file or by
 ``PATCH /customers/mode``. They make neither events nor webhooks.

@@ -1,4 +1,4 @@
-"""Areas of the API that a young account has nothing in: their lists are empty, a single record is not there."""
+"""Areas of the API that a young account has nothing in: empty lists, no single record."""
 
 from __future__ import annotations
 

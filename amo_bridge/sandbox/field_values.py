@@ -1,4 +1,4 @@
-"""Values of custom fields on entities: what each type takes, refuses and answers (amoCRM docs, custom-fields)."""
+"""Values of custom fields: what each type takes, refuses and answers (amoCRM docs, custom-fields)."""
 
 from __future__ import annotations
 

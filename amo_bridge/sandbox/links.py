@@ -1,4 +1,4 @@
-"""Links between leads, contacts, companies, customers and elements of lists (amoCRM docs, entity-links-api)."""
+"""Links between leads, contacts, companies, customers and list elements (amoCRM: entity-links-api)."""
 
 from __future__ import annotations
 

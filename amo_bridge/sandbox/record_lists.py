@@ -1,4 +1,4 @@
-"""Lists of plain records: read, add, change and delete in the one way that amoCRM's lesser areas share.
+"""Lists of plain records: read, added, changed, deleted in the way that amoCRM's lesser areas share.
 
 What an area has of its own (addresses, keys, status codes) stands in its ``RecordList``.
 """

@@ -1,4 +1,4 @@
-"""Sources of an integration (amoCRM docs, sources-api). The sandbox gives all integrations the same ones."""
+"""Sources of an integration, the same ones for all (amoCRM docs, sources-api)."""
 
 from __future__ import annotations
 

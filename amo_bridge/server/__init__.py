@@ -1,5 +1,6 @@
-"""``amo-bridge serve`` as processes: a thin one that listens, waits and starts the other again, and the one that works.
+"""Processes of ``amo-bridge serve``: a thin one that listens, and the one that works.
 
-The thin one (``arbiter``) imports next to nothing, because whatever it held would be held twice. All that the bridge is
-made of is imported, checked and run in the other (``house``); how that ends, the thin one ends with.
+The thin one (``gunicorn``) imports next to nothing, because whatever it held would be held twice. All that the bridge
+is made of is imported, checked and run in the other (``process``, ``connections``); how that ends, the thin one ends
+with.
 """

@@ -1,5 +1,4 @@
-"""The HTTP side of the process that works: waitress reads and writes all connections in one thread, and a request gets
-a worker thread only when its header and body are there whole. amoCRM's webhooks need none: see ``ShortWay``.
+"""Connections of the working process: waitress in one thread, with time limits and limits of memory.
 
 What waitress leaves open is added here: time limits of headers, bodies and answers, a limit of connections and of the
 bytes that wait in memory and on disk, worker threads that only hooks and health checks get, an end in order.

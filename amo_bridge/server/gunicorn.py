@@ -1,4 +1,4 @@
-"""The process that listens and waits: gunicorn's arbiter, which starts the working process again if it dies.
+"""Listening process: gunicorn's arbiter, which restarts the working process if it dies.
 
 It must stay thin: what is imported here is held in memory beside the working process for nothing.
 """

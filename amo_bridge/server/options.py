@@ -1,4 +1,4 @@
-"""What the command line asks for."""
+"""Options of ``amo-bridge serve``, and how a refused start is passed to the listening process."""
 
 from __future__ import annotations
 

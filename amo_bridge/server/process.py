@@ -1,5 +1,4 @@
-"""The process that works: the config is checked, the bridge (or several) is made, webhooks are taken in; then come the
-engine and the pages, which take longer to import."""
+"""Working process: config checked, webhooks taken in early, then the engine and the pages imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Yandex Audience and VK Ads: lists of hashed clients, processed by the clock, with the vendors' least sizes and pace.
+"""Yandex Audience and VK Ads: lists of hashed clients, with the vendors' least sizes and delays.
 
 From the OpenAPI pages of Yandex Audience and the documents of ads.vk.com. Assumed: the names of Yandex's states, that a
 segment that was not confirmed stands in the list, and VK's order of lists.

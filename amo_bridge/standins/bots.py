@@ -1,4 +1,4 @@
-"""Bots of Telegram and MAX, whoever writes to them: clients or colleagues. With a webhook set, polling is silenced.
+"""Bots of Telegram and MAX, for clients and colleagues alike. A webhook silences polling.
 
 Telegram from the Bot API's documentation, MAX from its OpenAPI 0.0.30. Assumed: when an update that was not taken is
 repeated. Both want https for a webhook; here an address of this machine may be http.

@@ -1,4 +1,4 @@
-"""Calls of a stand-in PBX: who is rung first, who answers, how it ends. The vendors only tell of them differently."""
+"""Calls of a stand-in PBX: who is rung first, who answers, how it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of the stand-ins: an admin writes, calls and fills forms as a client, and sees what the bridge answered."""
+"""Page of the stand-ins: an admin writes, calls and fills in forms as a client, and sees the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pipedrive: one company's users, deals and activities by API v2, its token budget, webhooks v2 with Basic.
+"""Pipedrive: one company's users, deals and activities by API v2, token budget, webhooks v2.
 
 From the vendor's client (integrations-2.md 10.3). Assumed: the list of users at ``/v1/users``, the form of a cursor,
 that a wrong token answers 401, and how a spent budget is said.

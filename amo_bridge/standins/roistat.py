@@ -1,4 +1,4 @@
-"""Roistat: one project's states, orders and expenses by advertising channel; errors come with HTTP 200.
+"""Roistat: one project's states, orders and expenses by channel; errors come with HTTP 200.
 
 From help-ru.roistat.com (API/methods/orders, analytics) and clients that public repositories hold. Assumed: how an
 order without a known state is refused, and that a visit's marker begins with its channel's.

@@ -1,4 +1,4 @@
-"""S3-compatible object storage: one bucket, signatures checked (AWS Signature Version 4), errors as XML."""
+"""S3-compatible storage: one bucket, signatures checked (AWS Signature Version 4), errors as XML."""
 
 from __future__ import annotations
 

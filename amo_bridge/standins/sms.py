@@ -1,4 +1,4 @@
-"""SMS.ru and SMSC: messages taken, priced and delivered by the clock, states told by webhook, errors in HTTP 200.
+"""SMS.ru and SMSC: messages priced and delivered by the clock, webhooks, errors in HTTP 200.
 
 Assumed: how long a delivery takes, what a part costs, that a message of a number that is there already is another one.
 """

@@ -1,4 +1,4 @@
-"""What is to happen at a vendor and when: rings, answers, webhooks, their repeats."""
+"""Timeline of a vendor: rings, answers, webhooks and their repeats, each at its time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unisender Go: letters taken once for a minute under one key, lists of events made to order, signed webhooks.
+"""Unisender Go: letters taken once under one key, lists of events on request, signed webhooks.
 
 From the vendor's Web API reference and a public client (integrations-2, §8). Assumed: the form of ``metadata`` in a
 list of events (JSON), and that the answer to a letter for nobody carries ``failed_emails``.

@@ -1,4 +1,4 @@
-"""What each stand-in is made of: its addresses, its own words for refusals, its webhooks with their repeats."""
+"""Stand-in: a vendor's addresses, its own words for refusals, its webhooks with their repeats."""
 
 from __future__ import annotations
 

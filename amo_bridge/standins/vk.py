@@ -1,4 +1,4 @@
-"""VK: the API of a community and its Callback API. Errors come with HTTP 200; the server must answer «ok».
+"""VK: the API of a community and its Callback API. Errors come with HTTP 200; «ok» is a must.
 
 From VK's JSON schema 5.199 and its documentation. Assumed: after how long an event that was not taken is repeated, and
 how often.

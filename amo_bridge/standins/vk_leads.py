@@ -1,4 +1,4 @@
-"""Lead forms of VK Ads: the forms, the list of leads, its CSV, and the subscription that posts each lead.
+"""Lead forms of VK Ads: the forms, the list of leads, its CSV, the webhook for each lead.
 
 From the documents of ads.vk.com (Apr–Sept 2026). Assumed: that the list's and the CSV's times are Moscow's as all of
 the API's are, the CSV's separator, the words of refusals, that a webhook that was not accepted is not repeated.

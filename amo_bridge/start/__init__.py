@@ -1,4 +1,4 @@
-"""The start in five minutes: an account and a regulation become a config (``amo-bridge init``, the pages ``/start``).
+"""Start in five minutes: a config from an account and a regulation (``amo-bridge init``, ``/start``).
 
 ``regulations``: the shipped examples taken apart into blocks. ``matching``: what they call something and what the
 account calls it. ``draft``: the config's text; ``trimming``: what a rule can do without is taken out of it. ``steps``:

@@ -1,4 +1,4 @@
-"""The account met for the first time: by a token or by a code, what it allows, and where the secret is kept."""
+"""Access to an account met for the first time: token or code, what it allows, where secrets are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The config of a start: the regulation's blocks under the account's names, without what the account has not.
+"""Draft of a first config: the regulation's blocks under the account's names, without what it lacks.
 
 What a rule can do without is taken out of it and said above it; a rule that can't is switched off with the reason. Of
 what is named here nothing is left that ``amo-bridge check`` would complain about.

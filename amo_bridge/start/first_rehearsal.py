@@ -1,4 +1,4 @@
-"""What the rules would do in the next days, in a few lines: on the account's own deals, or on invented ones."""
+"""First rehearsal: what the rules would do in the next days, on real deals or invented ones."""
 
 from __future__ import annotations
 

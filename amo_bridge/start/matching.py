@@ -1,4 +1,4 @@
-"""What a regulation calls something and what the account calls it: the same word, the same meaning, or a question.
+"""Matching of a regulation's names with the account's: the same, a synonym, or a question.
 
 Nothing is taken silently that is not the same word: a synonym is proposed, what only looks alike is asked about, and
 «нет такого» is always an answer.

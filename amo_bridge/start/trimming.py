@@ -1,4 +1,4 @@
-"""What a rule can do without is taken out of it, and nothing else: never a condition, never the last of a list."""
+"""Trimming of rules: what one can do without is taken out, never a condition or a list's last item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which account the rows belong to: several live in one store, and a new sandbox is another account than the last."""
+"""Accounts of a store: their rows, cursors and known names; a new sandbox is a new account."""
 
 from __future__ import annotations
 

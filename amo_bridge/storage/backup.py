@@ -1,4 +1,4 @@
-"""A copy of everything that the bridge keeps in files: taken while it works, put back while it does not.
+"""Backup and restore of the bridge's files: taken while it works, put back while it does not.
 
 The archive is a plain tar: ``about.json``, the databases, the keys. Whoever has it has the account's tokens, so nobody
 but its owner may read it.

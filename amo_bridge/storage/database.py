@@ -1,4 +1,4 @@
-"""How a database is opened: SQLite, so that what is committed stays and readers see one moment; or PostgreSQL."""
+"""Database: SQLite or PostgreSQL opened safely, the write queue, bulk helpers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notification between processes: the receiver of a webhook wakes the worker, by means of the database alone.
+"""Notification between processes by the database: the receiver of a webhook wakes the worker.
 
 PostgreSQL delivers it by NOTIFY, together with the commit. With SQLite there is one machine, and the worker of another
 process polls every second; so does every worker whose notification got lost with a broken connection.

@@ -1,5 +1,4 @@
-"""The bridge's own small values (OAuth tokens, the hook's secret, the account's names), where all its processes see
-them.
+"""Secret store: small values of the bridge (OAuth tokens, the webhook's secret) for all its processes.
 
 With SQLite they are sqlitedict files in the data folder. With PostgreSQL they are rows of the table ``small_state``,
 all of them encrypted, because a database's dumps go to more places than a folder does; and the key can't lie beside it.

@@ -1,4 +1,4 @@
-"""Initial load of the mirror: deals, then tasks, contacts and touches, each list once and page by page."""
+"""Initial load of the mirror: deals, tasks, contacts and touches, each list once, page by page."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""What a look for missed changes has found, until all its pages are read: lists are read from the newest to the oldest,
-and events are handed on in the order in which they happened."""
+"""Reconciliation: changes that no webhook told, found in amoCRM's lists and queued in their order.
+
+Lists are read from the newest to the oldest; what is found waits in a table, and is handed on in the order in which it
+happened.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watch over amoCRM's hook: is it subscribed, is it on, does it speak while things happen?
+"""Watchdog of amoCRM's webhook: is it subscribed, switched on, and heard while things happen.
 
 amoCRM switches a hook off after a hundred bad answers in two hours (amoCRM docs, webhooks-format), and people delete
 what they don't recognise. The bridge subscribes again and tells the person named in ``[bridge] tell``.

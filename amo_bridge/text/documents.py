@@ -1,4 +1,4 @@
-"""Templates of documents: Word files beside the letters' templates, filled with what the deal, client and company hold.
+"""Templates of documents: Word files filled in with the data of deal, client and company.
 
 Words stand in them as in letters: «{{ сделка.бюджет | деньги }}», «{{ компания.поле["ИНН"] }}». A word that means
 nothing and a place that stays empty are both told, all at once, and nothing is made; what may be empty stands within

@@ -1,4 +1,4 @@
-"""Comparing file names as people write them: case, «ё», quotes, spaces, the extension and transliteration forgiven.
+"""Names and typed answers compared: case, «ё», quotes, spaces, extension, transliteration forgiven.
 
 amoCRM gives some names transliterated, and so do people's own scanners and mailers, each by a scheme of its own.
 """

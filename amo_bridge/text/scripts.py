@@ -1,4 +1,4 @@
-"""Call scripts: texts in a folder, with the deal's data in them, read by a manager while he is talking.
+"""Call scripts: texts in a folder with the deal's data in them, read by a manager during a call.
 
 A script is a file «first-call.txt», written with the words of letters (``channels/mail.py``): its first line is
 the title, «Тема: …»; below it «# …» is a heading, «- …» an item of a list, an empty line ends a paragraph.

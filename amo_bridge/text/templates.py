@@ -1,4 +1,4 @@
-"""Templates of letters: a folder of Jinja files. «ждём бриф» is «ждём бриф.txt», and «ждём бриф.html» if it is there.
+"""Templates of letters: Jinja files of a folder; «ждём бриф» is «ждём бриф.txt» and its ``.html``.
 
 The text's first line is the subject: «Тема: …». Templates see data, not code (Jinja's sandbox); a word that stands for
 nothing is an error, never an empty place. In the HTML part everything that comes from the deal is escaped.

@@ -1,4 +1,4 @@
-"""How texts are written for people: quotes within quotes, sums of money, places for a deal that is still to come."""
+"""Typography of texts for people: nested quotes, sums of money, places for a deal to come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages put into the app: accounts by their prefix, languages, the gate, the headers, errors in words."""
+"""Web application: pages, API and receivers with accounts by prefix, languages, guard, headers."""
 
 from __future__ import annotations
 

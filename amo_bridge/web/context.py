@@ -1,4 +1,4 @@
-"""What stands in an address behind the question mark."""
+"""Context of a request: its account, visitor, user, query parameters, the audit."""
 
 from __future__ import annotations
 

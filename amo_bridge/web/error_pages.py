@@ -1,4 +1,4 @@
-"""What has gone wrong, in words: what, and what to do. What nobody foresaw gets a number that stands in the log too."""
+"""Error pages: what went wrong and what to do; the unforeseen gets a number that is logged too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``GET /metrics`` for Prometheus: what the process has counted, and what the store tells of each account."""
+"""``GET /metrics`` for Prometheus: what the process has counted, and the store of each account."""
 
 from __future__ import annotations
 

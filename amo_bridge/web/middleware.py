@@ -1,4 +1,4 @@
-"""What is put around every answer: headers, languages, proxies, the prefix of an account."""
+"""Middleware: security headers, languages, proxies, the prefix of an account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages by which an administrator connects an account: ``/connect?key=…`` leads to amoCRM, which leads back.
+"""OAuth pages: ``/connect?key=…`` leads an administrator to amoCRM, which leads back.
 
 Nobody can begin without the link that ``amo-bridge connect`` prints, and nothing that comes back counts without the
 state that was given out with it.

@@ -1,4 +1,4 @@
-"""amoCRM's webhooks on the short way: taken in where the connections are read, without a thread and without Flask.
+"""Short way of amoCRM's webhooks: taken in where connections are read, without a thread or Flask.
 
 Only what is plainly a webhook with a right secret goes this way; everything else, refusals too, is left to
 ``web/webhooks.py``. What is said here is byte for byte what is said there (tests/web/test_receiver.py).

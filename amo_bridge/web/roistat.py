@@ -1,4 +1,4 @@
-"""``/roistat``: the address that Roistat asks itself for states and sums of deals, with a login and a token.
+"""``/roistat``: the address at which Roistat reads states and sums of deals, by login and token.
 
 The token is the MD5 of login and password together, as Roistat's pages name it for one's own CRM.
 """

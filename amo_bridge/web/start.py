@@ -1,4 +1,4 @@
-"""The pages of a bridge that has no config yet: ``/start``, the steps of ``amo-bridge init`` in a browser.
+"""Pages of a bridge that has no config yet: ``/start``, the steps of ``amo-bridge init``.
 
 Whoever has the link that the console shows may begin; nobody else sees more than that there is nothing yet. What was
 answered is in memory until it is saved: a bridge without a config has no store.

@@ -1,5 +1,7 @@
-"""``POST /hooks/bizon/<secret>``: Bizon365 tells that a report is ready. The path is the password; the body is only a
-hint, the report is fetched from Bizon365 itself.
+"""Receivers of webhooks in Flask: amoCRM's, Bizon365's, and those of vendors that bring enquiries.
+
+``POST /hooks/bizon/<secret>``: the path is the password; the body is only a hint, the report is fetched from Bizon365
+itself.
 
 The body has at least ``webinarId`` and comes as JSON or as a form; what else it says nobody needs.
 """

@@ -1,4 +1,4 @@
-"""How long somebody was there: the time that the intervals cover, counted once where they overlap."""
+"""Attendees: visits of one person gathered, the time of overlapping intervals counted once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What looks odd about the files of a webinar, told before anything is written; the preview as programs get it."""
+"""Preview of a webinar's files: doubts about them before anything is written; as JSON for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Alembic runs for each command: on the connection, and in the transaction, that ``schema.py`` has opened."""
+"""What Alembic runs for each command: on the connection, and in the transaction, that ``migrate.py`` has opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON API ``/api/v1``: what the pages do, for programs. One module per subject, found by being here.
+"""JSON API ``/api/v1``: what the pages do, for programs; one module a subject, found by being here.
 
 A token is sent as ``Authorization: Bearer …``; its role says how far it goes. A module has its schemas (pydantic
 models: answers are made of them, and so is the description) and its operations, functions marked with ``doors.open``.

@@ -1,4 +1,4 @@
-"""``/channels``, ``/dials``: ways out past amoCRM, and whom auto-dial calls when; dials stopped and decided."""
+"""``/channels``, ``/dials``: channels and their vendors; auto-dials listed, stopped and decided."""
 
 from __future__ import annotations
 

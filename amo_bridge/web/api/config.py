@@ -1,4 +1,4 @@
-"""``/config``: the file's text, what is wrong with it, what a change would change; saved, and put back."""
+"""``/config``: the file's text, its mistakes, the difference of a change; saved and put back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/connection`` and ``/requests``: how the bridge is connected with amoCRM, connecting anew, the last requests."""
+"""``/connection``, ``/requests``: the connection with amoCRM, connecting anew, the last requests."""
 
 from __future__ import annotations
 

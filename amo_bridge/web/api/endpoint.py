@@ -1,4 +1,4 @@
-"""What may stand in an address behind the question mark: what does not fit is refused, and in words."""
+"""Endpoint of the API: role, schemas and query parameters; what does not fit is refused in words."""
 
 from __future__ import annotations
 

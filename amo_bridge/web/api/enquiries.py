@@ -1,4 +1,4 @@
-"""``/enquiries``: who asked, by what way, what became of it; tried again; the addresses that vendors post to."""
+"""``/enquiries``: who asked, by which channel, with what result; retries; vendors' addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API in words that programs read: OpenAPI, made of the doors and their shapes. In English, as the shapes are."""
+"""OpenAPI description of the API, made of its endpoints and schemas, in English."""
 
 from __future__ import annotations
 

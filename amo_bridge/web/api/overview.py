@@ -1,4 +1,4 @@
-"""``/state``, ``/accounts``, ``/overview`` and ``/upcoming``: how the bridge is, what rules did and will do."""
+"""``/state``, ``/accounts``, ``/overview``, ``/upcoming``: health, what rules did and will do."""
 
 from __future__ import annotations
 

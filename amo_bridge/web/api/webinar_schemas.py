@@ -1,4 +1,4 @@
-"""What ``/webinars`` tells and is told."""
+"""Schemas of ``/webinars``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doors of ``/webinars`` work with."""
+"""``/webinars``: uploads, drafts, attendees, decisions; imports carried out, held, undone."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who may come in: users and their roles, passwords, sittings, links that work once; and who changed what."""
+"""Authentication: users and roles, passwords, sessions, one-time links, the audit of changes."""

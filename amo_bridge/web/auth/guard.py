@@ -1,4 +1,4 @@
-"""Who may see how the bridge is doing: whoever is on this machine, or knows AMO_BRIDGE_METRICS_TOKEN."""
+"""Guard: log-in, roles and CSRF in front of all pages and the API; who may read health and metrics."""
 
 from __future__ import annotations
 

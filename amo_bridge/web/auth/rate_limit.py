@@ -1,5 +1,4 @@
-"""How often a log-in may be tried: counted in the installation's store before the password is
-looked at, so that all web replicas, and tries that come at the same moment, count together.
+"""Rate limit of log-ins, counted in the store before a password is looked at.
 
 A guesser is shut out together with the address he comes from; whoever knows a name can't shut its owner out. Only
 guessing from very many addresses closes a name, and even then not for the browsers that have logged in by it before. A

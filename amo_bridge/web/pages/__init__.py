@@ -1,4 +1,4 @@
-"""What the pages share: an entry of the navigation, by which a page's file says what it is; a table as a file."""
+"""Common parts of pages: an entry of the navigation, a table as a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who changed what."""
+"""Audit: who changed what on pages and by the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person does about Bizon365 on the page of webinars: the token, and a report that is to be tried again."""
+"""Bizon365 on the page of webinars: the token, and a report fetched again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways out past amoCRM: what is connected, what went out last, what went wrong and what to do about it."""
+"""Channels: connected vendors, what was sent last, errors and what to do; trial messages."""
 
 from __future__ import annotations
 

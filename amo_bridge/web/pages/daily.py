@@ -1,4 +1,4 @@
-"""Daily reports: each person's own to be confirmed with a plan for tomorrow; all days of a week or a month (S2)."""
+"""Daily reports: one's own confirmed with a plan for tomorrow; all days of a week or month (S2)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Deals found by words; the journal of one: what came, what each rule decided, and why nothing was done.
+"""Deal: found by words; its journal with what came, what rules decided and why; repeat and undo.
 
-A step can be taken once more."""
+A step can be taken once more.
+"""
 
 from __future__ import annotations
 

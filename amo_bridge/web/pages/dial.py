@@ -1,4 +1,4 @@
-"""Auto-dial: whom it calls, when next and why; stopped by hand, and told what became of a call that nobody knows."""
+"""Auto-dial: whom it calls, when next and why; stopped by hand, unknown results told by a person."""
 
 from __future__ import annotations
 

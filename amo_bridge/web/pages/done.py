@@ -1,4 +1,4 @@
-"""What the bridge did: decisions of all deals, by day, rule, person, channel and how they ended; as CSV too."""
+"""Decisions of the bridge by day, rule, person, channel and ending, as a list and as CSV."""
 
 from __future__ import annotations
 

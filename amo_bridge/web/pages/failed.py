@@ -1,4 +1,4 @@
-"""What the bridge gave up on: a person tries it again, or lets it go."""
+"""Dead letters: a person repeats them or drops them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of a deal's files in the document storage: the list, and each of them, for people who are logged in."""
+"""Files of a deal in the document storage: the list, and each file, for people who are logged in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KPI: what each person has done in a day, a week, a month, against the plan (S1, S9); for a screen on the wall too."""
+"""KPI: figures of each person for a day, week, month against the plan (S1, S9); a mode for a TV."""
 
 from __future__ import annotations
 

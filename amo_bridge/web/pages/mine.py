@@ -1,4 +1,4 @@
-"""A person's own page: open tasks, violations, daily reports and texts to acknowledge, of whoever is logged in."""
+"""Own page of a person: open tasks, violations, daily reports, texts to acknowledge."""
 
 from __future__ import annotations
 

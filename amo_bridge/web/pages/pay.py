@@ -1,4 +1,4 @@
-"""The pay sheet of a month: everybody's lines with their evidence, disputes, corrections; closed and reopened (M17)."""
+"""Pay sheet of a month: lines with evidence, disputes, corrections; closed and reopened (M17)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of working in the CRM: read and acknowledged, changed with a diff, who has read which version when (S3)."""
+"""Rules of working in the CRM: read, acknowledged, changed with a diff; who has read what (S3)."""
 
 from __future__ import annotations
 

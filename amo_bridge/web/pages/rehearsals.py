@@ -1,4 +1,4 @@
-"""Rehearsals: what the rules would do in the days to come, played on a copy of the account while nobody need wait."""
+"""Rehearsals: asked for, watched, and what the rules would do in the coming days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports: overdue tasks, each person × each day (A120), as a page with a chart, as CSV, as an Excel file; the week."""
+"""Reports: overdue tasks by person and day (A120) with chart, CSV and Excel; the week."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules by form: a catalogue of kinds, a form made of a kind's options, TOML beside it, what is wrong before saving."""
+"""Rules by form: catalogue of kinds, form of a kind's options with TOML beside it, mistakes, saving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call scripts of a deal: what to say, with the deal's data filled in; opened from a task while talking."""
+"""Call scripts of a deal, with its data filled in; opened from a task during a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deal's services: bloggers, platforms, services, filled in by people and saved into a field of the deal."""
+"""Services of a deal: bloggers, platforms, services, filled in and saved into a field of the deal."""
 
 from __future__ import annotations
 

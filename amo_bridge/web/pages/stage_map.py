@@ -1,4 +1,4 @@
-"""The map: pipelines with their stages, the rules on them, where rules lead deals, and which rules are at odds."""
+"""Map: pipelines and stages, the rules on them, where rules lead deals, which are in conflict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger of violations: who broke which clause, on which deal, when, what it costs; forgiven and counted again."""
+"""Violations: who broke which clause on which deal, what it costs; forgiven and counted again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webinars: exports come in, a plan is shown, people decide, the import runs, is held, reported, taken back."""
+"""Webinars: uploads, the plan, decisions, the import run, held, reported and undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Advertising campaigns as pages show them: figures against norms, whose campaign it is, what was looked at."""
+"""Campaigns for pages: figures against norms, responsible people, days that were checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vendor connected, changed and disconnected on the page «Каналы»: its section of the config and its secret.
+"""Vendors connected, changed and disconnected on «Каналы»: config section and secret.
 
 The section goes into the TOML file, comments and everything else left as they are; the secret is kept encrypted and
 never shown. What a form has no field for (lists of audiences, times between calls) stays a matter of the file.

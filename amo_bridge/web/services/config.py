@@ -1,4 +1,4 @@
-"""What pages and programs alike do about the config: checked, saved, put back; all of it is written down."""
+"""Config for pages and API: checked, saved, put back, each with an entry in the audit."""
 
 from __future__ import annotations
 

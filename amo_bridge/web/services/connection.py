@@ -1,4 +1,4 @@
-"""What there is to say about the connection with amoCRM, and how it is begun anew."""
+"""Connection with amoCRM for pages and API: its state, and how it is begun anew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deal as pages and programs are shown it: what is known of it, its journal by steps, a step taken once more."""
+"""Deal for pages and API: what is known of it, its journal by steps, repeat and undo of a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the bridge did, as people ask for it: some days, a rule, a person, a channel, an ending, words of the deal."""
+"""Decisions for pages and API, filtered by days, rule, person, channel, ending, words of the deal."""
 
 from __future__ import annotations
 

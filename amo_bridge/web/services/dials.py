@@ -1,4 +1,4 @@
-"""Auto-dials as pages and programs act on them: stopped, switched off and on, told what became of a call."""
+"""Auto-dials for pages and API: stopped, switched off and on, a call's result told."""
 
 from __future__ import annotations
 

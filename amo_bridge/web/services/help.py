@@ -1,4 +1,4 @@
-"""The documents of the bridge as its own pages show them: Markdown made into HTML that holds nothing but text."""
+"""Documents of the bridge as pages: Markdown made into HTML that holds nothing but text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rules did: today line by line, the last fourteen days in figures."""
+"""Overview for pages and API: decisions of today, figures of the last fourteen days, health issues."""
 
 from __future__ import annotations
 

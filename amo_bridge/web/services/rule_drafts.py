@@ -1,4 +1,4 @@
-"""Rules by form: the kinds there are, a draft of a rule, what is wrong with it, what it would change; and saving it.
+"""Drafts of rules by form: kinds, mistakes, conflicts, a trial on the last events, saving.
 
 Pages and programs alike. Nothing is judged here: mistakes are the loader's and the account's, conflicts the map's.
 """

@@ -1,4 +1,4 @@
-"""A rule's options as a form: TOML values ↔ a tree of what stands in its fields ↔ the nodes that a page draws.
+"""Forms of rules: TOML values ↔ tree of field texts ↔ nodes that a page draws.
 
 A field's name is the path of its option: ``o.tasks.0.text``. What a browser sends is a tree of texts, so a half-filled
 form comes back as it was; values are made of it only to be written or checked.

@@ -1,4 +1,4 @@
-"""What a rule's form offers to choose from: the account's names, due phrases; and what a phrase comes to from now."""
+"""Lists that a rule's form offers: the account's names, due phrases and what they come to now."""
 
 from __future__ import annotations
 

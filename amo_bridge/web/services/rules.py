@@ -1,4 +1,4 @@
-"""What pages and programs alike do about rehearsals; all of it is written down."""
+"""Rules for pages and API: what each did and may do, switches, rehearsals, with the audit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form of the services page: rows as people fill them in → service lines, or words about what is wrong."""
+"""Form of a deal's services: rows as people fill them in → service lines, or what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage map as a page draws it: boxes and arrows in an SVG's units, counts of deals and of what rules did."""
+"""Drawing of the stage map: boxes and arrows in an SVG's units, counts of deals and of acts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pages and programs alike do about the API's tokens; all of it is written down."""
+"""Users and API tokens for pages and API: invited, changed, disabled, with the audit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pages and programs see and do of webinars."""
+"""Webinars for pages and API: Bizon365, uploads, drafts, decisions, imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the people stand in a table: preamble, headers of one or two rows, sections, what is told above them."""
+"""Blocks of a table with people: preamble, header of one or two rows, sections, facts above them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a file may hold, and the refusal of files made to do harm: archives that swell, documents that fetch."""
+"""Guards against harmful files: limits of size, archives that swell, documents that fetch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file says, before anybody asks who these people are: visits, one for each row that speaks of somebody."""
+"""Content of a file: visits, one for each row about somebody, before people are told apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What platforms and agencies write into attendee tables: sections, roles, totals, and how to tell a platform."""
+"""Platforms' and agencies' words in attendee tables: sections, roles, totals, signs of a platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one reader of attendee tables: all visible sheets, all their blocks, every cell read whole or told.
+"""Reader of attendee tables: all visible sheets, all their blocks, every cell read or told.
 
 Platforms differ in headings, sections and the order of dates (``platforms``); everything else is the same for all.
 """

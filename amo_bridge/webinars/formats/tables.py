@@ -1,4 +1,4 @@
-"""Tables of cells, and which of their columns is what: headings are compared whole, never by how they begin.
+"""Tables of cells, and the meaning of their columns by whole headings.
 
 A heading may tell more than its name: «Длительность (сек.)» its unit, «Время входа (МСК)» its zone.
 """

@@ -1,4 +1,4 @@
-"""Text files with separators → rows: which encoding, which separator. Every step is linear in the file's length."""
+"""Text files with separators → rows: encoding and separator found in linear time."""
 
 from __future__ import annotations
 

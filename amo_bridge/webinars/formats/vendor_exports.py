@@ -1,4 +1,4 @@
-"""Exports of Bizon365 and MTS Link that are no plain tables: a book with intervals, JSON of their APIs."""
+"""Exports of Bizon365 and MTS Link that are no plain tables: intervals by person, JSON of their APIs."""
 
 from __future__ import annotations
 

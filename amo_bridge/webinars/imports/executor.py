@@ -1,5 +1,4 @@
-"""Carrying an import out: known contacts completed, new ones made, deals for both, then what is to be changed on open
-deals.
+"""Executor of an import: contacts completed and made, deals for both, changes of open deals.
 
 ``step`` does one request's worth of rows and returns, so that the worker judges and sends everything else in between.
 Nothing is held in memory: a bridge that was killed goes on with what the store says.

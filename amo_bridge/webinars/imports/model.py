@@ -1,4 +1,4 @@
-"""What the store keeps of an import, as objects."""
+"""Import and its rows as objects, and the steps from one state of a row to the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How far an import is, and how large: contacts are made first, then deals; an undo has only deals."""
+"""Report of an import: progress, size, results and sums, as a page and as a table.
+
+Contacts are made first, then deals; an undo has only deals.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person may do with an import: begin it, hold it, go on, decide about one, repeat what failed, take it back."""
+"""Service of imports: begun, held, resumed, decided, repeated and undone by people."""
 
 from __future__ import annotations
 
