@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from requests import Response
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.config.megaplan import MEGAPLAN_PASSWORD, MegaplanSection
 from amo_bridge.errors import ChannelDown, ChannelRefused
+
+log = structlog.get_logger()
 
 TITLE = "Megaplan"
 A_PAGE = 50
@@ -62,19 +65,10 @@ class Megaplan:
 
     def find(self, mark: str) -> str | None:
         """The number of the task whose subject holds the mark. Raises ChannelError."""
-        after: str | None = None
-        for _ in range(MOST_PAGES):
-            asked: dict[str, Any] = {"limit": A_PAGE, "fields": ["subject"]}
-            if after is not None:
-                asked["pageAfter"] = {"contentType": "Task", "id": after}
-            rows = self._list(f"/api/v3/task?{_query(asked)}")
-            for row in rows:
-                if mark in str(row.get("subject") or ""):
-                    return str(row["id"])
-            if len(rows) < A_PAGE:
-                return None
-            after = str(rows[-1]["id"])
-        raise ChannelDown(f"{TITLE}: задач больше {A_PAGE * MOST_PAGES}, свою среди них не найти")
+        for row in self._pages("/api/v3/task", "Task", fields=["subject"]):
+            if mark in str(row.get("subject") or ""):
+                return str(row["id"])
+        return None
 
     def status(self, task: str) -> str:
         """«assigned», «done» …; empty if there is no such task. Raises ChannelError."""
@@ -83,8 +77,26 @@ class Megaplan:
 
     def comments(self, task: str) -> list[Mapping[str, Any]]:
         """All of them, oldest first. Raises ChannelError."""
-        rows = self._list(f"/api/v3/task/{task}/comments?{_query({'limit': A_PAGE})}")
-        return sorted(rows, key=lambda row: int(row["id"]))
+        # Each once, even where a page is not taken to begin behind the one before: a note must not come twice.
+        rows = {int(row["id"]): row for row in self._pages(f"/api/v3/task/{task}/comments", "Comment")}
+        return [rows[number] for number in sorted(rows)]
+
+    def _pages(self, path: str, kind: str, **asked: Any) -> Iterator[Mapping[str, Any]]:
+        """The rows of a list, page by page. Raises ChannelDown where it has no end, ChannelError."""
+        after: str | None = None
+        for _ in range(MOST_PAGES):
+            page = {} if after is None else {"pageAfter": {"contentType": kind, "id": after}}
+            rows = self._list(f"{path}?{_query({'limit': A_PAGE, **asked, **page})}")
+            yield from rows
+            if len(rows) < A_PAGE:
+                return
+            last = str(rows[-1]["id"])
+            if last == after:
+                # ``pageAfter`` is known of tasks, assumed of comments; what is read so far is worth more than an error.
+                log.warning("the list of Megaplan has no second page", path=path, rows=len(rows))
+                return
+            after = last
+        raise ChannelDown(f"{TITLE}: {path} длиннее {A_PAGE * MOST_PAGES} строк, до конца список не прочитать")
 
     def _list(self, path: str) -> list[Mapping[str, Any]]:
         rows = self._asked("GET", path)

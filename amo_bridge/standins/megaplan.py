@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -85,9 +85,7 @@ class MegaplanStandIn(StandIn):
         @routes.get("/api/v3/task")
         def listed() -> ResponseReturnValue:
             asked = _asked()
-            after = int((asked.get("pageAfter") or {}).get("id", 0))
-            rows = [row for number, row in sorted(self.tasks.items()) if number > after]
-            return _answer([_shown(row, asked) for row in rows[: int(asked.get("limit", 50))]])
+            return _answer([_shown(row, asked) for row in _page(self.tasks.values(), asked)])
 
         @routes.post("/api/v3/task")
         def create() -> ResponseReturnValue:
@@ -117,12 +115,19 @@ class MegaplanStandIn(StandIn):
 
         @routes.get("/api/v3/task/<int:number>/comments")
         def comments(number: int) -> ResponseReturnValue:
-            return _answer(self.said.get(number, []))
+            return _answer(_page(self.said.get(number, []), _asked()))
 
 
 def _asked() -> dict[str, Any]:
     told = json.loads(unquote(request.query_string.decode()) or "{}")
     return told if isinstance(told, dict) else {}
+
+
+def _page(rows: Iterable[dict[str, Any]], asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those behind ``pageAfter``, as many as ``limit`` says."""
+    after = int((asked.get("pageAfter") or {}).get("id", 0))
+    behind = [row for row in sorted(rows, key=lambda row: int(row["id"])) if int(row["id"]) > after]
+    return behind[: int(asked.get("limit", 50))]
 
 
 def _shown(row: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from support.fakes import ACCOUNT, BRIEF, NOON, agency, clock, record, rule_engine
 
-from amo_bridge.channels.megaplan import Megaplan
+from amo_bridge.channels.megaplan import A_PAGE, Megaplan
 from amo_bridge.channels.megaplan_tasks import MegaplanJob
 from amo_bridge.config.megaplan import MegaplanSection
 from amo_bridge.crm.account import Field
@@ -250,6 +250,17 @@ def test_comments_become_notes_once_and_the_end_finishes_the_task(office: Office
     result = {"text": "Выполнена в Мегаплане: Готово: 120 000"}
     assert ends == [{"id": 31, "is_completed": True, "result": result}]
     assert office.states() == ["done"]
+
+
+def test_a_talk_longer_than_a_page_is_read_to_its_end(office: Office) -> None:
+    office.task(31)
+    office.round(2)
+    number = int(office.only["id"])
+    for place in range(A_PAGE + 3):
+        office.there.say(number, "Дмитрий", f"Вариант {place}")
+    office.round(12)
+    notes = [body["params"]["text"] for kind, body in office.planned() if kind == "add_note"]
+    assert notes == [f"Megaplan, Дмитрий: Вариант {place}" for place in range(A_PAGE + 3)]
 
 
 def test_a_kill_before_comments_are_kept_repeats_none(office: Office) -> None:
