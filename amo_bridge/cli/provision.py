@@ -14,9 +14,9 @@ from rich.progress import Progress
 from amo_bridge.cli.click_ru import Command
 from amo_bridge.cli.common import agrees, config_option, console, load_or_exit, tell_and_exit
 from amo_bridge.config.account_fit import fit, unknown_names
+from amo_bridge.config.blocks import values_of, with_block
 from amo_bridge.config.files import ConfigFile
 from amo_bridge.config.model import Config
-from amo_bridge.config.rule_blocks import values_of, with_rule
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.responses import describe
@@ -122,7 +122,7 @@ def _switched_on(
     for rule in ready:
         values = values_of(text, rule.path) or {}
         values = {key: value for key, value in values.items() if key != "off_reason"}
-        text = with_rule(text, rule.path, {**values, "enabled": True})
+        text = with_block(text, rule.path, {**values, "enabled": True})
     file.save(text, before.mark)
     screen.print(f"Включено правил: {len(ready)}; прежний файл — в config-backups")
     return file.checked(text)

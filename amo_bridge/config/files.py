@@ -18,9 +18,9 @@ import tomlkit
 from tomlkit.exceptions import ParseError
 
 from amo_bridge.config.account_fit import NameIssue
+from amo_bridge.config.blocks import tree_of, values_of
 from amo_bridge.config.loader import Readable, essentials, load, load_text, readable
 from amo_bridge.config.model import Config
-from amo_bridge.config.rule_blocks import tree_of, values_of
 from amo_bridge.config.toml_lines import KeyPath, scanned, strings_of
 from amo_bridge.errors import ConfigError, why_not
 from amo_bridge.file_lock import file_lock

@@ -19,11 +19,11 @@ from pydantic import BaseModel
 
 from amo_bridge.config.account_check import LOSS_REASON_FIELD
 from amo_bridge.config.account_fit import NameIssue, fit
+from amo_bridge.config.blocks import values_of, with_block, written
 from amo_bridge.config.diagnostics import block_of
 from amo_bridge.config.files import with_new_names
 from amo_bridge.config.loader import RULES, load_text
 from amo_bridge.config.model import Config, FieldShape
-from amo_bridge.config.rule_blocks import values_of, with_rule, written
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.crm.account import Account
 from amo_bridge.errors import ConfigError
@@ -310,7 +310,7 @@ class _Writing:
         section, handler, name = unit
         path = (section, handler, name)
         switches = {"enabled": False, "off_reason": self._off[unit]}
-        return with_rule(source, path, {**(values_of(source, path) or {}), **switches}).rstrip("\n")
+        return with_block(source, path, {**(values_of(source, path) or {}), **switches}).rstrip("\n")
 
     def _lose_names(self) -> None:
         lines: set[tuple[KeyPath, str]] = set()

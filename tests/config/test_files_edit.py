@@ -9,9 +9,9 @@ import pytest
 from support.running_bridge import EXAMPLE
 
 from amo_bridge.config import files
+from amo_bridge.config.blocks import values_of
 from amo_bridge.config.files import ConfigFile, difference, with_key, with_section, without_section
 from amo_bridge.config.loader import load, load_text
-from amo_bridge.config.rule_blocks import values_of
 from amo_bridge.errors import ConfigError
 
 TEXT = EXAMPLE.read_text("utf-8")

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
-from amo_bridge.config.rule_blocks import without_rule
+from amo_bridge.config.blocks import without_block
 from amo_bridge.crm.records import EPOCH
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.option_controls import NO_DEFAULT, Control
@@ -296,7 +296,7 @@ def save(name: str, told: RuleEdit) -> RuleBlock:
 )
 def remove(name: str) -> RuleRemoved:
     here, draft = current_account(), _written(name)
-    text = without_rule(here.file.read().text, draft.path)
+    text = without_block(here.file.read().text, draft.path)
     _refusing(lambda: config_service.save(here, text, request.args.get("mark", "")))
     return RuleRemoved(name=name, mark=here.file.read().mark)
 

@@ -8,8 +8,8 @@ from flask import Blueprint, abort, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
+from amo_bridge.config.blocks import keys_of_block, without_block
 from amo_bridge.config.files import Written
-from amo_bridge.config.rule_blocks import keys_of_block, without_rule
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_words import KINDS, choice_title, in_words_of_form, option_title, variant_title
@@ -87,7 +87,7 @@ def remove(name: str) -> str | tuple[str, int]:
     here, rule = current_account(), _rule(name)
     try:
         file = here.file.read()
-        text = without_rule(file.text, rule.path)
+        text = without_block(file.text, rule.path)
     except ConfigError as error:
         return render_template("config/problems.html", problems=error.problems), 409
     return review(here, text, file, back="/rules")

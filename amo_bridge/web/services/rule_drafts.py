@@ -18,19 +18,11 @@ from flask_babel import gettext as _
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.account_check import Misfit, look_up, simple_names
 from amo_bridge.config.account_fit import fit
+from amo_bridge.config.blocks import SWITCHES, BlockPath, block_of, keys_of_block, values_of, with_block
 from amo_bridge.config.files import Written, difference
 from amo_bridge.config.loader import RULES, RuleSwitches
 from amo_bridge.config.model import Config
-from amo_bridge.config.rule_blocks import (
-    SWITCHES,
-    Example,
-    RulePath,
-    block_of,
-    examples,
-    keys_of_block,
-    values_of,
-    with_rule,
-)
+from amo_bridge.config.rule_blocks import Example, examples
 from amo_bridge.crm.records import EPOCH
 from amo_bridge.engine.forecast import ExistingDeal
 from amo_bridge.engine.replay import Backtest, backtest
@@ -251,7 +243,7 @@ class Draft:
     before: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def path(self) -> RulePath:
+    def path(self) -> BlockPath:
         return (self.kind.handler.section, self.kind.name, self.block)
 
     @property
@@ -286,7 +278,9 @@ class Draft:
         # What is written there and says no more than the default is somebody's own way to put it.
         kept = {key: one for key, one in self.before.items() if key not in values and self._means(key, one) is None}
         comment = _comment(self.kind, values)
-        return with_rule(text, self.path, {**values, **kept}, order=self.kind.order, comment=comment, means=self._means)
+        return with_block(
+            text, self.path, {**values, **kept}, order=self.kind.order, comment=comment, means=self._means
+        )
 
     def _means(self, key: str, value: Any) -> Any:
         """What the form would write for a value; None: nothing, it is the default."""
@@ -385,7 +379,7 @@ def new_draft(kind: Kind, like: Example | None = None) -> Draft:
 
 def draft_of(here: AccountView, kind: Kind, block: str) -> Draft | None:
     """The rule as the file has it; None if it is not there. Raises ConfigError."""
-    path: RulePath = (kind.handler.section, kind.name, block)
+    path: BlockPath = (kind.handler.section, kind.name, block)
     values = values_of(here.file.read().text, path)
     if values is None:
         return None

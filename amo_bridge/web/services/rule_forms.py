@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from amo_bridge.config.rule_blocks import typed_toml, written
+from amo_bridge.config.blocks import typed_toml, written
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.option_controls import NO_DEFAULT, Control, variant_of
 

@@ -11,7 +11,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.config.rule_blocks import lines_of_block
+from amo_bridge.config.blocks import lines_of_block
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.history import DryRuns, Line
 from amo_bridge.errors import ConfigError, UnknownName

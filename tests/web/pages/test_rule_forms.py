@@ -11,8 +11,8 @@ from support.pages import Pages, Visit, agency, saved, words_of
 from support.rule_form import fields_of, sent
 from werkzeug.test import TestResponse
 
+from amo_bridge.config.blocks import values_of
 from amo_bridge.config.loader import load
-from amo_bridge.config.rule_blocks import values_of
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.registry import shipped
 from amo_bridge.web.auth.users import Role

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from amo_bridge.config.blocks import SWITCHES, block_of
 from amo_bridge.config.loader import load
-from amo_bridge.config.rule_blocks import SWITCHES, Example, block_of, example_files, examples
+from amo_bridge.config.rule_blocks import Example, example_files, examples
 from amo_bridge.rules import Condition, Options, TaskSpec, Until
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_controls import controls_of
