@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -58,6 +59,12 @@ WITHOUT_PAYLOAD = {
 """Events that no captured hook proves, and why that is so."""
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """The file parsed, once for all tests that look at it."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def names(paths: list[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
 
@@ -83,9 +90,7 @@ def test_no_name_stands_in_both_folders() -> None:
 @by_file(HANDLERS)
 def test_a_handler_is_one_function_of_the_files_name(path: Path) -> None:
     public = [
-        node.name
-        for node in ast.parse(path.read_text("utf-8")).body
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        node.name for node in tree_of(path).body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     ]
     assert public == [path.stem]
 
@@ -102,7 +107,7 @@ def test_a_handler_says_what_it_does_and_which_clauses_it_serves(path: Path) -> 
     handler = SHIPPED[path.stem]
     assert re.fullmatch(r".+ → .+\.", handler.summary)
     assert re.search(r"^Covers [A-Z]\d+", handler.covers)
-    assert "oes nothing" in (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""), "and when it does nothing"
+    assert "oes nothing" in (ast.get_docstring(tree_of(path)) or ""), "and when it does nothing"
 
 
 @by_file(HANDLERS)
@@ -112,7 +117,7 @@ def test_a_handler_has_a_block_in_an_example(path: Path) -> None:
 
 @by_file(HANDLERS)
 def test_a_handler_can_not_reach_the_world(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -128,7 +133,7 @@ def test_a_handler_can_not_reach_the_world(path: Path) -> None:
 
 @by_file(HANDLERS)
 def test_a_handler_is_short(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     lines = len(path.read_text("utf-8").splitlines()) - sum(node.end_lineno - node.lineno + 1 for node in imports)
     assert lines <= LONGEST_HANDLER
@@ -139,17 +144,17 @@ def test_a_handler_is_short(path: Path) -> None:
 
 @by_file(ENGINE)
 def test_a_module_says_what_it_is(path: Path) -> None:
-    text = path.read_text("utf-8")
-    if not text.strip():
+    tree = tree_of(path)
+    if not tree.body:
         assert path.name == "__init__.py"
         return
-    assert ast.get_docstring(ast.parse(text))
+    assert ast.get_docstring(tree)
 
 
 # A migration tells its change in as many words as it takes.
 @by_file([path for path in ENGINE if "migrations" not in path.parts and path.stat().st_size])
 def test_the_first_line_of_a_module_is_its_subject(path: Path) -> None:
-    first_line = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").splitlines()[0]
+    first_line = (ast.get_docstring(tree_of(path)) or "").splitlines()[0]
     assert len(first_line) <= LONGEST_FIRST_LINE
     assert first_line.endswith((".", "…", ":", ")")), "the first line is a sentence by itself"
     assert first_line.split()[0] not in QUESTION_WORDS, "a module is named by its subject, not by a question"
@@ -160,7 +165,7 @@ MODULES_BY_NAME = {path.name for path in (*ENGINE, *HANDLERS, *(ROOT / "tests").
 
 @by_file([*ENGINE, *HANDLERS])
 def test_modules_that_a_docstring_names_are_there(path: Path) -> None:
-    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    nodes = ast.walk(tree_of(path))
     texts = [
         ast.get_docstring(node) or "" for node in nodes if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
     ]
@@ -170,7 +175,7 @@ def test_modules_that_a_docstring_names_are_there(path: Path) -> None:
 
 @by_file([*ENGINE, *HANDLERS])
 def test_nothing_is_printed(path: Path) -> None:
-    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     assert not [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
 
 
@@ -178,7 +183,7 @@ def test_nothing_is_printed(path: Path) -> None:
 def test_the_engine_knows_no_stage_by_name(path: Path) -> None:
     """The regulation is in handlers/ and the config; the engine would work for any agency. The demo plays ours."""
     if "demo" not in path.parts:
-        code = ast.parse(path.read_text("utf-8"))
+        code = tree_of(path)
         docs = {id(node.value) for node in ast.walk(code) if isinstance(node, ast.Expr)}
         texts = [
             node.value
