@@ -196,6 +196,7 @@ class LargeStore:
                 "verdict": verdict,
                 "reason": "" if verdict == "acts" else "не тот этап",
                 "actions": '["задача «Связаться с клиентом»"]' if number % 7 == 0 else "[]",
+                "source": ("webhook", "timer", "reconciliation")[number // 7 % 3] if number % 7 == 0 else None,
             }
 
         return row
@@ -629,6 +630,8 @@ ASKED: Mapping[str, tuple[str, ...]] = {
         "rule=stage_creates_tasks.new_client&ending=done",
         "from=2026-11-01&to=2026-11-30&person=1&ending=unsent",
         "channel=mail&ending=trouble",
+        "source=timer&from=2026-01-01",
+        "source=unknown&from=2026-01-01",
     ),
     "deal.find": ("deal=ромашка 77", "deal=лютиков", "deal=%2B79160000077"),
     "ads.one": ("campaign=Кампания 1",),

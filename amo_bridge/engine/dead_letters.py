@@ -18,7 +18,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.journal import describe
+from amo_bridge.engine.journal import describe, origin_of
 from amo_bridge.events.codec import from_json
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import GAVE_UP, events, is_given_up, journal, outbox
@@ -129,6 +129,7 @@ class DeadLetters:
                 "verdict": decision,
                 "reason": f"{WORDS[decision]}, {who}; отказ был: {failure.error}",
                 "actions": "[]",
+                "source": origin_of(who),
             }
             for failure in chosen
         ]

@@ -13,10 +13,12 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, sel
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.effects import Channel, in_channel
+from amo_bridge.events import Origin
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
     GAVE_UP,
+    LOUD,
     OPEN_STATES,
     deals,
     in_open_state,
@@ -142,7 +144,8 @@ class DryRuns:
 
 @dataclass(frozen=True)
 class Line:
-    """One decision. ``at``: Unix seconds. ``actions``: in words. ``outcome``: the verdict, or what became of it."""
+    """One decision. ``at``: Unix seconds. ``actions``: in words. ``outcome``: the verdict, or what became of it.
+    ``source``: what made the rule be asked."""
 
     at: float
     rule: str
@@ -153,8 +156,11 @@ class Line:
     outcome: str
     reason: str
     actions: tuple[str, ...]
+    source: Source
 
 
+Source = Origin | Literal["", "unknown"]
+"""What made the rule be asked; empty of silence. ``unknown``: the line is older than this was kept."""
 Ending = Literal["done", "would_act", "at_work", "trouble", "unsent"]
 """How a decision ended, as people ask for it: ``trouble`` wants a person, ``unsent`` went nowhere."""
 VERDICTS_OF: Mapping[Ending, Sequence[str]] = {
@@ -177,6 +183,7 @@ class DecisionFilter:
     person: int | None = None
     ending: Ending | None = None
     channel: Channel | None = None
+    source: Source | None = None
     deal_ids: Sequence[int] | None = None
     before: int | None = None
 
@@ -263,6 +270,9 @@ class History:
             query = query.where(journal.c.deal_id.in_(select(deals.c.deal_id).where(*whose)))
         if wanted.channel is not None:
             query = query.where(self._has_effect(in_channel(wanted.channel)))
+        if wanted.source is not None:
+            kept = None if wanted.source == "unknown" else wanted.source
+            query = query.where(journal.c.source.is_(None) if kept is None else journal.c.source == kept)
         return self._ended(query, wanted.ending)
 
     def _ended(self, query: Select[Any], ending: Ending | None) -> Select[Any]:
@@ -401,6 +411,7 @@ def _line(row: Row[Any], states: Sequence[str]) -> Line:
         outcome=outcome(row.verdict, states, row.reason),
         reason=nested_quotes(row.reason),
         actions=tuple(map(action_words, json.loads(row.actions))),
+        source=row.source or ("unknown" if row.verdict in LOUD else ""),
     )
 
 

@@ -13,9 +13,9 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.history import outcome
-from amo_bridge.events import DealObserved, Event, StepDue
+from amo_bridge.events import DealObserved, Event, Origin, StepDue
 from amo_bridge.storage.database import AccountStore
-from amo_bridge.storage.tables import journal, outbox
+from amo_bridge.storage.tables import LOUD, journal, outbox
 from amo_bridge.text.typography import action_words, nested_quotes
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ def describe(event: Event) -> str:
 def _origin(event: Event) -> str:
     """An observed one has no mark: the line before, from which it follows, has it."""
     return "найдено позже: " if event.caught_up and not isinstance(event, DealObserved) else ""
+
+
+BY_API = "API: "
+"""How the name of a program begins where a person's login stands."""
+
+
+def origin_of(who: str) -> Origin:
+    """Of what a person did on a page, or a program by the API."""
+    return "api" if who.startswith(BY_API) else "person"
 
 
 UNDO_KEY = "undo|"
@@ -90,6 +99,7 @@ class Journal:
                 "verdict": "came",
                 "reason": note,
                 "actions": "[]",
+                "source": None,
             }
         ]
         # Many rules hear of one event.
@@ -110,6 +120,8 @@ class Journal:
                 )
                 if verdict.effects
                 else "[]",
+                # Silence, most of all rows, is asked for by no one's source.
+                "source": event.started_by if verdict.outcome in LOUD else None,
             }
             for verdict in verdicts
         ]

@@ -15,13 +15,13 @@ from sqlalchemy import select
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Field
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.journal import Journal, origin_of
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import OPEN_STATES, outbox
 
 BY_PERSON = "by_person"
-"""The payload key that says: tell the rules."""
+"""The payload key that says: tell the rules, and whether it was on a page or by the API (``journal.origin_of``)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class ManualEdits:
         now = self._clock.now()
         body = {"id": deal_id, "custom_fields_values": [_filled(field, value)]}
         effect = Effect(
-            "patch_deal", deal_id, body, f"поле «{field.name}» — {who}, со страницы", extra={BY_PERSON: True}
+            "patch_deal", deal_id, body, f"поле «{field.name}» — {who}, со страницы", extra={BY_PERSON: origin_of(who)}
         )
         planned = Planned(None, self._page, f"{self._page}|{deal_id}|{uuid.uuid4().hex}", effect)
         with self._store.write() as connection:

@@ -23,7 +23,7 @@ from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
 from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.crm.values import is_written
 from amo_bridge.engine.effects import CHANNEL_KINDS, GUARDED, OUTSIDE, UNDONE, Effect, part_now, patched_parts
-from amo_bridge.engine.journal import UNDO_KEY, Journal
+from amo_bridge.engine.journal import UNDO_KEY, Journal, origin_of
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError
@@ -139,6 +139,7 @@ class Undo:
             "account": self._store.account_id, "at": self._clock.now().timestamp(), "event_id": event_id,
             "deal_id": deal_id, "what": "отмена", "rule": rule, "clause": clauses.get(rule, ""), "verdict": "undone",
             "reason": f"{who}: {'; '.join(words)}", "actions": "[]",
+            "source": origin_of(who),
         }  # fmt: skip
 
     # --- what was done ---

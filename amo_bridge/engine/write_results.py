@@ -28,7 +28,7 @@ from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.task_ends import NEW_TASK, finished_tasks, forget_ends
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
-from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskCompleted
+from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, Origin, TaskCompleted
 from amo_bridge.events.codec import from_json
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
@@ -132,7 +132,8 @@ class WriteResults:
             self._tasks.put(connection, [replace(known, **ended)], {known.id: known}, at)
         elif body.get("is_completed") and not known.is_completed:
             user_id, at = row.payload.get(BY_USER, 0), max(at, known.updated_at)
-            self._queue(connection, [TaskCompleted(at=at, task_id=known.id, user_id=user_id, result=result)])
+            event = TaskCompleted(at=at, made_by=_origin(row), task_id=known.id, user_id=user_id, result=result)
+            self._queue(connection, [event])
         else:
             # ``updated_at`` stays, as a deal's does: see _patched.
             changed = {name: body[name] for name in TASK_FIELDS if name in body}
@@ -153,18 +154,27 @@ class WriteResults:
 
 def _news(row: Sendable, written: Written) -> Iterator[Event]:
     """What rules must see of a write."""
-    at = _at(row, written)
+    at, made_by = _at(row, written), _origin(row)
     if WRITE_KINDS[row.kind].creates == "deal":
         # First what asks for little: a rule that acts on the new deal has later events wait for another read.
         if reported := row.payload.get("reports"):
             yield from_json({**reported, "deal_id": written.id})
         if row.kind != "create_unsorted":
-            yield DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body))
+            yield DealAdded(at=at, made_by=made_by, deal_id=written.id, user_id=0, **_stage(row.body))
     elif row.kind != NEW_TASK and row.payload.get(BY_PERSON):
         # What a person did on a page is news: the mirror gets it when the event is processed.
-        yield DealUpdated(at=at, deal_id=row.deal_id, user_id=0)
+        yield DealUpdated(at=at, made_by=made_by, deal_id=row.deal_id, user_id=0)
     elif row.kind == "patch_deal" and _stage(row.body) and not row.payload["rolls_back"]:
-        yield DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body))
+        yield DealMoved(at=at, made_by=made_by, deal_id=row.deal_id, user_id=0, **_stage(row.body))
+
+
+def _origin(row: Sendable) -> Origin:
+    """Who wanted the write: a person, a program, an import of attendees (no rule stands on such a row), or a rule."""
+    if told := row.payload.get(BY_PERSON):
+        return "api" if told == "api" else "person"
+    if BY_USER in row.payload:
+        return "person"
+    return "bridge" if row.rule else "import"
 
 
 def _renames(row: Sendable) -> bool:

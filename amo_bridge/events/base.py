@@ -16,6 +16,7 @@ __all__ = [
     "Card",
     "Event",
     "FieldValue",
+    "Origin",
     "TouchKind",
     "TouchRecord",
 ]
@@ -73,22 +74,38 @@ def deal_of_card(entity_type: str | None, entity_id: int | None) -> int | None:
     return entity_id if entity_type == "deal" else None
 
 
+Origin = Literal["webhook", "reconciliation", "bridge", "timer", "enquiry", "mail", "ads", "import", "person", "api"]
+"""What made rules be asked: amoCRM's webhook; reconciliation; a write of the bridge's own; the clock; an enquiry from a
+site, a telephone exchange or a messenger; a letter or what a mail service said of one; statistics of advertising; an
+import of attendees; a person on a page; a program by the API."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened. Subclasses are plain data; the properties below are what the engine stores of them.
 
     ``at``: when, by amoCRM; None if it does not say. ``caught_up``: no webhook reported it, reconciliation found it.
+    ``made_by``: the ``Origin`` of one that the bridge queued itself, where neither its kind nor ``caught_up`` says it.
     ``raw``: the part of the body that it was decoded from, for people and for later; rules never read it.
     """
 
     at: datetime | None = None
     account_id: int | None = None
     caught_up: bool = False
+    made_by: str = ""
     raw: Mapping[str, Any] = field(default_factory=lambda: NOTHING, repr=False, compare=False, hash=False)
 
     happens_once: ClassVar[bool] = False
     """Whatever has the same ``dedup_key`` is a repetition, however late it comes. Otherwise an event without a time
     (``at``) is one only as long as amoCRM redelivers webhooks."""
+
+    usual_origin: ClassVar[Origin] = "webhook"
+    """What brings events of this kind, unless reconciliation found one or the bridge itself made it."""
+
+    @property
+    def started_by(self) -> str:
+        """What brought it, an ``Origin``; of a later version's event perhaps another word."""
+        return self.made_by or ("reconciliation" if self.caught_up else self.usual_origin)
 
     @property
     def about_deal_id(self) -> int | None:

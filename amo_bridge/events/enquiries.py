@@ -35,6 +35,7 @@ class EnquiryReceived(Event):
     ``load``: (user, open deals); ``place``: which new one of its batch.
     """
 
+    usual_origin = "enquiry"
     happens_once = True
 
     enquiry_id: int
@@ -114,6 +115,7 @@ class EnquiryOnDeal(DealObserved):
     It is a touch: the client has written or called, so rules about a client's answer hear of it too.
     """
 
+    usual_origin = "enquiry"
     happens_once = True
 
     enquiry_id: int

@@ -252,6 +252,7 @@ class MailboxLetter(DealObserved):
     which of his open deals it is about; ``deal_id`` is the newest. ``is_reply``: an answer to a letter of the bridge.
     ``summary``: how it begins."""
 
+    usual_origin = "mail"
     happens_once = True
 
     message_id: str
@@ -336,6 +337,7 @@ class ClientUnsubscribed(Event):
     or that the letter came back because there is no such address.
     """
 
+    usual_origin = "mail"
     label = "письма клиенту больше не слать"
 
     deal_id: int
@@ -360,6 +362,7 @@ class SeriesLetterDue(Event):
     was started. ``started_at``: Unix seconds.
     """
 
+    usual_origin = "timer"
     deal_id: int
     series: str
     run: int
@@ -385,6 +388,7 @@ class CampaignLoaded(Event):
     """Statistics of a deal's advertising campaign came in. ``at``: when; ``loaded_on``: which day that was by
     the account's clock. ``day``: the newest whole day of them (both ISO); ``figures``: a digest of what they say."""
 
+    usual_origin = "ads"
     deal_id: int
     campaign: str
     day: str
@@ -413,6 +417,7 @@ class StepDue(Event):
     the step counts from, a stay on a stage or a date in a field; it falls due once for each anchor.
     """
 
+    usual_origin = "timer"
     rule: str
     deal_id: int
     step: str

@@ -176,6 +176,7 @@ def _answer_on_deals(
             at=event.at,
             account_id=event.account_id,
             caught_up=event.caught_up,
+            made_by=event.made_by or ("" if event.usual_origin == "webhook" else event.usual_origin),
             deal_id=deal_id,
             by=touch.kind,
             source=touch.key,

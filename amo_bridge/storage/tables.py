@@ -110,6 +110,8 @@ journal = Table(
     Column("verdict", String(12), nullable=False),
     Column("reason", Text, nullable=False, default=""),
     Column("actions", Text, nullable=False, default="[]"),
+    # What made the rule be asked (events.Origin). None: the row is silence, or older than this column.
+    Column("source", String(14)),
 )
 Index("journal_deal", journal.c.account, journal.c.deal_id, journal.c.id)
 Index("journal_rule", journal.c.account, journal.c.rule, journal.c.id)

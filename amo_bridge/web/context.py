@@ -9,6 +9,7 @@ from typing import cast
 from flask import current_app, g, request
 from flask_login import UserMixin, current_user
 
+from amo_bridge.engine.journal import BY_API
 from amo_bridge.engine.metrics import Metrics
 from amo_bridge.web.accounts import Accounts, AccountView, NoSuchAccount
 from amo_bridge.web.auth.api_tokens import ApiToken
@@ -87,7 +88,7 @@ def token() -> ApiToken:
 
 def who() -> str:
     """Who does it, as the audit and the journal name him: a person's login, or «API: program»."""
-    return f"API: {token().name}" if "api_token" in g else user().login
+    return f"{BY_API}{token().name}" if "api_token" in g else user().login
 
 
 def count_log_in(result: str) -> None:

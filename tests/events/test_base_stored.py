@@ -6,6 +6,7 @@ after an upgrade, so they stand here as they were first written.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -572,3 +573,20 @@ def test_every_event_has_its_sample() -> None:
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_what_is_stored_of_an_event_stays_as_it_was(sample: str) -> None:
     assert facts(SAMPLES[sample]) == EXPECTED[sample]
+
+
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("deal added", "webhook"),
+        ("deal added, found later", "reconciliation"),
+        ("field changed", "reconciliation"),
+        ("step due", "timer"),
+        ("series letter", "timer"),
+        ("enquiry", "enquiry"),
+        ("unsubscribed", "mail"),
+    ],
+)
+def test_an_event_says_what_brought_it(name: str, origin: str) -> None:
+    assert SAMPLES[name].started_by == origin
+    assert replace(SAMPLES[name], made_by="import").started_by == "import"

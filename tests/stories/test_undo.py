@@ -80,6 +80,10 @@ def test_a_task_is_closed_and_nothing_follows(day: Day) -> None:
     (told,) = [one for one in entries if one["verdict"] == "undone"]
     assert "закрыта" in told["reason"]
     assert entries[-1] == told, "no rule has answered"
+    decisions = day.admin.get("/overview/decisions?text=Ромашка")["decisions"]
+    assert [one["verdict"] for one in decisions] == ["undone", "acts"]
+    # Whichever tells of a new deal first.
+    assert (decisions[0]["source"], decisions[1]["source"] in ("webhook", "reconciliation")) == ("api", True)
     again = day.undo(TASKS)
     assert (again.status_code, "уже отменено" in again.text) == (409, True)
 

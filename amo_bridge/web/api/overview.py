@@ -19,7 +19,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import accounts as installed_accounts
 from amo_bridge.web.context import current_account, visible
 from amo_bridge.web.middleware import WHERE
-from amo_bridge.web.services.decisions import ENDINGS, DecisionView, decisions_of, wish_asked_for
+from amo_bridge.web.services.decisions import ENDINGS, SOURCES, DecisionView, decisions_of, wish_asked_for
 from amo_bridge.web.services.overview import days_of, health_issues, imports_of_today, today_of
 
 # A program reads more than a page shows.
@@ -81,11 +81,13 @@ def days() -> Days:
 
 class DecisionWithDeal(RuleDecision):
     """``id``: grows with time. ``deal_name``, ``person``: of the deal as it is known now; empty if it is not.
-    ``effects``: what was to be done, and what became of each."""
+    ``source``: what started it; ``unknown`` of what is older than this was kept. ``effects``: what was to be done, and
+    what became of each."""
 
     id: int
     deal_name: str
     person: str
+    source: str
     effects: list[Effect]
 
 
@@ -105,7 +107,7 @@ class Decisions(Shape):
         "/overview/decisions",
         "GET",
         Role.VIEWER,
-        _l("Что сделал мост: решения по дню, правилу, человеку, каналу, исходу"),
+        _l("Что сделал мост: решения по дню, правилу, человеку, каналу, исходу, источнику"),
         Decisions,
         query={
             "from": _l("с какого дня; сегодня"),
@@ -114,6 +116,9 @@ class Decisions(Shape):
             "person": _l("номер сотрудника, который ведёт сделку"),
             "ending": _l("исход: done, would_act, at_work, trouble, unsent"),
             "channel": _l("канал: crm, mail, sms …"),
+            "source": _l(
+                "источник: webhook, reconciliation, timer, enquiry, mail, ads, import, person, api, bridge, unknown"
+            ),
             "text": _l("номер, название или клиент сделки"),
             "before": _l("номер решения, до которого"),
             "most": _l("сколько, до 500; 100"),
@@ -124,6 +129,7 @@ class Decisions(Shape):
             "person": whole(1),
             "ending": one_of(ENDINGS),
             "channel": one_of(["crm", *CHANNEL_KINDS]),
+            "source": one_of(SOURCES),
             "before": whole(1),
             "most": whole(1, MOST_LINES),
         },
@@ -146,6 +152,7 @@ def _with_deal(one: DecisionView) -> DecisionWithDeal:
         id=one.line.id,
         deal_name=one.deal_name,
         person=one.person,
+        source=one.line.source,
         effects=[Effect(words=words, state=state, error=error) for words, state, error in one.line.effects],
     )
 

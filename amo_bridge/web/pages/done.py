@@ -1,4 +1,4 @@
-"""Decisions of the bridge by day, rule, person, channel and ending, as a list and as CSV."""
+"""Decisions of the bridge by day, rule, person, channel, source and ending, as a list and as CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu, download
-from amo_bridge.web.services.decisions import ENDINGS, Wish, decisions_of, wish_asked_for
+from amo_bridge.web.services.decisions import ENDINGS, SOURCES, Wish, decisions_of, wish_asked_for
 
 routes = Blueprint("done", __name__)
 MENU = Menu(_l("Что сделал мост"), "done.show", place=15)
@@ -43,12 +43,13 @@ def table() -> Response:
     found = decisions_of(here, wish, MOST_ROWS) if here.is_known else None
     header = [
         _("Когда"), _("Сделка"), _("Название"), _("Ответственный"), _("Правило"), _("Пункт"), _("Что случилось"),
-        _("Чем кончилось"), _("Что сделано"), _("Почему"),
+        _("Чем кончилось"), _("Что сделано"), _("Почему"), _("С чего началось"),
     ]  # fmt: skip
     rows = [
         [
             f"{one.at.astimezone(here.zone):%d.%m.%Y %H:%M:%S}", one.line.deal_id or "", one.deal_name, one.person,
             one.line.rule, one.line.clause, one.line.what, one.ending, "; ".join(one.line.actions), one.line.reason,
+            one.source,
         ]
         for one in (found.rows if found else [])
     ]  # fmt: skip
@@ -67,6 +68,7 @@ def _shown() -> dict[str, object]:
         "yesterday": (today - timedelta(days=1)).isoformat(),
         "week_ago": (today - timedelta(days=6)).isoformat(),
         "endings": ENDINGS,
+        "sources": SOURCES,
         "channels": {"crm": "amoCRM", **{name: kind.label for name, kind in CHANNEL_KINDS.items()}},
         "people": sorted(here.user_names.items(), key=lambda one: one[1]),
         "rules": sorted((rule.name, rule.clause) for rule in here.config.rules),

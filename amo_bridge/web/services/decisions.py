@@ -10,7 +10,7 @@ from typing import Any, get_args
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.engine.effects import CHANNEL_KINDS, Channel
-from amo_bridge.engine.history import Decision, DecisionFilter, Ending
+from amo_bridge.engine.history import Decision, DecisionFilter, Ending, Source
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services.deals import LONGEST_WORDS, FoundDeal, find_deals, listed
 from amo_bridge.web.template_filters import VERDICTS
@@ -22,6 +22,20 @@ ENDINGS: Mapping[Ending, Any] = {
     "trouble": _l("не вышло"),
     "unsent": _l("не отправлено"),
 }
+SOURCES: Mapping[Source, Any] = {
+    "webhook": _l("amoCRM: вебхук"),
+    "reconciliation": _l("amoCRM: найдено позже, без вебхука"),
+    "timer": _l("наступил срок"),
+    "enquiry": _l("обращение с сайта, по телефону, из мессенджера"),
+    "mail": _l("письмо"),
+    "ads": _l("статистика рекламы"),
+    "import": _l("загрузка участников"),
+    "person": _l("человек на странице моста"),
+    "api": _l("программа по API"),
+    "bridge": _l("действие самого моста"),
+    "unknown": _l("неизвестно: запись старше этого признака"),
+}
+"""What started it."""
 LONGEST_SPAN = 366
 EARLIEST, LATEST = date(2000, 1, 1), date(2100, 12, 31)
 MOST_DEALS = 500
@@ -41,6 +55,7 @@ class Wish:
     person: int | None = None
     ending: Ending | None = None
     channel: Channel | None = None
+    source: Source | None = None
     words: str = ""
     before: int | None = None
 
@@ -54,6 +69,7 @@ class Wish:
             "person": self.person,
             "ending": self.ending,
             "channel": self.channel,
+            "source": self.source,
             "text": self.words,
         }
         return {name: value for name, value in told.items() if value}
@@ -61,13 +77,14 @@ class Wish:
 
 @dataclass(frozen=True)
 class DecisionView:
-    """One decision, with its deal as it is known now. ``ending``: in Russian or English, as pages say it."""
+    """One decision, with its deal as it is known now. ``ending``, ``source``: in the reader's language."""
 
     line: Decision
     at: datetime
     deal_name: str
     person: str
     ending: str
+    source: str
 
 
 @dataclass(frozen=True)
@@ -98,6 +115,7 @@ def wish_asked_for(here: AccountView, told: Mapping[str, str]) -> Wish:
         person=int(person) if _is_number(person) else None,
         ending=next((one for one in get_args(Ending) if one == told.get("ending")), None),
         channel=next((one for one in ("crm", *CHANNEL_KINDS) if one == told.get("channel")), None),
+        source=next((one for one in SOURCES if one == told.get("source")), None),
         words=told.get("text", "").strip()[:LONGEST_WORDS],
         before=int(before) if _is_number(before) else None,
     )
@@ -113,6 +131,7 @@ def decisions_of(here: AccountView, wish: Wish, most: int) -> Decisions:
         person=wish.person,
         ending=wish.ending,
         channel=wish.channel,
+        source=wish.source,
         deal_ids=deal_ids[:MOST_DEALS] if deal_ids is not None else None,
     )
     found = here.history.find(replace(wanted, before=wish.before), most + 1)
@@ -128,8 +147,9 @@ def decisions_of(here: AccountView, wish: Wish, most: int) -> Decisions:
 def _view(line: Decision, known: Mapping[int, FoundDeal]) -> DecisionView:
     deal = known.get(line.deal_id or 0)
     words = str(VERDICTS.get(line.outcome, ("", line.outcome))[1])
+    source = str(SOURCES.get(line.source, line.source))
     at = datetime.fromtimestamp(line.at, UTC)
-    return DecisionView(line, at, deal.name if deal else "", deal.person if deal else "", words)
+    return DecisionView(line, at, deal.name if deal else "", deal.person if deal else "", words, source)
 
 
 def _midnight(here: AccountView, day: date) -> float:

@@ -39,6 +39,7 @@ class Day:
 
     def acts(self, deal: int, event: int, *states: str, kind: str = "create_task", **more: Any) -> None:
         rule = more.setdefault("rule", TASKS)
+        more.setdefault("source", "webhook")
         self.pages.say(
             "acts", deal_id=deal, event_id=event, actions='["задача «Позвонить»"]', **{"at": TUESDAY, **more}
         )
@@ -54,9 +55,9 @@ def day(pages: Pages) -> Day:
     pages.say("failed", deal_id=ROSE, event_id=7, at=TUESDAY - timedelta(days=1), reason="ошибка моста")
     made.acts(ROSE, 1, "done")
     made.acts(LILY, 2, "done", "failed", rule=WIN_BACK, clause="A82")
-    made.acts(LILY, 3, "ready", kind="send_letter")
-    made.acts(ROSE, 4, "unsent", kind="send_sms")
-    pages.say("would_act", deal_id=LILY, event_id=5, at=TUESDAY, actions='["тег «сон»"]')
+    made.acts(LILY, 3, "ready", kind="send_letter", source="timer")
+    made.acts(ROSE, 4, "unsent", kind="send_sms", source=None)
+    pages.say("would_act", deal_id=LILY, event_id=5, at=TUESDAY, actions='["тег «сон»"]', source="enquiry")
     pages.say("skipped", deal_id=ROSE, event_id=6, at=TUESDAY, reason="не тот этап")
     return made
 
@@ -91,6 +92,13 @@ def events(pages: Pages, **asked: str) -> list[int | None]:
         ({"ending": "чем-то"}, [5, 4, 3, 2, 1]),
         ({"channel": "mail"}, [3]),
         ({"channel": "crm"}, [2, 1]),
+        ({"source": "webhook"}, [2, 1]),
+        ({"source": "timer"}, [3]),
+        ({"source": "enquiry", "ending": "would_act"}, [5]),
+        ({"source": "unknown"}, [4]),
+        ({"source": "unknown", "from": "2026-11-20"}, [4, 7]),
+        ({"source": "api"}, []),
+        ({"source": "кто-то"}, [5, 4, 3, 2, 1]),
         ({"text": "ромашка"}, [4, 1]),
         ({"text": "весна РОМАШКА"}, [4, 1]),
         ({"text": str(LILY)}, [5, 3, 2]),
@@ -110,6 +118,7 @@ def test_a_page_says_the_deal_its_person_the_rule_and_the_ending(day: Day, viewe
     assert "частично" in words
     assert "сделало бы: тег «сон»" in words
     assert "Всего: 5." in words
+    assert "этап · наступил срок" in words
     assert "не тот этап" not in words
 
 
@@ -147,6 +156,9 @@ def test_the_file_holds_the_same_and_no_formulas(day: Day, viewer: Visit) -> Non
     assert lines[0].startswith("Когда;Сделка;Название;Ответственный;Правило")
     assert len(lines) == 7
     assert "24.11.2026 18:00:00;30000002;Лилия;Мария Кузнецова;" in lines[1]
+    assert [line.rsplit(";", 1)[1] for line in lines[2:4]] == [
+        "неизвестно: запись старше этого признака", "наступил срок",
+    ]  # fmt: skip
     assert "'=cmd|calc" in answer.text
 
 
@@ -157,11 +169,13 @@ def test_the_api_tells_the_same(day: Day) -> None:
     first = told["decisions"][0]
     assert (first["deal_name"], first["person"], first["outcome"]) == ("Лилия", MARIA, "partly")
     assert [one["state"] for one in first["effects"]] == ["done", "failed"]
+    assert first["source"] == "webhook"
+    assert [one["deal_id"] for one in reader.get("/overview/decisions?source=timer")["decisions"]] == [LILY]
     part = reader.get("/overview/decisions?most=2")
     assert [one["id"] for one in reader.get(f"/overview/decisions?before={part['next_before']}")["decisions"]][:1] == [
         part["next_before"] - 1
     ]
-    for wrong in ("ending=never", "from=yesterday", "most=501", "channel=pigeon", "nothing=1"):
+    for wrong in ("ending=never", "from=yesterday", "most=501", "channel=pigeon", "source=?", "nothing=1"):
         assert reader.ask("GET", f"/overview/decisions?{wrong}").status_code == 422
 
 
