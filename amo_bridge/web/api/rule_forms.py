@@ -24,8 +24,9 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services import rule_drafts
+from amo_bridge.web.services.block_drafts import is_russian
 from amo_bridge.web.services.config import CONFIG_BYTES, Unfit
-from amo_bridge.web.services.rule_drafts import Draft, DraftTrial, Kind, is_russian, kinds_of, new_draft
+from amo_bridge.web.services.rule_drafts import Draft, DraftTrial, Kind, kinds_of, new_draft
 
 RuleState = Literal["off", "dry", "live"]
 

@@ -18,7 +18,9 @@ from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.pages.config import review
+from amo_bridge.web.services.block_drafts import Merge, is_russian
 from amo_bridge.web.services.config import CONFIG_BYTES
+from amo_bridge.web.services.option_forms import ROOT, BadForm, Path, fields_of_tree, pressed, tree_of_fields
 from amo_bridge.web.services.rule_drafts import (
     STATES,
     Checked,
@@ -26,17 +28,13 @@ from amo_bridge.web.services.rule_drafts import (
     DraftTrial,
     Kind,
     Kinds,
-    Merge,
     check,
     draft_of,
-    is_russian,
     kinds_of,
     new_draft,
-    nodes_for,
     trial_of,
     with_toml,
 )
-from amo_bridge.web.services.rule_forms import ROOT, BadForm, Path, fields_of_tree, pressed, tree_of_fields
 from amo_bridge.web.services.rule_lists import PHRASES, comes_to, lists_of
 from amo_bridge.web.services.rules import RuleFacts
 
@@ -158,7 +156,7 @@ def _with_fields(draft: Draft) -> Draft:
     return replace(draft, tree=tree, state=next((one for one in STATES if one == state), draft.state))
 
 
-def _merged(name: str) -> Merge:
+def _merged(name: str) -> Merge[Draft]:
     """The form that was sent, merged with what the file says now."""
     kind, _dot, block = name.partition(".")
     sent = request.form.get("base", "").replace("\r\n", "\n")
@@ -173,7 +171,7 @@ def _merged(name: str) -> Merge:
     return _with_fields(draft).merged(base if sent else draft.before)
 
 
-def _sent(draft: Draft, merge: Merge | None = None) -> str | tuple[str, int]:
+def _sent(draft: Draft, merge: Merge[Draft] | None = None) -> str | tuple[str, int]:
     here, button = current_account(), request.form.get("do", "check")
     match button.partition(":")[0]:
         case "add" | "remove" | "up":
@@ -234,10 +232,10 @@ def _form(
     toml: str | None = None,
     toml_problems: list[str] | None = None,
     trial: DraftTrial | None = None,
-    merge: Merge | None = None,
+    merge: Merge[Draft] | None = None,
 ) -> str:
     here = current_account()
-    nodes = checked.nodes if checked else nodes_for(draft)
+    nodes = checked.nodes if checked else draft.nodes
     own = {one.key for one in draft.kind.switches}
     return render_template(
         "rules/form.html",

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, Literal
 
-from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.config.account_check import Misfit, look_up, simple_names
 from amo_bridge.config.account_fit import fit
-from amo_bridge.config.blocks import SWITCHES, BlockPath, block_of, keys_of_block, values_of, with_block
-from amo_bridge.config.files import Written, difference
-from amo_bridge.config.loader import RULES, RuleSwitches
+from amo_bridge.config.blocks import SWITCHES, BlockPath, keys_of_block, values_of
+from amo_bridge.config.files import Written
+from amo_bridge.config.loader import RULES, Readable, RuleSwitches
 from amo_bridge.config.model import Config
 from amo_bridge.config.rule_blocks import Example, examples
 from amo_bridge.crm.records import EPOCH
@@ -31,7 +29,7 @@ from amo_bridge.errors import BridgeError, ConfigError, UnknownName
 from amo_bridge.events import StepDue
 from amo_bridge.rules.handler import Handler, Rule
 from amo_bridge.rules.option_controls import Control, controls_of
-from amo_bridge.rules.option_types import OptionName, Text
+from amo_bridge.rules.option_types import Text
 from amo_bridge.rules.option_words import HINTS, TEXT_HINT, kind_words
 from amo_bridge.rules.registry import own, shipped
 from amo_bridge.rules.stage_map import Conflict, StageMap
@@ -40,20 +38,22 @@ from amo_bridge.runtime.connection import account_client
 from amo_bridge.text.names import LATIN, plain
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services import config as config_service
-from amo_bridge.web.services.config import problems_in
-from amo_bridge.web.services.rule_forms import (
+from amo_bridge.web.services.block_drafts import (
+    BlockDraft,
+    CheckedBlock,
+    Merge,
+    Places,
+    check_block,
+    is_russian,
+    unknown_in,
+)
+from amo_bridge.web.services.option_forms import (
     HERE,
-    MOST_FIELDS,
     THERE,
     Habits,
-    Node,
     Path,
-    Tree,
-    fields_of_tree,
-    nodes_of,
     place_mistakes,
     tree_of_values,
-    values_of_tree,
 )
 
 State = Literal["off", "dry", "live"]
@@ -147,11 +147,6 @@ def _with_places(control: Control) -> Control:
     return replace(control, hint=control.hint or (TEXT_HINT if is_text else ""), parts=parts)
 
 
-def is_russian() -> bool:
-    locale = get_locale()
-    return locale is None or locale.language == "ru"
-
-
 @dataclass(frozen=True)
 class Kinds:
     """``problems``: why the agency's own files can't be used, with the line (Russian)."""
@@ -231,16 +226,12 @@ def _usage(rules: Iterable[Example]) -> tuple[Counter[tuple[str, ...]], Counter[
 
 
 @dataclass
-class Draft:
-    """A rule of a form, before it is saved. ``block``: its name in the config; ``is_new``: no such block is in the file
-    yet. ``controls``: of the kind, and of keys that the block has and nobody knows."""
+class Draft(BlockDraft):
+    """A rule of a form, before it is saved. ``block``: its name in the config."""
 
     kind: Kind
     block: str
-    tree: Tree
     state: State
-    is_new: bool
-    before: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> BlockPath:
@@ -251,60 +242,34 @@ class Draft:
         return f"{self.kind.name}.{self.block}"
 
     @property
-    def controls(self) -> tuple[Control, ...]:
-        return (*self.kind.controls, *_strange({**self.tree, **self.before}, self.kind.controls))
+    def known_controls(self) -> tuple[Control, ...]:
+        return self.kind.controls
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return self.kind.order
+
+    @property
+    def habits(self) -> Habits:
+        return self.kind.habits
 
     def values(self) -> tuple[dict[str, Any], list[tuple[Path, str]]]:
         """The keys of the block, and what is not TOML."""
-        made = values_of_tree(self.controls, self.tree)
+        made = self.option_values()
         values: dict[str, Any] = {"enabled": self.state != "off"}
         if self.state == "dry" or "dry_run" in self.before:
             values["dry_run"] = self.before.get("dry_run", False) if self.state == "off" else self.state == "dry"
-        return {**values, **{key: examples().in_order(value, key) for key, value in made.values.items()}}, made.mistakes
+        return {**values, **made.values}, made.mistakes
 
-    def toml(self) -> str:
-        """The block alone."""
-        values = self.values()[0]
-        return block_of(self.path, values, self.kind.order, _comment(self.kind, values))
+    def comment_for(self, values: Mapping[str, Any]) -> str:
+        words = " ".join(str(values.get("says") or self.kind.sentence).split())
+        clause = values.get("clause")
+        return f"{clause}: {words}" if clause else words
 
-    @property
-    def base(self) -> str:
-        """The block as the file had it when the form was opened; empty for a new rule."""
-        return "" if self.is_new else block_of(self.path, self.before)
-
-    def text_in(self, text: str) -> str:
-        """The file with the rule as it is wanted. Raises ConfigError."""
-        values = self.values()[0]
-        # What is written there and says no more than the default is somebody's own way to put it.
-        kept = {key: one for key, one in self.before.items() if key not in values and self._means(key, one) is None}
-        comment = _comment(self.kind, values)
-        return with_block(
-            text, self.path, {**values, **kept}, order=self.kind.order, comment=comment, means=self._means
-        )
-
-    def _means(self, key: str, value: Any) -> Any:
-        """What the form would write for a value; None: nothing, it is the default."""
-        control = next((one for one in self.controls if one.key == key), None)
-        if control is None:
-            return value
-        made = values_of_tree([control], tree_of_values([control], {key: value}))
-        return examples().in_order(made.values.get(key), key)
-
-    def merged(self, base: Mapping[str, Any]) -> Merge:
-        """Three-way merge of the form with the file's block. ``base``: what the block said when the form was opened.
-        What others have changed since then, and the form has not, is as the file has it."""
-        made = replace(self, tree=dict(self.tree))
-        taken: list[str] = []
-        at_odds: list[str] = []
-        for control in (*self.controls, *_strange(base, self.controls)):
-            then, now = (tree_of_values([control], one) for one in (base, self.before))
-            was, present, wanted = (_value(control, one) for one in (then, now, self.tree))
-            if present in (was, wanted):
-                continue
-            if wanted == was:
-                made.tree.pop(control.key, None)
-                made.tree |= now
-            (taken if wanted == was else at_odds).append(control.key)
+    def merged(self, base: Mapping[str, Any]) -> Merge[Draft]:
+        """See merged_tree; the state is merged as the other keys are."""
+        tree, taken, at_odds = self.merged_tree(base)
+        made = replace(self, tree=tree)
         was, present = state_of(base), state_of(self.before)
         if present not in (was, self.state):
             # Of three states the form's is another one than both: its own wish.
@@ -320,31 +285,6 @@ class Draft:
         return replace(self, block=suggested_name(str(told), [rule.block for rule in self.kind.rules]))
 
 
-@dataclass(frozen=True)
-class Merge:
-    """A sent form merged with what the file has now. ``taken``: the keys that are as the file has them; ``at_odds``:
-    those that both have changed, each in its own way: the form's stand. ``is_gone``: the rule is out of the file."""
-
-    draft: Draft
-    taken: tuple[str, ...] = ()
-    at_odds: tuple[str, ...] = ()
-    is_gone: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.taken or self.at_odds or self.is_gone)
-
-
-def _strange(values: Mapping[str, Any], controls: Iterable[Control]) -> tuple[Control, ...]:
-    """For keys that no control is for."""
-    known = {one.key for one in controls} | set(SWITCHES)
-    return tuple(Control(key, "toml") for key in sorted(values.keys() - known))
-
-
-def _value(control: Control, tree: Tree) -> Any:
-    """What a form says of one option; None for nothing."""
-    return values_of_tree([control], tree).values.get(control.key)
-
-
 def suggested_name(words: str, taken: Iterable[str]) -> str:
     """A name for the file: the first words in Latin letters, one that nobody has."""
     latin = "".join(LATIN.get(sign, sign) for sign in plain(words))
@@ -358,12 +298,6 @@ def suggested_name(words: str, taken: Iterable[str]) -> str:
     return made
 
 
-def _comment(kind: Kind, values: Mapping[str, Any]) -> str:
-    words = " ".join(str(values.get("says") or kind.sentence).split())
-    clause = values.get("clause")
-    return f"{clause}: {words}" if clause else words
-
-
 def new_draft(kind: Kind, like: Example | None = None) -> Draft:
     """A draft of a new rule: empty, or as the example. It begins dry: it decides and changes nothing."""
     taken = {rule.block for rule in kind.rules}
@@ -374,7 +308,7 @@ def new_draft(kind: Kind, like: Example | None = None) -> Draft:
         if control.is_required and control.kind == "rows" and control.parts[0].kind == "group":
             # The first row of what can't be left out needs no button.
             tree.setdefault(control.key, {HERE: THERE, "0": {HERE: THERE}})
-    return Draft(kind, block, tree, "dry", is_new=True)
+    return Draft(tree, kind, block, "dry", is_new=True)
 
 
 def draft_of(here: AccountView, kind: Kind, block: str) -> Draft | None:
@@ -383,7 +317,7 @@ def draft_of(here: AccountView, kind: Kind, block: str) -> Draft | None:
     values = values_of(here.file.read().text, path)
     if values is None:
         return None
-    draft = Draft(kind, block, {}, state_of(values), is_new=False, before=values)
+    draft = Draft({}, kind, block, state_of(values), before=values)
     draft.tree = tree_of_values(draft.controls, {key: one for key, one in values.items() if key not in STATE_KEYS})
     return draft
 
@@ -404,83 +338,41 @@ def with_values(draft: Draft, keys: Mapping[str, Any]) -> Draft:
     ConfigError."""
     state = state_of(keys) if "enabled" in keys else draft.state
     told = {key: value for key, value in keys.items() if key not in STATE_KEYS}
-    typed = replace(draft, tree={key: {} for key in told}, state=state)
-    typed.tree = tree_of_values(typed.controls, told)
-    if sum(1 for _field in fields_of_tree(typed.tree)) > MOST_FIELDS:
-        raise ConfigError([f"больше {MOST_FIELDS} полей: столько форма не пришлёт"])
-    return typed
+    return replace(draft, state=state).with_keys(told)
 
 
 # --- looked at before it is saved -------------------------------------------------------------------------------------
 
 
-@dataclass
-class Checked:
-    """``nodes``: with the mistakes beside them. ``problems``: what belongs to no control. ``blocks``: may it not be
-    saved as it is? ``text``: the file as it would be; empty if it can't be made. ``rule``: as the loader reads it."""
+@dataclass(kw_only=True)
+class Checked(CheckedBlock):
+    """``rule``: as the loader reads it."""
 
-    nodes: list[Node]
-    mistakes: list[tuple[Path, str]]
-    problems: list[str]
-    conflicts: list[Conflict]
-    blocks: bool
-    text: str
-    difference: list[str]
+    conflicts: list[Conflict] = field(default_factory=list)
     rule: Rule | None = None
-    config: Config | None = None
-
-    @property
-    def is_fit(self) -> bool:
-        return bool(self.text) and not self.blocks
-
-
-def nodes_for(draft: Draft) -> list[Node]:
-    return nodes_of(draft.controls, draft.tree, draft.kind.habits)
 
 
 def check(here: AccountView, draft: Draft, file: Written) -> Checked:
     """Find a draft's mistakes, its conflicts with other rules and what it changes in the file; nothing is written."""
-    nodes = nodes_for(draft)
-    mistakes = draft.values()[1]
-    problems = _name_problems(draft)
-    try:
-        text = draft.text_in(file.text)
-    except ConfigError as error:
-        place_mistakes(nodes, mistakes)
-        return Checked(nodes, mistakes, [*problems, *error.problems], [], True, "", [])
-    readable = here.file.readable(text)
-    told = problems_in(here, readable)
-    blocks = bool(problems or mistakes or told)
-    places = dict(readable.places)
-    rule = None
-    if readable.config is not None:
-        rule = next((one for one in readable.config.rules if one.name == draft.name), None)
-        for line, place in _names_of(here, readable.config, rule).items():
-            places.setdefault(line, place)
-            told.append(line)
-            # A rule that is off is not compared with the account, yet it is better to know.
-            blocks = blocks or draft.state != "off"
-    for line in dict.fromkeys(told):
-        path, words = places.get(line, ((), line))
-        if path[:3] == draft.path:
-            mistakes.append((path[3:], words))
-        else:
-            problems.append(line)
-    if rule is None and readable.config is not None:
+
+    def names(found: Readable) -> tuple[Places, bool]:
+        # A rule that is off is not compared with the account, yet it is better to know.
+        return _names_of(here, found.config, _rule_in(found.config, draft)), draft.state != "off"
+
+    checked = Checked(**vars(check_block(here, draft, file, _name_problems(draft), names)))
+    config = checked.config
+    checked.rule = _rule_in(config, draft)
+    if checked.rule is None and config is not None:
         # Another mistake keeps the loader from reading the rule; its names are compared all the same.
-        mistakes += _unknown_in(here, readable.config, nodes)
-    problems += [words for _path, words in place_mistakes(nodes, mistakes)]
-    return Checked(
-        nodes,
-        mistakes,
-        problems,
-        conflicts_of(here, readable.config, rule) if readable.config else [],
-        blocks,
-        text,
-        difference(file.text, text),
-        rule,
-        readable.config,
-    )
+        checked.mistakes += unknown_in(here, config, checked.nodes)
+    checked.problems += [words for _path, words in place_mistakes(checked.nodes, checked.mistakes)]
+    checked.conflicts = conflicts_of(here, config, checked.rule) if config else []
+    return checked
+
+
+def _rule_in(config: Config | None, draft: Draft) -> Rule | None:
+    rules = config.rules if config else ()
+    return next((one for one in rules if one.name == draft.name), None)
 
 
 def _name_problems(draft: Draft) -> list[str]:
@@ -493,35 +385,15 @@ def _name_problems(draft: Draft) -> list[str]:
     return []
 
 
-def _names_of(here: AccountView, config: Config, rule: Rule | None) -> dict[str, tuple[Path, str]]:
+def _names_of(here: AccountView, config: Config | None, rule: Rule | None) -> dict[str, tuple[Path, str]]:
     """What this rule names and the account does not know: the problem → its path and its words."""
     account = here.crm_account
-    if account is None or rule is None:
+    if account is None or config is None or rule is None:
         return {}
     as_if_on = replace(config, rules=(replace(rule, enabled=True),))
     issues = fit(as_if_on, account).issues
     ours = [one for one in issues if one.rule == rule.name and one.is_to_mend]
     return {one.line: (one.path, one.words) for one in ours}
-
-
-def _unknown_in(here: AccountView, config: Config, nodes: Iterable[Node]) -> Iterator[tuple[Path, str]]:
-    """Look up in the account the names that stand in the form's fields."""
-    account = here.crm_account
-    if account is None:
-        return
-    for node in (inner for outer in nodes for inner in outer.walk()):
-        known = node.control.name_type
-        if known is None or not node.text.strip():
-            continue
-        try:
-            name = OptionName.of(node.of_field, node.text) if known is OptionName else known.checked(node.text.strip())
-            for one in simple_names(name):
-                look_up(one, config, account)
-        except (UnknownName, Misfit) as error:
-            yield node.path, str(error)
-        except ValueError:
-            # The loader has told it.
-            continue
 
 
 def conflicts_of(here: AccountView, config: Config, rule: Rule | None) -> list[Conflict]:

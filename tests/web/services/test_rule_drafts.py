@@ -15,8 +15,7 @@ from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_controls import controls_of
 from amo_bridge.rules.option_types import taken
 from amo_bridge.rules.registry import shipped
-from amo_bridge.web.services.rule_drafts import suggested_name
-from amo_bridge.web.services.rule_forms import (
+from amo_bridge.web.services.option_forms import (
     BadForm,
     Habits,
     Node,
@@ -28,6 +27,7 @@ from amo_bridge.web.services.rule_forms import (
     tree_of_values,
     values_of_tree,
 )
+from amo_bridge.web.services.rule_drafts import suggested_name
 
 SHIPPED = {**shipped("handlers"), **shipped("schedules")}
 EXAMPLES = [one for each in examples().rules.values() for one in each]
