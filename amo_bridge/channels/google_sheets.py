@@ -30,7 +30,7 @@ class GoogleSheets(SheetService):
 
     def __init__(self, section: GoogleSheetsSection, key: str, sheets: Sequence[str] = ()) -> None:
         self._section = section
-        self._sheets = sheets or [name for name in (section.daily_reports, section.kpi) if name]
+        self._sheets = sheets or [section.daily_reports, *section.sheets]
         self._http = HttpClient("Google Таблицы", section.api, "", timeout=TIMEOUT)
         self._account = GoogleAccount("Google Таблицы", key, GOOGLE_SHEETS_KEY, SCOPE, section.token_url, self._http)
 
@@ -104,7 +104,7 @@ class GoogleSheets(SheetService):
             return ChannelDown(f"{words}; откройте таблицу аккаунту {self._account.email} как редактору")
         if status == 400 and NO_SHEET in message:
             return ChannelDown(
-                f"Google Таблицы: листа «{sheet}» нет, создайте его (daily_reports и kpi в [google_sheets])"
+                f"Google Таблицы: листа «{sheet}» нет, создайте его (daily_reports, kpi и losses в [google_sheets])"
             )
         return ChannelUncertain(words) if status >= 500 else ChannelRefused(words)
 

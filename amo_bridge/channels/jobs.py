@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from amo_bridge.channels.approvals import Approvals
 from amo_bridge.channels.daily_reports import DailyReportButtons
@@ -35,19 +35,21 @@ def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
     return RoistatCostsJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
 
 
-def sheet_jobs(context: ChannelContext, kpi: Callable[[str], SheetSource]) -> Iterator[SheetJob]:
-    """What keeps daily reports and KPI in a table, as far as the config asks for it. ``kpi``: of a sheet's name."""
+def sheet_jobs(context: ChannelContext, sources: Mapping[str, Callable[[str, str], SheetSource]]) -> Iterator[SheetJob]:
+    """What keeps daily reports and KPI in tables, as far as the config asks for it. ``sources``: key of the section
+    that names the sheet → what is kept in it, made of the job's name and the sheet's."""
     section = context.config.channels.google_sheets
     if section is None:
         return
-    sources: list[SheetSource] = []
+    kept: list[SheetSource] = []
     if context.config.daily_report is not None:
-        sources.append(ReportRows(context.store, context.account_clock, section.daily_reports))
-    if section.kpi:
-        sources.append(kpi(section.kpi))
-    for source in sources:
+        kept.append(ReportRows(context.store, context.account_clock, GOOGLE_SHEETS.section, section.daily_reports))
+    for key, source in sources.items():
+        if sheet := getattr(section, key):
+            kept.append(source(f"{GOOGLE_SHEETS.section}_{key}", sheet))
+    for one in kept:
         sheets = GOOGLE_SHEETS.client_of(context.config, context.environment)
-        yield SheetJob(sheets, source, context.store, context.rule_engine, context.clock, context.account_clock)
+        yield SheetJob(sheets, one, context.store, context.rule_engine, context.clock, context.account_clock)
 
 
 def megaplan_job(

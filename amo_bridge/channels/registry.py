@@ -208,8 +208,8 @@ class KeptSheets(Vendor[GoogleSheets]):
     def client_of(self, config: Config, environment: Mapping[str, str]) -> GoogleSheets:
         section = config.channels.google_sheets
         assert section is not None
-        kept = (section.daily_reports if config.daily_report is not None else "", section.kpi)
-        return GoogleSheets(section, secret(environment, self.secret), [name for name in kept if name])
+        reports = [section.daily_reports] if config.daily_report is not None else []
+        return GoogleSheets(section, secret(environment, self.secret), [*reports, *section.sheets])
 
 
 def _letter_service(context: ChannelContext) -> LetterService | None:

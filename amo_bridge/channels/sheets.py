@@ -17,6 +17,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.alerts import Alerts
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
+from amo_bridge.engine.sheet_writes import SheetWrites
 from amo_bridge.errors import ChannelBusy, ChannelError, ChannelRefused, ChannelUncertain
 from amo_bridge.retry import Backoff
 from amo_bridge.storage.database import AccountStore
@@ -75,30 +76,28 @@ class SheetSource(Protocol):
 
 
 class ReportRows:
-    """Daily reports as a source: those whose version in the sheet is an older one."""
+    """Daily reports as a source: those whose version in the sheet is another one. ``name``: of the job."""
 
-    name = "google_sheets"
     what = "отчёты за день"
     head = HEAD
 
-    def __init__(self, store: AccountStore, account_clock: Clock, sheet: str) -> None:
+    def __init__(self, store: AccountStore, account_clock: Clock, name: str, sheet: str) -> None:
+        self.name = name
         self.sheet = sheet
-        self._store = store
         self._reports = DailyReports(store, account_clock)
-        self._versions: Mapping[int, int] = {}
+        self._writes = SheetWrites(store, name)
+        self._versions: Mapping[str, int] = {}
 
     def due(self, engine: RuleEngine, now: datetime) -> Mapping[str, Sequence[str | int]]:
-        reports = self._reports.not_in_sheet(now - KEPT, BATCH_SIZE)
-        self._versions = {report.number: report.version for report in reports}
+        reports = self._reports.not_in_sheet(self._writes, now - KEPT, BATCH_SIZE)
+        self._versions = {str(report.number): report.version for report in reports}
         return {f"{report.day.isoformat()} {report.user_id}": _cells(report, engine) for report in reports}
 
     def emptied(self) -> Mapping[str, Sequence[str | int]]:
         return {}
 
     def keep_written(self) -> None:
-        with self._store.write() as connection:
-            for number, version in self._versions.items():
-                self._reports.mark(connection, number, sheet_version=version)
+        self._writes.keep(self._versions)
 
 
 def _cells(report: DailyReport, engine: RuleEngine) -> Sequence[str | int]:

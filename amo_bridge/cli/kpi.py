@@ -30,7 +30,7 @@ from amo_bridge.crm.events_api import touches_before
 from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.mirror.touches import record_touches
-from amo_bridge.reports.kpi import Figures, shown_people, summed
+from amo_bridge.reports.kpi import Figures, in_words, shown_people, summed
 from amo_bridge.reports.kpi_days import KpiDays, Way
 from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.reports.violations import Month
@@ -39,7 +39,10 @@ from amo_bridge.storage.accounts import KnownNames
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.csv_table import as_csv
 
-HEAD = ("Человек", "Новые клиенты", "Обработано", "Разговоры", "Не дозвонились", "Письма", "Задачи", "Продажи", "Сумма")
+HEAD = (
+    "Человек", "Новые клиенты", "Обработано", "Разговоры", "Не дозвонились", "Письма", "Задачи", "Продажи", "Сумма",
+    "Потеряно", "Почему потеряно",
+)  # fmt: skip
 
 
 @click.command(cls=Command)
@@ -92,9 +95,12 @@ def _rows(
     people = shown_people(config.kpi.people, {person.id: person.name for person in account.users}, sums)
     told = [(name, sums.get(number, Figures())) for number, name in people.items()]
     return [
-        (name, one.contacts, one.worked, one.talks, one.unanswered, one.letters, one.tasks, one.sales, one.amount)
+        (
+            name, one.contacts, one.worked, one.talks, one.unanswered, one.letters, one.tasks, one.sales, one.amount,
+            one.lost, in_words(one.lost_by),
+        )
         for name, one in told
-    ]
+    ]  # fmt: skip
 
 
 def _rebuild(config: Config, store: AccountStore, way: Way, month: Month, days: Sequence[date], now: datetime) -> None:

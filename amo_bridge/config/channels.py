@@ -342,20 +342,28 @@ class GoogleDriveSection(Strict):
 
 class GoogleSheetsSection(Strict):
     """``[google_sheets]``: a table that the bridge keeps. ``spreadsheet``: its id, as its address has it;
-    ``daily_reports``: the sheet of daily reports, ``kpi``: of KPI, empty for none; sheets have to be there.
-    ``token_url``: as in ``[google_drive]``."""
+    ``daily_reports``: the sheet of daily reports, ``kpi``: of KPI, ``losses``: of lost deals, empty for none; sheets
+    have to be there. ``token_url``: as in ``[google_drive]``."""
 
     api: BaseUrl = "https://sheets.googleapis.com"
     token_url: BaseUrl = "https://oauth2.googleapis.com/token"
     spreadsheet: Annotated[str, Field(pattern=r"^[\w-]+$")]
     daily_reports: Annotated[str, Field(min_length=1, max_length=100)] = "Отчёты"
     kpi: Annotated[str, Field(max_length=100)] = ""
+    losses: Annotated[str, Field(max_length=100)] = ""
+
+    @property
+    def sheets(self) -> tuple[str, ...]:
+        """Those beside the one of daily reports."""
+        return tuple(name for name in (self.kpi, self.losses) if name)
 
     @model_validator(mode="after")
     def _sheets_differ(self) -> Self:
-        # Google tells sheets apart without regard to case; both have a row for a person and day, with the same key.
+        # Google tells sheets apart without regard to case; rows of several are found by the same keys.
         if self.kpi.casefold() == self.daily_reports.casefold():
             raise ValueError(f"kpi и daily_reports — один и тот же лист «{self.kpi}»: для KPI нужен свой")
+        if self.losses and self.losses.casefold() in (self.kpi.casefold(), self.daily_reports.casefold()):
+            raise ValueError(f"лист «{self.losses}» уже занят: для потерянных сделок (losses) нужен свой")
         return self
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import NO_DEAL, Effect, Kind
 from amo_bridge.engine.outbox import Planned
+from amo_bridge.engine.sheet_writes import SheetWrites
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import daily_report_sales, daily_report_versions, daily_reports
 from amo_bridge.text.typography import money
@@ -187,13 +188,13 @@ class DailyReports:
             rows = connection.execute(select(daily_reports).where(*wanted).order_by(daily_reports.c.id)).all()
             return self._reports(connection, rows)
 
-    def not_in_sheet(self, since: datetime, most: int) -> list[DailyReport]:
+    def not_in_sheet(self, writes: SheetWrites, since: datetime, most: int) -> list[DailyReport]:
         """Those of shifts that ended since then whose last version is not in the table that people read, oldest first,
         with their changes."""
         wanted = (
             self._store.owns(daily_reports),
             daily_reports.c.due_at >= since.timestamp(),
-            daily_reports.c.sheet_version < daily_reports.c.version,
+            ~writes.has(daily_reports.c.id, daily_reports.c.version),
         )
         query = select(daily_reports).where(*wanted).order_by(daily_reports.c.id).limit(most)
         with self._store.read() as connection:

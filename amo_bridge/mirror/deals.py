@@ -15,8 +15,10 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, delete, func, select, update
 from sqlalchemy.engine import Connection
 
+from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import DealReported, DealUpdated
+from amo_bridge.mirror.counted_days import mark_sales
 from amo_bridge.mirror.facts import Source, record_changes, watched
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import deals
@@ -201,12 +203,14 @@ class Mirror:
                 "came_by": _stays_json(copy.came_by),
                 "updated_at": copy.record.updated_at.timestamp() if copy.record.updated_at else 0.0,
                 "read_at": read_at.timestamp(),
-                "record": json.dumps(copy.record.to_json(), ensure_ascii=False),
+                "record": _json(copy.record),
                 "plain_name": _plain(copy.record.name),
                 "responsible_user_id": copy.record.responsible_user_id,
+                "closed_at": _closed_at(copy.record),
             }
             for copy in copies
         ]
+        self._mark_sales(connection, [copy.record for copy in copies])
         insert_or_replace(connection, deals, ("account", "deal_id"), rows)
 
     def _keep_facts(self, connection: Connection, copies: Sequence[MirroredDeal], found: Container[int]) -> None:
@@ -227,6 +231,20 @@ class Mirror:
                 for copy in copies
             ],
         )
+
+    def _mark_sales(self, connection: Connection, records: Iterable[DealRecord], gone: Iterable[int] = ()) -> None:
+        """Days of KPI on which these deals were or are closed hear of it. ``records``: as they are going to be kept."""
+        after = {record.id: record for record in records}
+        told = {number: {at} for number, record in after.items() if (at := _closed_at(record)) is not None}
+        columns = (deals.c.deal_id, deals.c.closed_at, deals.c.record)
+        for some in chunks(sorted({*after, *gone})):
+            mine = (self._store.owns(deals), deals.c.deal_id.in_(some), deals.c.closed_at.is_not(None))
+            for row in connection.execute(select(*columns).where(*mine)):
+                if row.deal_id in after and row.record == _json(after[row.deal_id]):
+                    told.pop(row.deal_id, None)
+                else:
+                    told.setdefault(row.deal_id, set()).add(row.closed_at)
+        mark_sales(connection, self._store.account_id, [at for moments in told.values() for at in moments])
 
     def amend(self, connection: Connection, deal_id: int, change: Callable[[DealRecord], DealRecord]) -> None:
         """Write down what the bridge itself changed on a deal; does nothing if the deal is not known here."""
@@ -260,13 +278,15 @@ class Mirror:
                 "new_since": after.stage_since.timestamp(),
                 "new_came_by": _stays_json(after.came_by),
                 "new_updated": after.record.updated_at.timestamp(),
-                "new_record": json.dumps(after.record.to_json(), ensure_ascii=False),
+                "new_record": _json(after.record),
                 "new_name": _plain(after.record.name),
                 "new_person": after.record.responsible_user_id,
+                "new_closed": _closed_at(after.record),
             }
             for deal_id, after in known.items()
         ]
         if rows:
+            self._mark_sales(connection, [after.record for after in known.values()])
             connection.execute(
                 update(deals)
                 .where(self._store.owns(deals), deals.c.deal_id == bindparam("of_deal"))
@@ -279,17 +299,29 @@ class Mirror:
                     record=bindparam("new_record"),
                     plain_name=bindparam("new_name"),
                     responsible_user_id=bindparam("new_person"),
+                    closed_at=bindparam("new_closed"),
                 ),
                 rows,
             )
 
     def forget(self, connection: Connection, deal_id: int) -> None:
+        self._mark_sales(connection, (), gone=[deal_id])
         connection.execute(delete(deals).where(self._store.owns(deals), deals.c.deal_id == deal_id))
 
 
 def _mirrored(row: Row[Any]) -> MirroredDeal:
     came_by = tuple(Stay((pipeline, status), _moment(since)) for pipeline, status, since in json.loads(row.came_by))
     return MirroredDeal(DealRecord.from_json(json.loads(row.record)), _moment(row.stage_since), came_by)
+
+
+def _json(record: DealRecord) -> str:
+    return json.dumps(record.to_json(), ensure_ascii=False)
+
+
+def _closed_at(record: DealRecord) -> float | None:
+    """When it was won or lost (Unix seconds)."""
+    is_closed = record.status_id in (WON, LOST) and record.closed_at is not None
+    return record.closed_at.timestamp() if is_closed and record.closed_at else None
 
 
 def _plain(name: str) -> str:

@@ -22,6 +22,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import Card, ClientAnswered, ClientDeleted, Event, TouchRecord
 from amo_bridge.events.calls import by_call, knows_most
 from amo_bridge.mirror.contacts import forget_contacts, known_contacts
+from amo_bridge.mirror.counted_days import mark_stale
 from amo_bridge.rules.deal import Touch, Touches
 from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import deals, touches
@@ -54,8 +55,17 @@ def add_touches(connection: Connection, account: int, noted: Sequence[TouchRecor
 
 
 def correct_touches(connection: Connection, account: int, noted: Sequence[TouchRecord]) -> None:
-    """Keep them as they are told now."""
-    by_key = {one.key: _row(one, account) for one in noted}
+    """Keep them as they are told now; days of KPI that counted what is corrected are counted anew."""
+    by_key = {one.key[:80]: _row(one, account) for one in noted}
+    other_at = []
+    for some in chunks(sorted(by_key)):
+        query = select(touches).where(touches.c.account == account, touches.c.key.in_(some))
+        for row in connection.execute(query).mappings():
+            told = by_key[row["key"]]
+            if any(row[name] != told[name] for name in told):
+                other_at.append(min(row["at"], told["at"]))
+    if other_at:
+        mark_stale(connection, account, min(other_at))
     insert_or_replace(connection, touches, ("account", "key"), list(by_key.values()))
 
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm.account import WON
+from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import Card
 from amo_bridge.events.calls import by_call, is_missed, is_talk, knows_most
@@ -29,12 +31,14 @@ from amo_bridge.storage.tables import deals
 from amo_bridge.text.names import same_name
 
 WRITTEN = ("mail", "chat", "sms")
+NO_REASON = "без причины"
 
 
 @dataclass
 class Figures:
     """Of one person in some days. ``contacts``: new clients; ``worked``: clients of whatever kind; ``unanswered``:
-    calls in vain; ``sales``, ``amount``: deals won that are his now; ``first_at``: when he did his first thing."""
+    calls in vain; ``sales``, ``amount``: deals won that are his now; ``lost_by``: reason → deals lost that are his now;
+    ``first_at``: when he did his first thing."""
 
     contacts: int = 0
     worked: int = 0
@@ -44,7 +48,13 @@ class Figures:
     tasks: int = 0
     sales: int = 0
     amount: int = 0
+    lost_by: Counter[str] = field(default_factory=Counter)
     first_at: datetime | None = None
+
+    @property
+    def lost(self) -> int:
+        """Deals lost."""
+        return self.lost_by.total()
 
     def add(self, other: Figures) -> None:
         """Count another day too; the first thing is that of the first day."""
@@ -61,6 +71,16 @@ class Sale:
     at: datetime
     person: int
     price: int
+
+
+@dataclass(frozen=True)
+class Loss:
+    """``at``: when the deal was lost; ``person``: whose it is now; ``reason``: empty for none."""
+
+    deal_id: int
+    at: datetime
+    person: int
+    reason: str
 
 
 @dataclass
@@ -87,7 +107,7 @@ def per_day(
     sellers: Mapping[int, Person] | None = None,
 ) -> PerDay:
     """Day → person's id → figures. ``midnights``: day → when it begins; ``end``: of the last one; ``sellers``: deal →
-    whose sale it is, if not of whoever has the deal now. Raises StoreUnavailable."""
+    whose sale it is, if not of whoever has the deal now. Without lost deals. Raises StoreUnavailable."""
     told = of_touches(store, midnights, end, own_user_id=own_user_id, talk_seconds=talk_seconds)
     add_sales(store, told, midnights, end, sellers)
     return told
@@ -101,7 +121,7 @@ def of_touches(
     own_user_id: int | None,
     talk_seconds: int,
 ) -> dict[date, dict[Person, Figures]]:
-    """The same without sales."""
+    """The same without sales and lost deals."""
     days = sorted(midnights)
     edges = [midnights[day] for day in days]
     found: dict[tuple[date, Person], _Day] = {}
@@ -138,10 +158,33 @@ def add_sales(
         figures.amount += sale.price
 
 
+def add_losses(
+    store: AccountStore, told: Mapping[date, dict[Person, Figures]], midnights: Mapping[date, datetime], end: datetime
+) -> None:
+    """Add what was lost, and why, to the figures of these days. Raises StoreUnavailable."""
+    days = sorted(midnights)
+    edges = [midnights[day] for day in days]
+    for loss in losses_between(store, edges[0], end):
+        figures = told[days[bisect_right(edges, loss.at) - 1]].setdefault(loss.person, Figures())
+        figures.lost_by[loss.reason or NO_REASON] += 1
+
+
+def losses_between(store: AccountStore, begin: datetime, end: datetime) -> list[Loss]:
+    """Raises StoreUnavailable."""
+    found = _closed(store, LOST, begin, end)
+    return [Loss(number, at, person, str(record.get("loss_reason") or "")) for number, at, person, record in found]
+
+
+def in_words(lost_by: Mapping[str, int]) -> str:
+    """«Дорого — 3; без причины — 1», the most frequent first."""
+    told = sorted(lost_by.items(), key=lambda one: (-one[1], one[0]))
+    return "; ".join(f"{reason} — {count}" for reason, count in told)
+
+
 def sales_between(store: AccountStore, begin: datetime, end: datetime) -> list[Sale]:
     """Raises StoreUnavailable."""
-    with store.read() as connection:
-        return list(_sales(connection, store, begin, end))
+    found = _closed(store, WON, begin, end)
+    return [Sale(number, at, person, int(record.get("price") or 0)) for number, at, person, record in found]
 
 
 def summed(days: Iterable[Mapping[Person, Figures]]) -> dict[Person, Figures]:
@@ -258,11 +301,17 @@ def _known_before(
     }
 
 
-def _sales(connection: Connection, store: AccountStore, begin: datetime, end: datetime) -> Iterator[Sale]:
-    """What was won since then was changed since then too."""
-    changed = deals.c.updated_at >= begin.timestamp()
-    query = select(deals.c.record).where(store.owns(deals), deals.c.status_id == WON, changed)
-    for text in connection.execute(query).scalars():
-        deal = DealRecord.from_json(json.loads(text))
-        if deal.closed_at is not None and begin <= deal.closed_at < end and not deal.is_deleted:
-            yield Sale(deal.id, deal.closed_at, deal.responsible_user_id, deal.price)
+def _closed(
+    store: AccountStore, status: int, begin: datetime, end: datetime
+) -> Iterator[tuple[int, datetime, Person, Mapping[str, Any]]]:
+    """Deals that were closed so in that time: (number, when, whose it is now, the record as it is kept)."""
+    closed = (deals.c.status_id == status, deals.c.closed_at >= begin.timestamp(), deals.c.closed_at < end.timestamp())
+    columns = (deals.c.deal_id, deals.c.closed_at, deals.c.responsible_user_id, deals.c.record)
+    query = select(*columns).where(store.owns(deals), *closed).order_by(deals.c.closed_at)
+    with store.read() as connection:
+        rows = connection.execute(query).all()
+    for row in rows:
+        # Thousands a month: only what is asked for is taken out of the text.
+        record = json.loads(row.record)
+        if not record.get("is_deleted"):
+            yield row.deal_id, datetime.fromtimestamp(row.closed_at, UTC), row.responsible_user_id, record

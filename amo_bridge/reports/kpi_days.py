@@ -2,12 +2,13 @@
 
 Touches are kept for 400 days, these figures for good. A day is counted anew as long as news of it may still come
 (``SETTLES_WITHIN``), when a touch of it is told later, and when the way of counting changes; that a figure became
-another one is kept too. Sales are never kept: the deals themselves tell them. Today is counted whenever it is asked
-for.
+another one is kept too. Sales and lost deals are never kept: the deals themselves tell them. Today is counted whenever
+it is asked for.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,10 +20,12 @@ from sqlalchemy import Row, delete, false, func, insert, select, update
 from amo_bridge.clock import Clock
 from amo_bridge.engine.retention import TOUCHES_KEPT
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
-from amo_bridge.reports.kpi import Figures, PerDay, Person, add_sales, of_touches
+from amo_bridge.engine.sheet_writes import SheetWrites
+from amo_bridge.mirror.counted_days import mark_stale
+from amo_bridge.reports.kpi import NO_REASON, Figures, PerDay, Person, add_losses, add_sales, of_touches
 from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.storage.accounts import KPI_SEEN, Cursors
-from amo_bridge.storage.database import AccountStore, insert_or_replace
+from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import kpi_days, kpi_figures, touches
 from amo_bridge.text.names import same_name
 
@@ -63,12 +66,14 @@ class KpiDays:
         self._cursors = Cursors(store)
 
     def figures(self, days: Sequence[date], now: datetime) -> PerDay:
-        """Day → person's id → figures, sales too. ``days``: in a row, oldest first, none to come."""
+        """Day → person's id → figures, sales and lost deals too. ``days``: in a row, oldest first, none to come."""
         kept = self._kept(days, now)
         told: dict[date, dict[Person, Figures]] = {}
         for day in days:
             told[day] = kept[day] if day in kept else self._count(day)
-        add_sales(self._store, told, {day: self._way.midnight(day) for day in days}, self._end(days[-1]))
+        midnights, end = {day: self._way.midnight(day) for day in days}, self._end(days[-1])
+        add_sales(self._store, told, midnights, end)
+        add_losses(self._store, told, midnights, end)
         return told
 
     def known_from(self) -> date | None:
@@ -105,21 +110,23 @@ class KpiDays:
                 select(kpi_days).where(self._store.owns(kpi_days), kpi_days.c.day == day.isoformat())
             ).one_or_none()
             before = {one.user_id: _figures(one) for one in connection.execute(select(kpi_figures).where(*own))}
-            is_other = row is not None and row.way == str(self._way) and before != found
+            is_changed = row is None or before != found
+            is_other = row is not None and row.way == str(self._way) and is_changed
             connection.execute(delete(kpi_figures).where(*own))
             if found:
                 connection.execute(insert(kpi_figures), [self._row(day, person, one) for person, one in found.items()])
             kept = {
-                "account": self._store.account_id,
-                "day": day.isoformat(),
                 "ends_at": self._end(day).timestamp(),
                 "way": str(self._way),
                 "counted_at": now.timestamp(),
                 "is_stale": False,
-                "is_in_sheet": False,
                 "changed_at": now.timestamp() if is_other else row.changed_at if row is not None else None,
             }
-            insert_or_replace(connection, kpi_days, ("account", "day"), [kept])
+            place = {"account": self._store.account_id, "day": day.isoformat()}
+            if not insert_new(connection, kpi_days, [{**place, **kept, "edition": 1}]):
+                mine = (self._store.owns(kpi_days), kpi_days.c.day == day.isoformat())
+                next_one = kpi_days.c.edition + (1 if is_changed else 0)
+                connection.execute(update(kpi_days).where(*mine).values(**kept, edition=next_one))
 
     def is_final(self, day: date, now: datetime) -> bool:
         """It was counted, and what it was counted from is forgotten: events alone would tell less."""
@@ -128,27 +135,18 @@ class KpiDays:
             row = connection.execute(select(kpi_days).where(*own)).one_or_none()
         return row is not None and self._is_forgotten(row, now)
 
-    def not_in_sheet(self, since: datetime, most: int) -> dict[date, float]:
-        """Days whose figures are not in the table that people read as they are now, oldest first → when they were
-        counted."""
+    def not_in_sheet(self, writes: SheetWrites, since: datetime, most: int) -> dict[date, int]:
+        """Days whose figures are not in a table that people read as they are now, oldest first → their editions."""
         wanted = (
             self._store.owns(kpi_days),
-            kpi_days.c.is_in_sheet == false(),
+            ~writes.has(kpi_days.c.day, kpi_days.c.edition),
             kpi_days.c.ends_at >= since.timestamp(),
         )
-        columns = (kpi_days.c.day, kpi_days.c.counted_at)
+        columns = (kpi_days.c.day, kpi_days.c.edition)
         query = select(*columns).where(*wanted, kpi_days.c.is_stale == false()).order_by(kpi_days.c.day)
         with self._store.read() as connection:
             rows = connection.execute(query.limit(most)).all()
-        return {date.fromisoformat(row.day): row.counted_at for row in rows}
-
-    def mark_in_sheet(self, days: Mapping[date, float]) -> None:
-        """Figures as they were counted at that moment are in the sheet; a day that was counted again is not."""
-        with self._store.write() as connection:
-            for day, counted_at in days.items():
-                written = (kpi_days.c.day == day.isoformat(), kpi_days.c.counted_at == counted_at)
-                mine = (self._store.owns(kpi_days), *written)
-                connection.execute(update(kpi_days).where(*mine).values(is_in_sheet=True))
+        return {date.fromisoformat(row.day): row.edition for row in rows}
 
     def _kept(self, days: Sequence[date], now: datetime) -> dict[date, dict[Person, Figures]]:
         first, last = days[0].isoformat(), days[-1].isoformat()
@@ -192,8 +190,7 @@ class KpiDays:
             return
         with self._store.write() as connection:
             if oldest_at is not None:
-                late = (self._store.owns(kpi_days), kpi_days.c.ends_at > oldest_at)
-                connection.execute(update(kpi_days).where(*late).values(is_stale=True))
+                mark_stale(connection, self._store.account_id, oldest_at)
             self._cursors.write(connection, KPI_SEEN, float(newest))
 
     def _to_count(self, now: datetime) -> list[date]:
@@ -256,25 +253,25 @@ def way_of(rules: RuleEngine) -> Way:
 
 class KpiRows:
     """The kept days as rows of a sheet (channels/sheets.py, ``SheetSource``): one for a person and day. A day is
-    written whenever it is counted: sales of the last days may have changed."""
+    written again whenever something of it became another one, a sale that was cancelled too. ``name``: of the job."""
 
-    name = "google_sheets_kpi"
     what = "показатели KPI"
-    head = (
+    head: Sequence[str] = (
         "Ключ (не менять)", "День", "Человек", "Новые клиенты", "Обработано", "Разговоры", "Не дозвонились", "Письма",
         "Задачи", "Продажи", "Сумма продаж", "Начал",
     )  # fmt: skip
 
-    def __init__(self, store: AccountStore, sheet: str) -> None:
+    def __init__(self, store: AccountStore, name: str, sheet: str) -> None:
+        self.name = name
         self.sheet = sheet
         self._store = store
-        self._kept: KpiDays | None = None
-        self._days: Mapping[date, float] = {}
+        self._writes = SheetWrites(store, name)
+        self._days: Mapping[date, int] = {}
         self._emptied: Mapping[str, Sequence[str | int]] = {}
 
     def due(self, engine: RuleEngine, now: datetime) -> Mapping[str, Sequence[str | int]]:
-        self._kept = kept = KpiDays(self._store, way_of(engine))
-        self._days = kept.not_in_sheet(now - IN_SHEET, DAYS_IN_A_ROW)
+        kept = KpiDays(self._store, way_of(engine))
+        self._days = kept.not_in_sheet(self._writes, now - IN_SHEET, DAYS_IN_A_ROW)
         people = engine.config.kpi.people
         names = {one.id: one.name for one in engine.account.users}
         rows: dict[str, Sequence[str | int]] = {}
@@ -284,10 +281,19 @@ class KpiRows:
             for number in sorted({*names, *found} - {0}):
                 name = names.get(number, str(number))
                 if not people or any(same_name(name, other) for other in people):
-                    cells = _cells(day, name, found.get(number, Figures()), engine)
-                    (rows if number in found else emptied)[f"{day.isoformat()} {number}"] = cells
+                    mine, others = self._rows(day, number, name, found.get(number), engine)
+                    rows |= mine
+                    emptied |= others
         self._emptied = emptied
         return rows
+
+    def _rows(
+        self, day: date, number: int, name: str, figures: Figures | None, engine: RuleEngine
+    ) -> tuple[dict[str, Sequence[str | int]], dict[str, Sequence[str | int]]]:
+        """Of one person: key → cells of what he has, and of what he has no (longer)."""
+        cells = _cells(day, name, figures or Figures(), engine)
+        own = {f"{day.isoformat()} {number}": cells}
+        return (own, {}) if figures is not None else ({}, own)
 
     def _figures(self, kept: KpiDays, engine: RuleEngine, day: date, now: datetime) -> Mapping[Person, Figures]:
         """As the page shows them."""
@@ -300,8 +306,26 @@ class KpiRows:
         return self._emptied
 
     def keep_written(self) -> None:
-        if self._kept is not None and self._days:
-            self._kept.mark_in_sheet(self._days)
+        self._writes.keep({day.isoformat(): edition for day, edition in self._days.items()})
+
+
+class LossRows(KpiRows):
+    """Lost deals of the kept days: a row for a person, day and reason."""
+
+    what = "потерянные сделки"
+    head = ("Ключ (не менять)", "День", "Человек", "Причина", "Сделок")
+
+    def _rows(
+        self, day: date, number: int, name: str, figures: Figures | None, engine: RuleEngine
+    ) -> tuple[dict[str, Sequence[str | int]], dict[str, Sequence[str | int]]]:
+        found = figures.lost_by if figures else Counter()
+        reasons = dict.fromkeys([*(one.name for one in engine.account.loss_reasons), NO_REASON, *found])
+        rows: dict[str, Sequence[str | int]] = {}
+        emptied: dict[str, Sequence[str | int]] = {}
+        for reason in reasons:
+            cells = (f"{day:%d.%m.%Y}", name, reason, found[reason])
+            (rows if found[reason] else emptied)[f"{day.isoformat()} {number} {reason}"] = cells
+        return rows, emptied
 
 
 def _cells(day: date, name: str, one: Figures, engine: RuleEngine) -> Sequence[str | int]:

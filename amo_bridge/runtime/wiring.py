@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -43,7 +44,7 @@ from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import FactLog
 from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.reports.daily import DailyReportJob
-from amo_bridge.reports.kpi_days import KpiJob, KpiRows
+from amo_bridge.reports.kpi_days import KpiJob, KpiRows, LossRows
 from amo_bridge.reports.pay_terms import watched_fields
 from amo_bridge.reports.week import WeeklyLetter
 from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
@@ -260,7 +261,7 @@ class CompositionRoot:
             context.fit.config, context.environment, self._store, self.rules.get, context.account_clock, tell, came
         )
         own = (roistat_job(channels), roistat_costs_job(channels), button_job(channels, came))
-        sheets = sheet_jobs(channels, lambda sheet: KpiRows(self._store, sheet))
+        sheets = sheet_jobs(channels, {"kpi": partial(KpiRows, self._store), "losses": partial(LossRows, self._store)})
         jobs = (*own, *sheets, leads, *ads, pipedrive, megaplan)
         return [job for job in jobs if job is not None]
 

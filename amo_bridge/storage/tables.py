@@ -230,10 +230,13 @@ deals = Table(
     # Of the record, to be found by: its name (text/names.normalise) and whose it is.
     Column("plain_name", Text, nullable=False, server_default=""),
     Column("responsible_user_id", BigInteger, nullable=False, server_default="0"),
+    # When it was won or lost; of deals at work nothing.
+    Column("closed_at", Float),
 )
 Index("deals_stage", deals.c.account, deals.c.pipeline_id, deals.c.status_id)
 Index("deals_read", deals.c.account, deals.c.read_at, deals.c.deal_id)
 Index("deals_changed", deals.c.account, deals.c.status_id, deals.c.updated_at)
+Index("deals_closed", deals.c.account, deals.c.status_id, deals.c.closed_at)
 Index("deals_person", deals.c.account, deals.c.responsible_user_id, deals.c.deal_id)
 Index("deals_named", deals.c.account, deals.c.deal_id, deals.c.plain_name)
 
@@ -1184,11 +1187,13 @@ kpi_days = Table(
     Column("counted_at", Float, nullable=False),
     Column("is_stale", Boolean, nullable=False),
     Column("changed_at", Float),
+    # What ``sheet_writes`` tells now; read no more.
     Column("is_in_sheet", Boolean, nullable=False, server_default=false()),
+    Column("edition", Integer, nullable=False, server_default="0"),
 )
 """Days of KPI that are over. ``day``: 2026-11-30; ``way``: time zone and what counts, as it was counted; ``is_stale``:
-something of it was told later; ``changed_at``: when its figures became other ones last; ``is_in_sheet``: they stand so
-in a table that people read."""
+something of it was told later; ``changed_at``: when its figures became other ones last; ``edition``: grows whenever
+something of it may have become another one, sales and lost deals too."""
 
 kpi_figures = Table(
     "kpi_figures",
@@ -1204,7 +1209,18 @@ kpi_figures = Table(
     Column("tasks", Integer, nullable=False),
     Column("first_at", Float),
 )
-"""What one person did on such a day; sales are the deals' own."""
+"""What one person did on such a day; sales and lost deals are the deals' own."""
+
+sheet_writes = Table(
+    "sheet_writes",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("sheet", String(40), primary_key=True),
+    Column("item", String(20), primary_key=True),
+    Column("edition", Integer, nullable=False),
+)
+"""What stands in tables that people read. ``sheet``: the job that writes it; ``item``: a day of KPI, or a daily
+report's number; ``edition``: the day's, or the report's version, that was written last."""
 
 kpi_plans = Table(
     "kpi_plans",
@@ -1236,13 +1252,14 @@ daily_reports = Table(
     Column("shown_version", Integer, nullable=False),
     Column("reminded_at", Float),
     Column("escalated_at", Float),
+    # What ``sheet_writes`` tells now; read no more.
     Column("sheet_version", Integer, nullable=False, server_default="0"),
     Column("told_at", Float),
     UniqueConstraint("account", "day", "user_id"),
 )
 """One row for each person and day («2026-11-24»), as it stands now. ``due_at``: the end of that shift. ``version``
 grows with every change; ``shown_version``: the last one that those who see confirmed reports were sent, 0 for none;
-``sheet_version``: the one in the table that people read elsewhere; ``told_at``: when the person was sent it first."""
+``told_at``: when the person was sent it first."""
 Index("daily_reports_open", daily_reports.c.account, daily_reports.c.confirmed_at, daily_reports.c.due_at)
 
 daily_report_versions = Table(

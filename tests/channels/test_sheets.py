@@ -19,7 +19,7 @@ from amo_bridge.channels.registry import GOOGLE_SHEETS
 from amo_bridge.channels.sheets import HEAD, ReportRows, SheetJob, SheetRow
 from amo_bridge.config.channels import GOOGLE_SHEETS_KEY, GoogleSheetsSection
 from amo_bridge.errors import ChannelDown
-from amo_bridge.reports.kpi_days import KpiDays, KpiRows, way_of
+from amo_bridge.reports.kpi_days import KpiDays, KpiRows, LossRows, way_of
 from amo_bridge.standins.google_sheets import GoogleSheetsStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import Store
@@ -45,9 +45,9 @@ class Table:
         """The process starts, or starts again after it was killed."""
         self.service = GoogleSheets(self.section, service_account(self.google.email))
         agency = self.agency
-        rows = ReportRows(agency.store, agency.clock, self.section.daily_reports)
+        rows = ReportRows(agency.store, agency.clock, "google_sheets", self.section.daily_reports)
         self.job = SheetJob(self.service, rows, agency.store, agency.rule_engine, agency.clock, agency.clock)
-        days = KpiRows(agency.store, "KPI")
+        days = KpiRows(agency.store, "google_sheets_kpi", "KPI")
         self.kpi = SheetJob(self.service, days, agency.store, agency.rule_engine, agency.clock, agency.clock)
 
     def evening(self) -> None:
@@ -228,6 +228,26 @@ def test_what_is_no_longer_so_does_not_stay_in_the_sheet(table: Table) -> None:
     assert [(row[2], row[9], row[10]) for row in rows[1:]] == [(IVAN, 0, 0), (MARIA, 1, 1_000)]
 
 
+def test_lost_deals_are_kept_in_a_sheet_of_their_own_as_they_are_now(table: Table) -> None:
+    agency = table.agency
+    table.google.sheets["Потери"] = []
+    for number in (41, 42):
+        agency.lose(NOON, "Дорого", number)
+    agency.call(NOON)
+    agency.clock.advance(timedelta(days=1))
+    KpiDays(agency.store, way_of(agency.rule_engine())).keep_up(agency.clock.now())
+    rows = LossRows(agency.store, "google_sheets_losses", "Потери")
+    job = SheetJob(table.service, rows, agency.store, agency.rule_engine, agency.clock, agency.clock)
+    assert job.send() == 1
+    wanted = [f"{key(IVAN)} Дорого", "23.11.2026", IVAN, "Дорого", 2]
+    assert table.google.sheets["Потери"] == [list(LossRows.head), wanted]
+    agency.lose(NOON, "Дорого", 41, status=7)
+    agency.lose(NOON, "Не отвечает", 42)
+    agency.clock.advance(timedelta(days=4))
+    job.send()
+    assert [(row[3], row[4]) for row in table.google.sheets["Потери"][1:]] == [("Дорого", 0), ("Не отвечает", 1)]
+
+
 def test_a_day_counted_again_while_it_is_written_is_written_again(table: Table) -> None:
     agency = table.agency
     table.google.sheets["KPI"] = []
@@ -235,7 +255,7 @@ def test_a_day_counted_again_while_it_is_written_is_written_again(table: Table) 
     agency.call(NOON)
     agency.clock.advance(timedelta(days=1))
     kept.keep_up(agency.clock.now())
-    days = KpiRows(agency.store, "KPI")
+    days = KpiRows(agency.store, "google_sheets_kpi", "KPI")
     assert len(days.due(agency.rule_engine(), agency.clock.now())) == 1
     agency.call(NOON + timedelta(hours=1))
     agency.clock.advance(timedelta(hours=7))

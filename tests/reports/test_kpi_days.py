@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import delete, event
 from support.fakes import ACCOUNT
 
-from amo_bridge.crm.account import WON
+from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.records import DealRecord
+from amo_bridge.engine.sheet_writes import SheetWrites
 from amo_bridge.events import TouchRecord
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.touches import add_touches, correct_touches
@@ -49,13 +50,23 @@ class Team:
         with self.store.write() as connection:
             (correct_touches if corrects else add_touches)(connection, ACCOUNT, [one])
 
-    def sell(self, day: float, *, status: int = WON) -> None:
+    def sell(
+        self, day: float, *, status: int = WON, number: int = 77, reason: str | None = None, deleted: bool = False
+    ) -> None:
         when = self.at(day)
         record = DealRecord(
-            id=77, responsible_user_id=IVAN, price=500, pipeline_id=1, status_id=status, closed_at=when, updated_at=when
-        )
+            id=number, responsible_user_id=IVAN, price=500, pipeline_id=1, status_id=status, updated_at=when,
+            closed_at=when if status in (WON, LOST) else None, loss_reason=reason, is_deleted=deleted,
+        )  # fmt: skip
         with self.store.write() as connection:
             Mirror(self.store).put(connection, [MirroredDeal(record, when, ())], when)
+
+    def written_anew(self) -> list[int]:
+        """Days that a table has to be told, which it is."""
+        writes = SheetWrites(self.store, "table")
+        due = self.kept.not_in_sheet(writes, self.at(0), 50)
+        writes.keep({day.isoformat(): edition for day, edition in due.items()})
+        return [(day - MONDAY).days for day in due]
 
     def tick(self, now: float) -> int:
         """How often the job has run until all was counted."""
@@ -139,18 +150,50 @@ def test_late_touches_are_seen_though_numbers_are_given_again(team: Team) -> Non
     assert team.talks(0) == [2]
 
 
-def test_a_correction_is_seen_as_long_as_the_day_settles(team: Team) -> None:
+@pytest.mark.parametrize("later", [1.1, 9], ids=["the next day", "much later"])
+def test_a_touch_that_is_corrected_in_place_changes_its_day(team: Team, later: float) -> None:
     team.call(0.5, seconds=0)
-    team.tick(1.1)
+    team.tick(later)
     team.call(0.5, seconds=60, corrects=True)
-    team.tick(1.2)
-    assert team.talks(0) == [0], "it was counted an hour or two ago"
-    team.tick(1.4)
-    assert team.talks(0) == [1]
-    team.tick(4.5)
-    team.call(0.5, seconds=0, corrects=True)
+    team.tick(later + 0.05)
+    assert (team.talks(0), team.changed(0, 1)) == ([1], [0])
+    team.written_anew()
+    team.call(0.5, seconds=60, corrects=True)
+    team.tick(later + 0.1)
+    assert not team.written_anew(), "what is told once more as it is known changes nothing"
+
+
+def test_a_table_hears_of_a_sale_that_is_cancelled_later(team: Team) -> None:
+    team.call(0.5)
+    team.call(1.5)
+    team.sell(0.6)
+    team.sell(-9, number=78)
     team.tick(9)
-    assert team.talks(0) == [1], "settled: only what is new, or a rebuild, has it counted again"
+    assert team.written_anew() == list(range(9))
+    team.sell(0.6)
+    assert team.written_anew() == [], "the same deal is read once more"
+    team.sell(0.6, status=7)
+    assert (team.of(0).sales, team.written_anew()) == (0, [0])
+    team.sell(1.6)
+    assert team.written_anew() == [1]
+    team.sell(1.6, deleted=True)
+    assert (team.of(1).sales, team.written_anew()) == (0, [1])
+    with team.store.write() as connection:
+        Mirror(team.store).forget(connection, 77)
+    assert team.written_anew() == [1]
+
+
+def test_a_lost_deal_counts_with_its_reason_until_it_is_opened_again(team: Team) -> None:
+    team.call(0.5)
+    for number, reason in ((81, "Дорого"), (82, "Дорого"), (83, None)):
+        team.sell(0.6, status=LOST, number=number, reason=reason)
+    team.tick(5)
+    assert (team.of(0).lost, team.of(0).lost_by, team.of(0).sales) == (3, {"Дорого": 2, "без причины": 1}, 0)
+    team.written_anew()
+    team.sell(0.6, status=LOST, number=82, reason="Ушёл к другим")
+    assert (team.of(0).lost_by["Ушёл к другим"], team.written_anew()) == (1, [0])
+    team.sell(0.6, status=7, number=81)
+    assert team.of(0).lost == 2
 
 
 def test_who_is_new_is_settled_by_what_is_told_later_of_the_day_before(team: Team) -> None:

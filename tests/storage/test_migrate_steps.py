@@ -22,7 +22,7 @@ from amo_bridge.intake.model import Enquiry
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage import migrate
 from amo_bridge.storage.database import AccountStore, Store
-from amo_bridge.storage.tables import deals
+from amo_bridge.storage.tables import deals, sheet_writes
 
 ROWS = 3
 Rows = dict[str, list[dict[str, Any]]]
@@ -130,6 +130,27 @@ def test_a_filled_store_of_an_earlier_revision_keeps_everything(
         assert name in walk.kept, f"{name} is gone"
         kept = [{key: row[key] for key in rows[0]} for row in walk.kept[name]]
         assert [row for row in kept if row in rows] == rows, name
+
+
+def test_deals_that_were_closed_are_known_to_have_been(bare: Store) -> None:
+    with bare.engine.begin() as connection:
+        command.upgrade(migrate._config(connection), "0051")
+        old = Table("deals", MetaData(), autoload_with=connection)
+        row = {one.name: value(one, 1) for one in old.c}
+        told = {142: '{"closed_at": 1790000000}', 143: "{}", 7: '{"closed_at": 1790000000}'}
+        for status, record in told.items():
+            connection.execute(insert(old), {**row, "deal_id": status, "status_id": status, "record": record})
+        kpi = Table("kpi_days", MetaData(), autoload_with=connection)
+        for number in (0, 1):
+            connection.execute(insert(kpi), {one.name: value(one, number) for one in kpi.c})
+    bare.prepare()
+    with bare.read() as connection:
+        closed = connection.execute(select(deals.c.status_id, deals.c.closed_at)).all()
+        assert {row.status_id: row.closed_at for row in closed} == {
+            142: 1790000000.0, 143: None, 7: None,
+        }  # fmt: skip
+        written = connection.execute(select(sheet_writes)).all()
+    assert [tuple(row)[1:] for row in written] == [("google_sheets_kpi", "бё", 0)], "and what stands in a table stays"
 
 
 def test_calls_of_auto_dial_that_were_forgotten_are_judged(bare: Store) -> None:

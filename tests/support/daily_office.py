@@ -16,7 +16,7 @@ from amo_bridge.channels.presses import ButtonJob, Press, StaffBots, keep_press
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.config.channels import Channels, MaxBotSection, PersonSection, TelegramSection, Way
 from amo_bridge.config.model import DailyReportSection, KpiSection
-from amo_bridge.crm.account import WON
+from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.people import People
@@ -129,6 +129,14 @@ class Agency:
         )  # fmt: skip
         with self.store.write() as connection:
             Mirror(self.store).put(connection, [MirroredDeal(won, when, ())], when)
+
+    def lose(self, when: datetime, reason: str, deal_id: int, *, status: int = LOST) -> None:
+        record = DealRecord(
+            id=deal_id, responsible_user_id=user(IVAN), pipeline_id=1, status_id=status, updated_at=when,
+            closed_at=when if status == LOST else None, loss_reason=reason,
+        )  # fmt: skip
+        with self.store.write() as connection:
+            Mirror(self.store).put(connection, [MirroredDeal(record, when, ())], when)
 
     def press(self, who: str, data: str = "", *, key: str = "", way: Way = "telegram") -> None:
         """As the webhook brings it, under the newest message."""

@@ -192,7 +192,7 @@ def week() -> WeekSummary:
 
 class KpiFigures(Shape):
     """What somebody has done. ``contacts``: new clients; ``worked``: clients of whatever kind; ``unanswered``: calls in
-    vain; ``amount``: whole units of the account's currency."""
+    vain; ``amount``: whole units of the account's currency; ``lost``: deals lost."""
 
     contacts: int
     worked: int
@@ -202,11 +202,14 @@ class KpiFigures(Shape):
     tasks: int
     sales: int
     amount: int
+    lost: int
 
 
 class KpiOfPerson(KpiFigures):
-    """``first_at``: when he did his first thing, of the first day asked for; ``is_late``: later than his shift."""
+    """``lost_by``: reason → lost deals. ``first_at``: when he did his first thing, of the first day asked for;
+    ``is_late``: later than his shift."""
 
+    lost_by: dict[str, int]
     first_at: datetime | None
     is_late: bool
 
@@ -253,7 +256,10 @@ def kpi() -> Kpi:
     board = board_of(here, kpi_wish(here))
     people = {
         line.name: KpiOfPerson(
-            **{name: cell.value for name, cell in line.cells.items()}, first_at=line.first_at, is_late=line.is_late
+            **{name: cell.value for name, cell in line.cells.items()},
+            lost_by=dict(line.lost_by),
+            first_at=line.first_at,
+            is_late=line.is_late,
         )
         for line in board.lines
     }
@@ -261,7 +267,7 @@ def kpi() -> Kpi:
         days=list(board.days),
         people=people,
         total=KpiFigures(**{name: cell.value for name, cell in board.total.items()}),
-        plan=KpiPlan(**board.plan),
+        plan=KpiPlan(**{name: one for name, one in board.plan.items() if name in KpiPlan.model_fields}),
         known_from=board.known_from,
         changed={str(one): at for one, at in board.changed.items()},
     )

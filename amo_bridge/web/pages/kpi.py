@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -13,12 +14,12 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.model import KpiSection
-from amo_bridge.reports.kpi import Figures, shown_people, summed
+from amo_bridge.reports.kpi import Figures, in_words, shown_people, summed
 from amo_bridge.reports.kpi_days import KpiDays, Way
 from amo_bridge.reports.kpi_plans import LARGEST, KpiPlans, expected
 from amo_bridge.reports.kpi_plans import MEASURES as PLAN_MEASURES
 from amo_bridge.reports.pipedrive import PipedriveFigures, figures_there, together
-from amo_bridge.reports.workbook import is_available, workbook
+from amo_bridge.reports.workbook import Table, is_available, workbook
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
@@ -39,6 +40,7 @@ MEASURES: Mapping[str, Any] = {
     "tasks": _l("Задачи"),
     "sales": _l("Продажи"),
     "amount": _l("Сумма продаж"),
+    "lost": _l("Потеряно"),
 }
 EARLIEST = date(2000, 1, 1)
 PLANNED_AHEAD = timedelta(days=366)
@@ -62,10 +64,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One person. ``cells``: measure → figure. ``first_at``: of the one day asked for; ``shift``: when it was to be."""
+    """One person. ``cells``: measure → figure. ``lost_by``: reason → lost deals. ``first_at``: of the one day asked
+    for; ``shift``: when it was to be."""
 
     name: str
     cells: Mapping[str, Cell]
+    lost_by: Mapping[str, int]
     first_at: datetime | None
     shift: datetime | None
 
@@ -90,6 +94,12 @@ class Board:
     known_from: date | None = None
     plan: Mapping[str, int | None] = field(default_factory=dict)
     """Of each person in these days."""
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why deals were lost, the most frequent reason first."""
+        total = sum((Counter(line.lost_by) for line in self.lines), Counter[str]())
+        return [reason for reason, _ in sorted(total.items(), key=lambda one: (-one[1], one[0]))]
 
 
 @dataclass(frozen=True)
@@ -143,15 +153,21 @@ def show() -> str:
 @routes.get("/reports/kpi.csv")
 @open_to(Role.VIEWER)
 def as_text() -> Response:
-    here = current_account()
-    return download(as_csv(_head(), _rows(here)), "kpi.csv")
+    lines = _lines()
+    why = [in_words(line.lost_by) for line in lines]
+    rows = [[*row, words] for row, words in zip(_rows(lines), why, strict=True)]
+    return download(as_csv([*_head(), _("Почему потеряно")], rows), "kpi.csv")
 
 
 @routes.get("/reports/kpi.xlsx")
 @open_to(Role.VIEWER)
 def as_workbook() -> Response:
-    here = current_account()
-    return download(workbook("KPI", _head(), _rows(here)), "kpi.xlsx")
+    lines = _lines()
+    lost: list[list[str | int | None]] = [
+        [line.name, reason, count] for line in lines for reason, count in line.lost_by.items()
+    ]
+    more = [Table(_("Потеряно"), [_("Человек"), _("Причина"), _("Сделок")], lost)] if lost else []
+    return download(workbook("KPI", _head(), _rows(lines), more), "kpi.xlsx")
 
 
 @routes.post("/reports/kpi/plan")
@@ -274,6 +290,7 @@ def _line(name: str, figures: Figures, plan: Mapping[str, int | None], shift: da
     return Line(
         name,
         {measure: Cell(getattr(figures, measure), one) for measure, one in plan.items()},
+        figures.lost_by,
         figures.first_at,
         shift,
     )
@@ -289,6 +306,10 @@ def _head() -> list[str]:
     return [_("Человек"), *(str(words) for words in MEASURES.values())]
 
 
-def _rows(here: AccountView) -> list[list[str | int]]:
-    lines: Iterable[Line] = board_of(here, wish_asked_for(here)).lines
+def _lines() -> Sequence[Line]:
+    here = current_account()
+    return board_of(here, wish_asked_for(here)).lines
+
+
+def _rows(lines: Iterable[Line]) -> list[list[str | int]]:
     return [[line.name, *(cell.value for cell in line.cells.values())] for line in lines]

@@ -17,7 +17,10 @@ from support.pages import PASSWORD, Pages, Visit, agency, words_of
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import KpiPlan, KpiSection
 from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.crm.account import LOST
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import TouchRecord
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.touches import add_touches
 from amo_bridge.reports.kpi_days import KpiDays, Way
 from amo_bridge.reports.kpi_plans import KpiPlans
@@ -64,9 +67,9 @@ def office(pages: Pages) -> Pages:
 def test_a_day_against_the_plan(office: Pages, viewer: Visit) -> None:
     measure(office, plan=PLAN, shift=SHIFT)
     words = words_of(viewer.get("/reports/kpi"))
-    assert f"{IVAN} 3 из 4 4 3 из 2 1 0 0 0 0 10:30 позже 10:00" in words
-    assert f"{MARIA} 1 из 4 1 1 из 2 0 0 0 0 0 09:00 вовремя" in words
-    assert "Все вместе 4 из 8 5 4 из 4 1 0 0 0 0" in words
+    assert f"{IVAN} 3 из 4 4 3 из 2 1 0 0 0 0 0 10:30 позже 10:00" in words
+    assert f"{MARIA} 1 из 4 1 1 из 2 0 0 0 0 0 0 09:00 вовремя" in words
+    assert "Все вместе 4 из 8 5 4 из 4 1 0 0 0 0 0" in words
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ def test_on_a_day_off_nobody_is_late(office: Pages, viewer: Visit) -> None:
     call(office, IVAN, datetime(2026, 11, 22, 12, tzinfo=UTC), 11)
     measure(office, shift=SHIFT, plan=PLAN)
     words = words_of(viewer.get("/reports/kpi?day=2026-11-22"))
-    assert f"{IVAN} 1 1 1 0 0 0 0 0 15:00" in words, "and nothing was expected"
+    assert f"{IVAN} 1 1 1 0 0 0 0 0 0 15:00" in words, "and nothing was expected"
     assert "позже" not in words
 
 
@@ -172,7 +175,7 @@ def test_only_those_whom_the_config_names(office: Pages, viewer: Visit) -> None:
     measure(office, people=[UserName(MARIA), UserName("Павел Смирнов")])
     words = words_of(viewer.get("/reports/kpi"))
     assert IVAN not in words
-    assert "Павел Смирнов 0 0 0 0 0 0 0 0 —" in words
+    assert "Павел Смирнов 0 0 0 0 0 0 0 0 0 —" in words
 
 
 def test_whoever_was_renamed_in_amocrm_is_still_measured(office: Pages, viewer: Visit) -> None:
@@ -188,9 +191,33 @@ def test_files_and_the_screen_on_the_wall(office: Pages, viewer: Visit) -> None:
     assert f"{IVAN};3;4;3;1;0;0;0;0" in table
     book = CalamineWorkbook.from_filelike(BytesIO(viewer.get("/reports/kpi.xlsx?span=week").get_data()))
     assert book.get_sheet_by_index(0).to_python()[2][:2] == [MARIA, 2.0]
+    assert book.sheet_names == ["KPI"]
     wall = viewer.get("/reports/kpi?tv=1").text
     assert 'hx-trigger="every 60s"' in wall
     assert "hx-trigger" not in viewer.get("/reports/kpi").text
+
+
+def test_lost_deals_stand_there_with_their_reasons(office: Pages, viewer: Visit) -> None:
+    store, at = office.account.account_store, TUESDAY - timedelta(hours=1)
+    told = ((1, IVAN, "Дорого"), (2, IVAN, "Дорого"), (3, IVAN, None), (4, MARIA, "Дорого"))
+    records = [
+        DealRecord(id=number, responsible_user_id=agency().user(who).id, status_id=LOST, closed_at=at, updated_at=at,
+                   loss_reason=reason)
+        for number, who, reason in told
+    ]  # fmt: skip
+    with store.write() as connection:
+        Mirror(store).put(connection, [MirroredDeal(one, at) for one in records], at)
+    words = words_of(viewer.get("/reports/kpi"))
+    assert f"Почему потеряно Человек Дорого без причины {IVAN} 2 1 {MARIA} 1 0" in words
+    table = viewer.get("/reports/kpi.csv").get_data().decode("utf-8-sig")
+    assert f"{IVAN};3;4;3;1;0;0;0;0;3;Дорого — 2; без причины — 1" in table.replace('"', "")
+    book = CalamineWorkbook.from_filelike(BytesIO(viewer.get("/reports/kpi.xlsx").get_data()))
+    assert book.get_sheet_by_name("Потеряно").to_python()[1:] == [
+        [IVAN, "Дорого", 2.0], [IVAN, "без причины", 1.0], [MARIA, "Дорого", 1.0],
+    ]  # fmt: skip
+    answer = Program(office, Role.VIEWER).ask("GET", "/reports/kpi").json
+    assert answer["people"][IVAN]["lost_by"] == {"Дорого": 2, "без причины": 1}
+    assert answer["total"]["lost"] == 4
 
 
 def test_work_in_pipedrive_is_added_and_what_is_not_is_told(office: Pages, viewer: Visit) -> None:
@@ -210,7 +237,7 @@ def test_work_in_pipedrive_is_added_and_what_is_not_is_told(office: Pages, viewe
         log.keep(connection, items)
         Cursors(store).write(connection, READ_AT, TUESDAY.timestamp())
     words = words_of(viewer.get("/reports/kpi"))
-    assert f"{IVAN} 4 5 4 1 0 0 1 0 10:30" in words
+    assert f"{IVAN} 4 5 4 1 0 0 1 0 0 10:30" in words
     assert "Сделанное в Pipedrive уже прибавлено; прочитано 24.11.2026, 18:00" in words
     assert "не сосчитаны Masha (masha@home.example)" in words
     assert "Продаж в валюте USD: 1; они сосчитаны, а их сумма не прибавлена." in words
