@@ -1,5 +1,7 @@
 """Daily reports by Telegram and MAX: each person is sent his own, and confirms it by a button.
 
+Whoever answers the message in words writes the plan for tomorrow; what he edits later is the plan then.
+
 The message follows the report: other figures and another plan are put in its place, and a press counts for the version
 that was seen. Whoever has no messenger with buttons gets a notice with the link to the page.
 """
@@ -7,16 +9,25 @@ that was seen. Whoever has no messenger with buttons gets a notice with the link
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.messengers import Button
-from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, StaffBots, user_of
+from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, Reply, StaffBots, user_of
 from amo_bridge.channels.staff_messages import MESSENGERS, StaffMessages
 from amo_bridge.clock import Clock
-from amo_bridge.engine.daily_reports import ABOUT, DailyReport, DailyReports, notice_of, report_page, report_text
+from amo_bridge.engine.daily_reports import (
+    ABOUT,
+    LONGEST_PLAN,
+    DailyReport,
+    DailyReports,
+    Planning,
+    notice_of,
+    report_page,
+    report_text,
+)
 from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.storage.database import AccountStore, insert_new
@@ -24,7 +35,17 @@ from amo_bridge.storage.tables import outbox
 
 CONFIRM = "Подтвердить"
 ASKED_FOR = timedelta(days=7)
-NO_PLAN = "Сначала напишите план на завтра: ссылка под отчётом"
+NO_PLAN = "Сначала напишите план на завтра: ответом на отчёт или по ссылке под ним"
+NO_WORDS = "План на завтра — только словами: пришлите текст"
+TOO_LONG = "План длиннее {} знаков и не записан: сократите его"
+PLANNED: Mapping[Planning, str] = {
+    "saved": "План на завтра записан. Подтвердите отчёт кнопкой под ним",
+    "same": "План на завтра уже такой",
+    "changed": "Отчёт как раз меняется: пришлите план ещё раз",
+}
+OTHER_PLAN = "Другой план — ответом на это сообщение."
+NO_PLAN_YET = "Напишите план на завтра ответом на это сообщение или на странице отчёта и подтвердите его."
+CORRECTED = "План на завтра изменён; отчёт уже подтверждён, поэтому это исправление"
 CHANGED = "Отчёт изменился: посмотрите его ещё раз и нажмите снова"
 _DATA = re.compile(r"dr:([0-9]{1,18}):([0-9]{1,9})")
 
@@ -72,7 +93,7 @@ class DailyReportButtons(ButtonSubject):
             if reach.quiet_until(person, now):
                 continue
             buttons = [Button(CONFIRM, f"{self.mark}:{number}:{report.version}")]
-            text, url = _text(engine, report), report_page(engine.viewer.pages_url, number)
+            text, url = _asking(engine, report), report_page(engine.viewer.pages_url, number)
             moved += self._messages.send(
                 number, report.version, person, text, url, buttons, self._notice_instead(engine, report)
             ) in ("sent", "refused")
@@ -144,6 +165,28 @@ class DailyReportButtons(ButtonSubject):
 
         return Judged("Отчёт подтверждён", keep=keep)
 
+    def reply(self, number: int, reply: Reply) -> Judged | None:
+        report, engine = self._reports.of(number), self._rule_engine()
+        if report is None:
+            return None
+        user_id = user_of(reply, engine)
+        if user_id is None:
+            return Judged(NOBODY.format(reply.person))
+        if user_id != report.user_id:
+            return Judged(f"Это отчёт другого человека, план пишет {report.person}: ничего не изменено")
+        plan = reply.text.replace("\r\n", "\n").strip()
+        if not plan:
+            return Judged(NO_WORDS)
+        if len(plan) > LONGEST_PLAN:
+            return Judged(TOO_LONG.format(LONGEST_PLAN))
+        who = f"{report.person}, {MESSENGERS[reply.way]}"
+
+        def keep(connection: Connection, press_id: int) -> Judged | None:
+            said = self._reports.set_plan(connection, number, plan, who)
+            return Judged(CORRECTED if said == "saved" and report.is_confirmed else PLANNED[said])
+
+        return Judged("", keep=keep)
+
     def expire(self, connection: Connection, press: Press) -> None:
         """Nothing to write down: the message still asks, and the reminder comes."""
 
@@ -152,3 +195,9 @@ def _text(engine: RuleEngine, report: DailyReport) -> str:
     words = report_text(report.sums, report.plan, engine.account.currency)
     plan = "" if report.plan else "\n\nНапишите план на завтра на странице отчёта и подтвердите его."
     return f"{report.day:%d.%m.%Y}\n{words}{plan}"
+
+
+def _asking(engine: RuleEngine, report: DailyReport) -> str:
+    """What stands in a message that can be answered."""
+    words = report_text(report.sums, report.plan, engine.account.currency)
+    return f"{report.day:%d.%m.%Y}\n{words}\n\n{OTHER_PLAN if report.plan else NO_PLAN_YET}"

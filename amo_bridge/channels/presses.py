@@ -2,6 +2,7 @@
 
 A webhook keeps the press (``keep_press``). One thread judges presses at once and lets each subject do its own rounds
 every few seconds. What a button brings begins with the mark of its subject; the subject alone says what a press means.
+An answer in words to such a message comes the same way; which message that was tells its subject.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from amo_bridge.errors import BridgeError, ChannelError, CrmError
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
-from amo_bridge.storage.tables import approval_presses
+from amo_bridge.storage.tables import approval_presses, staff_messages
 
 log = structlog.get_logger()
 PERIOD_SECONDS = 5.0
@@ -34,6 +35,8 @@ ANSWERED_WITHIN = timedelta(minutes=10)
 # An older one decides nothing: what it is about may be another thing by now, and the buttons are still there.
 COUNTS_WITHIN = timedelta(hours=1)
 NO_BUTTON = "Эта кнопка больше не действует"
+BY_BUTTON = "На это сообщение словами не ответить: нажмите кнопку под ним или откройте ссылку"
+LATE_REPLY = "Мост не работал, когда вы ответили: ничего не записано, ответьте ещё раз"
 NOBODY = "Мост вас не знает: ваш номер {} не вписан в [people]"
 
 
@@ -50,8 +53,20 @@ class Press:
     data: str
 
 
-def keep_press(connection: Connection, store: AccountStore, key: str, press: Press, received_at: float) -> bool:
-    """Have a press judged; False if it is there already. ``key``: of the vendor's request."""
+@dataclass(frozen=True)
+class Reply:
+    """A message of the bridge was answered in words. As Press; ``text``: empty for a picture and the like."""
+
+    way: Literal["telegram", "max"]
+    person: int
+    chat_id: int
+    message: str
+    text: str
+    is_private: bool
+
+
+def keep_press(connection: Connection, store: AccountStore, key: str, press: Press | Reply, received_at: float) -> bool:
+    """Have a press or an answer judged; False if it is there already. ``key``: of the vendor's request."""
     row = {
         "account": store.account_id,
         "key": key[:160],
@@ -63,8 +78,8 @@ def keep_press(connection: Connection, store: AccountStore, key: str, press: Pre
     return is_new
 
 
-def user_of(press: Press, engine: RuleEngine) -> int | None:
-    """Who has pressed, as amoCRM knows them; None for a number that stands nowhere in ``[people]``."""
+def user_of(press: Press | Reply, engine: RuleEngine) -> int | None:
+    """Who has pressed or answered, as amoCRM knows them; None for a number that stands nowhere in ``[people]``."""
     reach = Reach(engine.config.channels, engine.account)
     people = (reach.person(user.id) for user in engine.account.users if user.is_active)
     return next((one.user.id for one in people if one and one.chat(press.way) == press.person), None)
@@ -89,6 +104,11 @@ class ButtonSubject(Protocol):
 
     def judge(self, press: Press) -> Judged:
         """What a press of this mark means; nothing is written yet. Raises CrmError, StoreUnavailable."""
+
+    def reply(self, number: int, reply: Reply) -> Judged | None:
+        """What an answer in words to the message about the thing ``number`` means; None: nothing. Raises
+        StoreUnavailable."""
+        return None
 
     def expire(self, connection: Connection, press: Press) -> None:
         """Write down that a press waited too long and does not count."""
@@ -214,7 +234,10 @@ class ButtonJob:
             return 1
 
     def _take(self, row: Row[Any]) -> int:
-        press = Press(**json.loads(row.body))
+        told = json.loads(row.body)
+        if "text" in told:
+            return self._take_reply(row, Reply(**told))
+        press = Press(**told)
         subject = self._subjects.get(press.data.partition(":")[0])
         now = self._clock.now().timestamp()
         is_late = now - row.received_at > COUNTS_WITHIN.total_seconds()
@@ -232,6 +255,41 @@ class ButtonJob:
         self._settled()
         self._tell(press, judged, now - row.received_at)
         return 1
+
+    def _take_reply(self, row: Row[Any], reply: Reply) -> int:
+        now = self._clock.now().timestamp()
+        found = self._answered(reply)
+        judged = found and found[0].reply(found[1], reply)
+        if judged is not None and now - row.received_at > COUNTS_WITHIN.total_seconds():
+            judged = Judged(LATE_REPLY)
+        if judged is None:
+            # In a chat of several people an answer may be meant for another of them.
+            judged = Judged(BY_BUTTON if reply.is_private else "")
+        with self._store.write() as connection:
+            done = update(approval_presses).where(approval_presses.c.id == row.id)
+            connection.execute(done.values(done_at=now))
+            if judged.keep is not None:
+                judged = judged.keep(connection, row.id) or judged
+        if judged.answer and reply.way in self._bots:
+            bot = self._bots[reply.way]
+            try:
+                bot.send(reply.chat_id, bot.texts("", judged.answer, "")[0])
+            except ChannelError as error:
+                log.warning("an answer in words is not answered", error=str(error))
+        return 1
+
+    def _answered(self, reply: Reply) -> tuple[ButtonSubject, int] | None:
+        """What the message was about: its subject, and the number of the thing."""
+        same = (
+            staff_messages.c.way == reply.way,
+            staff_messages.c.chat_id == reply.chat_id,
+            staff_messages.c.message == reply.message,
+        )
+        query = select(staff_messages.c.subject, staff_messages.c.number).where(self._store.owns(staff_messages), *same)
+        with self._store.read() as connection:
+            row = connection.execute(query).first()
+        subject = self._subjects.get(row.subject) if row is not None else None
+        return (subject, row.number) if row is not None and subject is not None else None
 
     def _tell(self, press: Press, judged: Judged, age: float) -> None:
         """Nothing hangs on it: what was decided is kept."""

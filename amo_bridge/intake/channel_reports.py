@@ -15,11 +15,11 @@ from sqlalchemy.engine import Connection
 from amo_bridge.channels.dial_log import EndedCall, report_call
 from amo_bridge.channels.mail import address_key, usable
 from amo_bridge.channels.mail_log import MailMemory
-from amo_bridge.channels.presses import Press, keep_press
+from amo_bridge.channels.presses import Press, Reply, keep_press
 from amo_bridge.channels.sms import report_sms
 from amo_bridge.channels.sms_services import SmsReport
 from amo_bridge.clock import Clock
-from amo_bridge.intake.model import ButtonPress, DeliveryStatus, PbxCall
+from amo_bridge.intake.model import ButtonPress, DeliveryStatus, PbxCall, StaffReply
 from amo_bridge.storage.database import AccountStore
 
 _OUTBOX_ID = re.compile(r"[0-9]{1,18}")
@@ -83,3 +83,16 @@ def takes_press(connection: Connection, store: AccountStore, press: ButtonPress,
         data=press.data,
     )
     return keep_press(connection, store, f"{press.source}:{press.key}", told, received_at)
+
+
+def takes_reply(connection: Connection, store: AccountStore, reply: StaffReply, received_at: float) -> bool:
+    """Hand an answer in words to what was answered; False if it has come before."""
+    told = Reply(
+        way="telegram" if reply.source == "telegram" else "max",
+        person=reply.person,
+        chat_id=reply.chat_id,
+        message=reply.message,
+        text=reply.text,
+        is_private=reply.is_private,
+    )
+    return keep_press(connection, store, f"{reply.source}:{reply.key}", told, received_at)

@@ -61,8 +61,8 @@ _VK_NO_RIGHT = (7, 15)
 CONFIRMED_WITHIN_SECONDS, LOOK_AGAIN_SECONDS = 15.0, 0.5
 TELEGRAM_UPDATES = ("message",)
 MAX_UPDATES = ("message_created", "bot_started")
-TELEGRAM_STAFF_UPDATES = ("callback_query", "message")
-MAX_STAFF_UPDATES = ("message_callback", "message_created", "bot_started")
+TELEGRAM_STAFF_UPDATES = ("callback_query", "message", "edited_message")
+MAX_STAFF_UPDATES = ("message_callback", "message_created", "message_edited", "bot_started")
 STAFF_BOTS = ("telegram_staff", "max_staff")
 META_FIELDS = {"meta_leadgen": "leadgen", "messenger": "messages"}
 """Vendor → what the page has to be subscribed to."""

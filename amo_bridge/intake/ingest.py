@@ -14,10 +14,19 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError
-from amo_bridge.intake.channel_reports import settles_dial, settles_letter, settles_sms, takes_press
+from amo_bridge.intake.channel_reports import settles_dial, settles_letter, settles_sms, takes_press, takes_reply
 from amo_bridge.intake.enquiries import EnquiryRepository
 from amo_bridge.intake.lead_exports import is_known_lead
-from amo_bridge.intake.model import ButtonPress, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, PbxCall
+from amo_bridge.intake.model import (
+    ButtonPress,
+    DeliveryStatus,
+    Enquiry,
+    NoEnquiry,
+    Outcome,
+    Outcomes,
+    PbxCall,
+    StaffReply,
+)
 from amo_bridge.intake.reception import POLLED, VENDORS, outcomes_of, settings_of
 from amo_bridge.intake.request import VendorRequest
 from amo_bridge.intake.sites import SITE
@@ -90,7 +99,7 @@ class Ingest:
             if isinstance(outcome, NoEnquiry):
                 continue
             self._tell_channels(connection, outcome, row.received_at)
-            if isinstance(outcome, ButtonPress):
+            if isinstance(outcome, ButtonPress | StaffReply):
                 continue
             if outcome.source in (SITE, META):
                 # Rules name the section of the config; what all forms and all of Meta are read by does not know it.
@@ -127,6 +136,8 @@ class Ingest:
             settles_letter(connection, self._store, outcome, self._clock)
         elif isinstance(outcome, ButtonPress):
             takes_press(connection, self._store, outcome, received_at)
+        elif isinstance(outcome, StaffReply):
+            takes_reply(connection, self._store, outcome, received_at)
 
     def _end(self, connection: Connection, number: int, state: str, why: str) -> None:
         change = update(intake_requests).where(self._store.owns(intake_requests), intake_requests.c.id == number)

@@ -115,6 +115,20 @@ class ButtonPress:
     data: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class StaffReply:
+    """A colleague has answered a message of the bridge in words. ``message``: the one that is answered; ``is_private``:
+    in his own talk with the bot."""
+
+    source: str
+    key: str
+    person: int
+    chat_id: int
+    message: str
+    text: str
+    is_private: bool
+
+
 @dataclass(frozen=True)
 class NoEnquiry:
     """Nothing new for amoCRM.
@@ -130,7 +144,7 @@ class NoEnquiry:
     answer_to: str | None = None
 
 
-Outcome = Enquiry | PbxCall | Recording | DeliveryStatus | ButtonPress | NoEnquiry
+Outcome = Enquiry | PbxCall | Recording | DeliveryStatus | ButtonPress | StaffReply | NoEnquiry
 Outcomes = Sequence[Outcome]
 
 

@@ -23,6 +23,7 @@ from amo_bridge.intake.model import (
     Outcomes,
     PbxCall,
     Recording,
+    StaffReply,
     enquiry_of_call,
     words_of_call,
 )
@@ -148,6 +149,8 @@ def _words(outcome: Outcome) -> str:
     match outcome:
         case ButtonPress():
             return "нажата кнопка под сообщением моста"
+        case StaffReply():
+            return "ответ на сообщение моста"
         case Enquiry(fetch=None):
             return "новое обращение"
         case Enquiry():

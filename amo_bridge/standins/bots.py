@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,37 +60,28 @@ class BotStandIn(StandIn):
     def actions(self) -> tuple[ClientAction, ...]:
         who = (ActionField("name", "кто", "Нина Тестова"), ActionField("user_id", "его номер", "7001"))
         text = ActionField("text", "сообщение", "Нужна реклама", is_long=True)
+        phone, param = ActionField("phone", "номер", "79000000091"), ActionField("param", "метка ссылки", "d12345")
+        button = (ActionField("message", "номер сообщения", ""), ActionField("label", "кнопка", "Согласовано"))
+
+        def doing(deed: Callable[[int, Mapping[str, str]], None]) -> Callable[[Mapping[str, str]], str]:
+            def done(fields: Mapping[str, str]) -> str:
+                deed(self._person(fields), defaultdict(str, fields))
+                return self._where()
+
+            return done
+
+        write = doing(lambda person, told: self.write(person, told["text"]))
+        reply = doing(lambda person, told: self.reply(person, told["text"]))
+        share = doing(lambda person, told: self.share_contact(person, told["phone"]))
+        start = doing(lambda person, told: self.start(person, told["param"]))
+        press = doing(lambda person, told: self.press(person, told["label"], told["message"]))
         return (
-            ClientAction("write", "Написать боту", (*who, text), self._write),
-            ClientAction(
-                "contact", "Поделиться телефоном", (*who, ActionField("phone", "номер", "79000000091")), self._share
-            ),
-            ClientAction(
-                "start", "Начать по ссылке", (*who, ActionField("param", "метка ссылки", "d12345")), self._start
-            ),
-            ClientAction(
-                "press",
-                "Нажать кнопку под сообщением",
-                (*who, ActionField("message", "номер сообщения", ""), ActionField("label", "кнопка", "Согласовано")),
-                self._press,
-            ),
+            ClientAction("write", "Написать боту", (*who, text), write),
+            ClientAction("reply", "Ответить на его последнее сообщение", (*who, text), reply),
+            ClientAction("contact", "Поделиться телефоном", (*who, phone), share),
+            ClientAction("start", "Начать по ссылке", (*who, param), start),
+            ClientAction("press", "Нажать кнопку под сообщением", (*who, *button), press),
         )
-
-    def _write(self, fields: Mapping[str, str]) -> str:
-        self.write(self._person(fields), fields.get("text", ""))
-        return self._where()
-
-    def _share(self, fields: Mapping[str, str]) -> str:
-        self.share_contact(self._person(fields), fields.get("phone", ""))
-        return self._where()
-
-    def _start(self, fields: Mapping[str, str]) -> str:
-        self.start(self._person(fields), fields.get("param", ""))
-        return self._where()
-
-    def _press(self, fields: Mapping[str, str]) -> str:
-        self.press(self._person(fields), fields.get("label", ""), fields.get("message", ""))
-        return self._where()
 
     def _button(self, label: str, message: str) -> tuple[dict[str, Any], str]:
         """The message with this button, the newest if none is named, and what the button brings."""
@@ -113,6 +105,10 @@ class BotStandIn(StandIn):
 
     def write(self, user_id: int, text: str) -> None:
         """A person writes to the bot."""
+        raise NotImplementedError
+
+    def reply(self, user_id: int, text: str) -> None:
+        """A person answers the newest message of the bot."""
         raise NotImplementedError
 
     def share_contact(self, user_id: int, phone: str) -> None:
@@ -307,6 +303,9 @@ class TelegramStandIn(BotStandIn):
     def write(self, user_id: int, text: str) -> None:
         self._message(user_id, {"text": text})
 
+    def reply(self, user_id: int, text: str) -> None:
+        self._message(user_id, {"text": text, "reply_to_message": {"message_id": self.sent[-1]["id"]}})
+
     def share_contact(self, user_id: int, phone: str) -> None:
         first, last = self._name(user_id)
         contact = {"phone_number": phone, "first_name": first, "last_name": last, "user_id": user_id}
@@ -500,6 +499,9 @@ class MaxStandIn(BotStandIn):
     def write(self, user_id: int, text: str) -> None:
         self._message(user_id, {"text": text})
 
+    def reply(self, user_id: int, text: str) -> None:
+        self._message(user_id, {"text": text}, {"link": {"type": "reply", "message": {"mid": self.sent[-1]["id"]}}})
+
     def share_contact(self, user_id: int, phone: str) -> None:
         name = self.people.get(user_id, "")
         card = f"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{name}\r\nTEL;TYPE=cell:{phone}\r\nEND:VCARD"
@@ -517,7 +519,7 @@ class MaxStandIn(BotStandIn):
         }
         self._push("bot_started", update, "X-Max-Bot-Api-Secret")
 
-    def _message(self, user_id: int, body: Mapping[str, Any]) -> None:
+    def _message(self, user_id: int, body: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
         number = next(self._ids)
         now = int(self.timeline.now() * 1000)
         message = {
@@ -525,6 +527,7 @@ class MaxStandIn(BotStandIn):
             "recipient": {"chat_id": user_id + 10**9, "chat_type": "dialog", "user_id": 1},
             "timestamp": now,
             "body": {"mid": f"mid.{now:016x}{number:016x}", "seq": now << 16 | number, **body},
+            **(more or {}),
         }
         update = {"update_type": "message_created", "timestamp": now, "message": message, "user_locale": "ru"}
         if self.types and "message_created" not in self.types:

@@ -43,7 +43,8 @@ def test_each_person_is_sent_his_report_once(agency: Agency) -> None:
     space = "\N{NO-BREAK SPACE}"
     assert message["text"] == (
         f"<b>Отчёт за день</b>\n23.11.2026\n✅ Сумма продаж – 1{space}000{space}₽\n✅ Кол-во продаж – 1 шт\n"
-        f"✅ Кол-во дозвонов – 1 шт\nПлан на завтра:\n{PLAN}\n"
+        f"✅ Кол-во дозвонов – 1 шт\nПлан на завтра:\n{PLAN}\n\n"
+        "Другой план — ответом на это сообщение.\n"
         f'<a href="https://bridge.example/reports/daily/{agency.report.number}">Открыть</a>'
     )
     assert list(message["buttons"]) == ["Подтвердить"]
@@ -203,7 +204,7 @@ def test_other_figures_are_put_in_the_messages_place_and_an_old_press_does_not_c
 def test_without_a_plan_the_button_asks_for_one(agency: Agency) -> None:
     agency.section |= {"plan": ""}
     agency.at(MONDAY_EVENING)
-    assert "Напишите план на завтра на странице отчёта" in sent(agency)[0]["text"]
+    assert "Напишите план на завтра ответом на это сообщение или на странице отчёта" in sent(agency)[0]["text"]
     agency.press(IVAN)
     assert agency.answers == [NO_PLAN]
     with agency.store.write() as connection:
@@ -223,3 +224,67 @@ def test_a_press_that_waited_an_hour_does_not_count(agency: Agency) -> None:
     assert not agency.report.is_confirmed
     agency.press(IVAN, key="again")
     assert agency.report.is_confirmed
+
+
+# --- the plan, as an answer in words ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["telegram", "max"])
+def test_an_answer_to_the_report_is_its_plan_and_the_message_follows(agency: Agency, way: Any) -> None:
+    agency.ways[IVAN] = {way: NUMBERS[IVAN]}
+    agency.section["plan"] = ""
+    agency.at(MONDAY_EVENING)
+    (message,) = agency.stand_ins[way].sent  # type: ignore[index]
+    assert "Напишите план на завтра ответом на это сообщение" in message["text"]
+    assert agency.reply(IVAN, " Прозвонить 80 ", way=way) == "План на завтра записан. Подтвердите отчёт кнопкой под ним"
+    assert agency.report.changes[-1].who == f"{IVAN}, {'Telegram' if way == 'telegram' else 'MAX'}"
+    agency.after(minutes=1)
+    assert "План на завтра:\nПрозвонить 80\n" in message["text"]
+    agency.press(IVAN, way=way)
+    assert (agency.report.is_confirmed, agency.report.plan) == (True, "Прозвонить 80")
+
+
+def test_the_same_update_counts_once_and_an_edited_answer_is_the_plan_then(agency: Agency) -> None:
+    agency.at(MONDAY_EVENING)
+    assert agency.reply(IVAN, "Раз", key="telegram:update:1").startswith("План на завтра записан")
+    assert agency.reply(IVAN, "Раз", key="telegram:update:1") == ""
+    assert agency.reply(IVAN, "Раз", key="telegram:update:2") == "План на завтра уже такой"
+    assert agency.reply(IVAN, "Два", key="telegram:update:3").startswith("План на завтра записан")
+    assert [one.plan for one in agency.report.changes] == [PLAN, "Раз", "Два"]
+
+
+def test_after_the_confirmation_an_answer_is_a_correction(agency: Agency) -> None:
+    agency.section["tell"] = [MARIA]
+    agency.at(MONDAY_EVENING)
+    agency.press(IVAN)
+    agency.after(minutes=1)
+    assert agency.reply(IVAN, "Другое") == "План на завтра изменён; отчёт уже подтверждён, поэтому это исправление"
+    agency.after(minutes=1)
+    assert [one.plan for one in agency.report.corrections] == ["Другое"]
+    assert "исправление\nПлан на завтра:\nДругое" in agency.notices[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("who", "text", "more", "said"),
+    [
+        (MARIA, "Чужой план", {}, f"Это отчёт другого человека, план пишет {IVAN}: ничего не изменено"),
+        ("Кто-то", "Чужой план", {}, "Мост вас не знает: ваш номер 99 не вписан в [people]"),
+        (IVAN, " ", {}, "План на завтра — только словами: пришлите текст"),
+        (IVAN, "о" * 1001, {}, "План длиннее 1000 знаков и не записан: сократите его"),
+        (IVAN, "План", {"late": 2}, "Мост не работал, когда вы ответили: ничего не записано, ответьте ещё раз"),
+        (IVAN, "План", {"message": "123456"}, "На это сообщение словами не ответить: нажмите кнопку под ним"),
+    ],
+)
+def test_what_is_no_plan_is_refused_and_said_to_be(
+    agency: Agency, who: str, text: str, more: dict[str, Any], said: str
+) -> None:
+    agency.at(MONDAY_EVENING)
+    assert agency.reply(who, text, **more).startswith(said)
+    assert agency.report.plan == PLAN
+
+
+def test_an_answer_that_the_bot_can_not_answer_is_kept_all_the_same(agency: Agency) -> None:
+    agency.at(MONDAY_EVENING)
+    agency.stand_ins.faults.add("limited", vendor="telegram", path="*sendMessage")  # type: ignore[union-attr]
+    assert agency.reply(IVAN, "Прозвонить 80") == ""
+    assert agency.report.plan == "Прозвонить 80"

@@ -11,7 +11,7 @@ from support.fakes import ACCOUNT
 from support.vendor_requests import SECRETS, post
 
 from amo_bridge.intake.channel_reports import takes_press
-from amo_bridge.intake.model import ButtonPress, NoEnquiry
+from amo_bridge.intake.model import ButtonPress, NoEnquiry, StaffReply
 from amo_bridge.intake.reception import Reception
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import approval_presses
@@ -53,6 +53,31 @@ def test_a_press_in_max(recipient: dict[str, Any], chat_id: int) -> None:
     assert press == ButtonPress(
         source="max", key="press:f9LHodD0", person=12, chat_id=chat_id, message="mid.1", press="f9LHodD0",
         data="ap:5:n",
+    )  # fmt: skip
+
+
+ANSWER = {"message_id": 8, "from": {"id": 11}, "chat": {"id": 11, "type": "private"}, "text": "Прозвонить 80"}
+ANSWERED = {"reply_to_message": {"message_id": 77, "chat": {"id": 11, "type": "private"}}}
+
+
+@pytest.mark.parametrize("kind", ["message", "edited_message"])
+def test_an_answer_in_words_in_telegram(kind: str) -> None:
+    (reply,) = telegram(**{kind: {**ANSWER, **ANSWERED}}).outcomes
+    assert reply == StaffReply(
+        source="telegram", key="update:9", person=11, chat_id=11, message="77", text="Прозвонить 80", is_private=True
+    )
+
+
+@pytest.mark.parametrize("kind", ["message_created", "message_edited"])
+def test_an_answer_in_words_in_max(kind: str) -> None:
+    message = {
+        "sender": {"user_id": 12}, "recipient": {"chat_id": 182, "chat_type": "dialog"},
+        "body": {"mid": "mid.9", "text": "Прозвонить 80"}, "link": {"type": "reply", "message": {"mid": "mid.1"}},
+    }  # fmt: skip
+    (reply,) = from_max(update_type=kind, timestamp=5, message=message).outcomes
+    assert reply == StaffReply(
+        source="max", key=f"{kind}:mid.9:5", person=12, chat_id=12, message="mid.1", text="Прозвонить 80",
+        is_private=True,
     )  # fmt: skip
 
 

@@ -95,6 +95,10 @@ def test_the_day_of_a_manager(team: Team, sandbox: LocalCrm, office: CrmUser) ->
     team.telegram.press(NUMBERS[HEAD], "Подтвердить")
     wait_until(lambda: team.telegram.pressed, "another's press is answered")
     assert team.telegram.pressed[0][1] == f"Этот отчёт подтверждает {MANAGER}: ничего не изменено"
+    team.telegram.reply(NUMBERS[MANAGER], "Прозвонить 80 лидов")
+    wait_until(lambda: len(team.sent_to(MANAGER)) == 2, "the answer in words is answered")
+    assert team.sent_to(MANAGER)[1].startswith("План на завтра записан")
+    wait_until(lambda: "План на завтра:\nПрозвонить 80 лидов" in team.sent_to(MANAGER)[0], "the message follows")
     team.telegram.press(NUMBERS[MANAGER], "Подтвердить")
     wait_until(lambda: "Подтверждён" in team.sent_to(MANAGER)[0], "the message says that it is confirmed")
     team.bridge.settle_at(sandbox, set=f"{DAY}T18:05")
@@ -102,7 +106,7 @@ def test_the_day_of_a_manager(team: Team, sandbox: LocalCrm, office: CrmUser) ->
     assert f"{MANAGER}, отчёт за 23.11.2026\n✅ Сумма продаж" in team.sent_to(CHAT)[0]
     for moment in ("19:05", "20:10"):
         team.bridge.settle_at(sandbox, set=f"{DAY}T{moment}")
-    assert (len(team.sent_to(MANAGER)), team.sent_to(HEAD)) == (1, [])
+    assert (len(team.sent_to(MANAGER)), team.sent_to(HEAD)) == (2, [])
 
 
 def test_a_day_that_nobody_confirms(team: Team, sandbox: LocalCrm) -> None:

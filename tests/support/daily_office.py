@@ -12,7 +12,7 @@ from sqlalchemy import select
 from amo_bridge.channels.daily_reports import DailyReportButtons
 from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.messengers import Messenger
-from amo_bridge.channels.presses import ButtonJob, Press, StaffBots, keep_press
+from amo_bridge.channels.presses import ButtonJob, Press, Reply, StaffBots, keep_press
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.config.channels import Channels, MaxBotSection, PersonSection, TelegramSection, Way
 from amo_bridge.config.model import DailyReportSection, KpiSection
@@ -154,6 +154,22 @@ class Agency:
         with self.store.write() as connection:
             keep_press(connection, self.store, press.press, press, self.clock.now().timestamp())
         self.buttons.send()
+
+    def reply(
+        self, who: str, text: str, *, key: str = "", way: Way = "telegram", message: str = "", late: float = 0
+    ) -> str:
+        """As the webhook brings it, to the newest message; what the bot says to it. ``late``: hours that it waited."""
+        assert self.stand_ins is not None
+        bot: Any = self.stand_ins[way]
+        number, chat = NUMBERS.get(who, 99), bot.sent[-1].get("chat_id", bot.sent[-1].get("user_id"))
+        told = Reply(way, number, chat, message or str(bot.sent[-1]["id"]), text, is_private=True)  # type: ignore[arg-type]
+        before = len(bot.sent)
+        with self.store.write() as connection:
+            keep_press(connection, self.store, key or text, told, self.clock.now().timestamp() - late * 3600)
+        self.buttons.send()
+        new = [one["text"] for one in bot.sent[before:]]
+        del bot.sent[before:]
+        return "; ".join(new)
 
     # --- time ---
 
