@@ -22,6 +22,7 @@ from amo_bridge.web import (
     oauth,
     pages,
     roistat,
+    stored_sentences,
     template_filters,
     unsubscribe,
     webhooks,
@@ -68,6 +69,7 @@ def install(app: Flask, application: Application) -> None:
     template_filters.install_filters(app)
     template_filters.install_labels(app)
     template_filters.install_explanations(app)
+    stored_sentences.install_stored_sentences(app)
     api.install(app)
     pages.install(app)
     app.context_processor(_page_context)

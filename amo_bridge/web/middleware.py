@@ -51,7 +51,10 @@ def install_languages(app: Flask) -> None:
 
 
 def _chosen() -> str:
-    wanted = request.cookies.get(COOKIE, RUSSIAN)
+    """A person's browser keeps what he has chosen; a program may say it with a request."""
+    wanted = request.cookies.get(COOKIE)
+    if wanted is None and request.path.startswith("/api/v1/"):
+        wanted = request.accept_languages.best_match(list(LANGUAGES))
     return wanted if wanted in LANGUAGES else RUSSIAN
 
 

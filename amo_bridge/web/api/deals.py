@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Literal
@@ -25,6 +25,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.services import deals as deals_service
 from amo_bridge.web.services.deals import ScriptService
+from amo_bridge.web.stored_sentences import stored, stored_by_whom
 
 MOST_FOUND = 100
 
@@ -35,6 +36,11 @@ class Effect(Shape):
     words: str
     state: str
     error: str
+
+
+def effects_of(effects: Iterable[tuple[str, str, str]]) -> list[Effect]:
+    """Of a decision, in the program's language."""
+    return [Effect(words=stored(words), state=state, error=stored(error)) for words, state, error in effects]
 
 
 class JournalEntry(Shape):
@@ -265,7 +271,9 @@ def undo(deal_id: int, event_id: int, told: UndoRule) -> UndoneThings:
 
 def _undone(found: list[Undoing]) -> UndoneThings:
     return UndoneThings(
-        things=[UndoneThing(done=one.done, will_be=one.words, is_possible=one.is_possible) for one in found]
+        things=[
+            UndoneThing(done=stored(one.done), will_be=stored(one.words), is_possible=one.is_possible) for one in found
+        ]
     )
 
 
@@ -276,25 +284,25 @@ def _refused() -> Iterator[None]:
     except (NotMet, StoreUnavailable):
         raise
     except (BridgeError, ConfigError) as error:
-        abort(refusal(409, str(error)))
+        abort(refusal(409, stored(str(error))))
 
 
 def _step(step: deals_service.Step) -> DealStep:
     said = [_entry(one) for one in step.said]
-    return DealStep(event_id=step.event_id, at=step.at, what=step.what, note=step.note, said=said)
+    return DealStep(event_id=step.event_id, at=step.at, what=stored(step.what), note=stored(step.note), said=said)
 
 
 def _entry(entry: Entry) -> JournalEntry:
     return JournalEntry(
         at=entry.at,
         event_id=entry.event_id,
-        what=entry.what,
+        what=stored(entry.what),
         rule=entry.rule,
         clause=entry.clause,
         verdict=entry.verdict,
         outcome=entry.outcome,
-        reason=entry.reason,
-        effects=[Effect(words=words, state=state, error=error) for words, state, error in entry.effects],
+        reason=stored_by_whom(entry.reason) if entry.verdict == "undone" else stored(entry.reason),
+        effects=effects_of(entry.effects),
     )
 
 
@@ -304,8 +312,8 @@ def _verdict(verdict: Verdict, done_at: datetime | None = None) -> DealVerdict:
         clause=verdict.rule.clause,
         says=verdict.rule.words,
         outcome=verdict.outcome,
-        reason=verdict.reason,
-        actions=[words for effect in verdict.effects for words in effect.all_words],
+        reason=stored(verdict.reason),
+        actions=[stored(words) for effect in verdict.effects for words in effect.all_words],
         done_at=done_at,
     )
 

@@ -14,8 +14,9 @@ from amo_bridge.engine.dead_letters import NotFailed
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import audit, current_account, token
+from amo_bridge.web.context import audit, current_account, who
 from amo_bridge.web.services.failures import group_of, names_in_group
+from amo_bridge.web.stored_sentences import stored
 
 
 class Failure(Shape):
@@ -94,7 +95,7 @@ def _decided(decision: str, told: Names) -> Failures:
     act = {"retry": here.failures.retry, "drop": here.failures.drop}[decision]
     names = names_in_group(here.failures.all(), told.group) if told.group else told.names
     try:
-        chosen = act(names, token().name)
+        chosen = act(names, who())
     except NotFailed as error:
         abort(refusal(409, str(error)))
     audit(f"failed.{decision}", f"По API: {', '.join(one.name for one in chosen)}")
@@ -107,7 +108,7 @@ def _failures(found: list[Failed]) -> Failures:
         Failure(
             **{name: getattr(one, name) for name in Failure.model_fields if hasattr(one, name)},
             group=group.key,
-            reason=group.reason,
+            reason=stored(group.reason),
             advice=group.advice,
         )
         for one in found

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.channels.registry import unconnected
 from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.web.api import ROOT, api
-from amo_bridge.web.api.deals import Effect
+from amo_bridge.web.api.deals import Effect, effects_of
 from amo_bridge.web.api.endpoint import Endpoint, Shape, day, one_of, whole
 from amo_bridge.web.api.rules import RuleDecision, decision_of
 from amo_bridge.web.auth.users import Role
@@ -153,7 +153,7 @@ def _with_deal(one: DecisionView) -> DecisionWithDeal:
         deal_name=one.deal_name,
         person=one.person,
         source=one.line.source,
-        effects=[Effect(words=words, state=state, error=error) for words, state, error in one.line.effects],
+        effects=effects_of(one.line.effects),
     )
 
 

@@ -27,6 +27,7 @@ from amo_bridge.web.services import rule_drafts
 from amo_bridge.web.services.block_drafts import is_russian
 from amo_bridge.web.services.config import CONFIG_BYTES, Unfit
 from amo_bridge.web.services.rule_drafts import Draft, DraftTrial, Kind, kinds_of, new_draft
+from amo_bridge.web.stored_sentences import stored
 
 RuleState = Literal["off", "dry", "live"]
 
@@ -243,14 +244,14 @@ def _trial(trial: DraftTrial) -> RuleTrial:
             RuleWouldDo(
                 at=one.event.at or EPOCH,
                 deal_id=one.event.about_deal_id,
-                what=one.what,
+                what=stored(one.what),
                 verdict=one.verdict,
-                actions=list(one.actions),
-                reason=one.reason,
+                actions=[stored(words) for words in one.actions],
+                reason=stored(one.reason),
             )
             for one in decisions
         ],
-        skips=[Skip(reason=reason, times=times) for reason, times in (past.skips if past else ())],
+        skips=[Skip(reason=stored(reason), times=times) for reason, times in (past.skips if past else ())],
         undecided=past.undecided if past else 0,
         trouble=past.trouble if past else "",
         existing=None if trial.existing is None else len(trial.existing),

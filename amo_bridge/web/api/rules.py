@@ -22,6 +22,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.rules import Facts, RuleFacts
+from amo_bridge.web.stored_sentences import stored, stored_by_whom
 
 
 class RuleDecision(Shape):
@@ -46,11 +47,11 @@ def decision_of(line: Line) -> RuleDecision:
         rule=line.rule,
         clause=line.clause,
         deal_id=line.deal_id,
-        what=line.what,
+        what=stored(line.what),
         verdict=line.verdict,
         outcome=line.outcome,
-        reason=line.reason,
-        actions=list(line.actions),
+        reason=stored_by_whom(line.reason) if line.verdict == "undone" else stored(line.reason),
+        actions=[stored(words) for words in line.actions],
     )
 
 
@@ -267,7 +268,7 @@ def _facts(facts: Facts) -> dict[str, Any]:
         "matching": facts.matching,
         "unmatched": str(facts.unmatched or ""),
         "last_acted": _moment(acted),
-        "skips": [Skip(reason=reason, times=times) for reason, times in facts.skips],
+        "skips": [Skip(reason=stored(reason), times=times) for reason, times in facts.skips],
     }
 
 

@@ -15,6 +15,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu, download
 from amo_bridge.web.services.decisions import ENDINGS, SOURCES, Wish, decisions_of, wish_asked_for
+from amo_bridge.web.stored_sentences import stored
 
 routes = Blueprint("done", __name__)
 MENU = Menu(_l("Что сделал мост"), "done.show", place=15)
@@ -48,8 +49,8 @@ def table() -> Response:
     rows = [
         [
             f"{one.at.astimezone(here.zone):%d.%m.%Y %H:%M:%S}", one.line.deal_id or "", one.deal_name, one.person,
-            one.line.rule, one.line.clause, one.line.what, one.ending, "; ".join(one.line.actions), one.line.reason,
-            one.source,
+            one.line.rule, one.line.clause, stored(one.line.what), one.ending,
+            "; ".join(map(stored, one.line.actions)), stored(one.line.reason), one.source,
         ]
         for one in (found.rows if found else [])
     ]  # fmt: skip

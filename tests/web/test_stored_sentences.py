@@ -1,0 +1,238 @@
+"""The bridge's own words, stored in Russian, in English: each sentence that the code can make, and nothing guessed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.api_client import Program
+from support.pages import Pages, Visit, words_of
+
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.stored_sentences import PLACE, RUSSIAN_LETTERS, catalogue, in_english
+
+ROOT = Path(__file__).parents[2]
+ENGINE = (
+    "deal_view", "dead_letters", "dispatcher", "effects", "freshness", "journal", "loop_guard", "manual_edits",
+    "outbox", "partial_refusal", "processor", "recorder", "resolver", "sender", "task_ends", "undo",
+)  # fmt: skip
+RULES = ("answers", "enquiries", "gates", "handler", "ladders")
+MODULES = sorted(
+    [
+        *ROOT.glob("handlers/*.py"),
+        *ROOT.glob("schedules/*.py"),
+        *(ROOT / "amo_bridge/events").glob("*.py"),
+        *(ROOT / f"amo_bridge/engine/{name}.py" for name in ENGINE),
+        *(ROOT / f"amo_bridge/rules/{name}.py" for name in RULES),
+    ]
+)
+"""Where sentences of the journal are made: what happened, why nothing was done, what was done, what is taken back."""
+SAYS = {"Skip", "Waiting", "Withheld", "verdict", "Undoing", "Effect", "_effect"}
+"""Calls whose texts go into the journal as they are."""
+LISTS = {"STAYS", "GUARDED", "DEAL_GONE", "GONE", "AWAITS_ITS_STEPS", "UNSEEN"}
+"""Constants of such texts."""
+
+
+def forms(node: ast.AST) -> Iterator[str]:
+    """The Russian texts in an expression, with {1}, {2} where an f-string has values; conditions have two texts."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        number, parts = 0, []
+        for value in node.values:
+            number += isinstance(value, ast.FormattedValue)
+            parts.append(value.value if isinstance(value, ast.Constant) else f"{{{number}}}")
+        yield "".join(map(str, parts))
+    elif isinstance(node, ast.IfExp):
+        yield from forms(node.body)
+        yield from forms(node.orelse)
+    elif isinstance(node, ast.Dict | ast.BoolOp):
+        for value in node.values:
+            yield from forms(value)
+
+
+def said_in(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in SAYS:
+                for argument in (*node.args, *(key.value for key in node.keywords if key.arg in ("why", "reason"))):
+                    yield from forms(argument)
+            elif name == "replace":
+                for key in node.keywords:
+                    if key.arg == "reason":
+                        yield from forms(key.value)
+        elif isinstance(node, ast.Return) and node.value is not None:
+            yield from forms(node.value)
+        elif isinstance(node, ast.Assign):
+            names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            if names & ({"label", "reason", "words", "why"} | LISTS):
+                yield from forms(node.value)
+
+
+def said() -> dict[str, str]:
+    """Every sentence that these modules put into the journal → where."""
+    found: dict[str, str] = {}
+    for path in MODULES:
+        for text in said_in(ast.parse(path.read_text("utf-8"))):
+            if RUSSIAN_LETTERS.search(text):
+                found.setdefault(text, path.name)
+    return found
+
+
+WHOLE, IN_AMOCRM = "the catalogue has the whole of it, with and without", "a text in amoCRM, quoted as it stands there"
+PARTS = {
+    "найдено позже: ": WHOLE,
+    "новая сделка «{1}» в «Неразобранном» воронки «{2}»{3}": WHOLE,
+    "письмо клиенту «{1}»{2}": WHOLE,
+    "правило сломано: ": WHOLE,
+    "с начала счёта с клиентом ": WHOLE,
+    "сделка пришла на этап «{1}»{2}": WHOLE,
+    "{1} без темы": WHOLE,
+    "{1} в чате": WHOLE,
+    "длина неизвестна": WHOLE,
+    "{1} с": WHOLE,
+    "{1} (ответ по другой его сделке: «{2}», {3})": IN_AMOCRM,
+    "Завести контакт блогера «{1}» и прикрепить к сделке: среди контактов его нет": IN_AMOCRM,
+    "Прикрепить к сделке контакт блогера «{1}»: с таким именем их несколько, мост не знает, кто нужен": IN_AMOCRM,
+    "Услуги в сделке изменились: эта задача больше не нужна": IN_AMOCRM,
+    "звонок{1}, разговор от {2} секунд": IN_AMOCRM,
+    "{1} … (или любая картинка)": IN_AMOCRM,
+    "любая картинка": IN_AMOCRM,
+    "без имени": "stands for a name",
+    "поле {1}": "stands for a field's name",
+    "элемент {1} списка {2}": "stands for a value",
+    "сразу": "a step's name",
+}
+"""What is no sentence of its own → why it needs no English."""
+
+
+def test_every_sentence_of_the_journal_has_its_english() -> None:
+    lacking = {
+        text: name
+        for text, name in said().items()
+        if text not in PARTS and not in_english(PLACE.sub("Ромашка", re.sub(r"\{0\}", "", text)))
+    }
+    assert not lacking, "\n".join(map(str, lacking.items()))
+
+
+def test_enough_was_looked_at() -> None:
+    assert len(said()) > 250
+
+
+def test_nothing_is_translated_that_the_code_does_not_say() -> None:
+    sources = [path for folder in ("amo_bridge", "handlers", "schedules") for path in (ROOT / folder).rglob("*.py")]
+    texts = " ".join(
+        node.value
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and RUSSIAN_LETTERS.search(node.value)
+    )
+    gone = {
+        form: word
+        for form in catalogue()
+        for word in re.findall("[а-яё]{4,}", PLACE.sub(" ", form))
+        if word not in texts
+    }
+    assert gone == {}
+
+
+@pytest.mark.parametrize(("russian", "english"), catalogue().items())
+def test_each_form_is_known_by_itself(russian: str, english: str) -> None:
+    """And keeps what stands in it; no Russian word of its own is left."""
+    names = {place: f"Name{place}" for place, _ in PLACE.findall(russian)}
+    told = in_english(PLACE.sub(lambda place: names[place[1]], russian))
+    assert told == PLACE.sub(lambda place: names[place[1]], english)
+    assert sorted(names) == sorted({place for place, _ in PLACE.findall(english)})
+    assert not RUSSIAN_LETTERS.search(told.replace("«/клиенту»", ""))
+
+
+@pytest.mark.parametrize(
+    ("russian", "english"),
+    [
+        ("этап «Бриф „А“» не из этого правила", "stage «Бриф „А“» is not this rule's"),
+        ("найдено позже: поле «Дата» = 5 (было 4)", "found later: field «Дата» = 5 (was 4)"),
+        ("задача «Позвонить» — Иван, до 02.12.2026 10:00", "task «Позвонить» — Иван, due 02.12.2026 10:00"),
+        ("этап → «Х»; поле «Сумма»: как было", "stage → «Х»; field «Сумма»: as it was"),
+        ("вхолостую: весь мост ([bridge] dry_run)", "dry run: the whole bridge ([bridge] dry_run)"),
+        (
+            "слишком поздно: случилось 01.12.2026 09:00 UTC, правило ждёт 2 рабочих дня",
+            "too late: it happened on 01.12.2026 09:00 UTC, the rule waits 2 working days",
+        ),
+        ("задача 7: срок 02.12.2026, исполнитель Иван", "task 7: due 02.12.2026, assignee Иван"),
+        (
+            "поля нет; правило ждёт, пока сделка на этапе «Х»",
+            "поля нет; the rule waits as long as the deal is on stage «Х»",
+        ),
+    ],
+)
+def test_names_stay_and_sentences_in_sentences_are_english_too(russian: str, english: str) -> None:
+    assert in_english(russian) == english
+
+
+@pytest.mark.parametrize(
+    "russian",
+    [
+        "",
+        "Позвонить клиенту",
+        "сделка закрыта, но деньги не пришли",
+        "этап «Бриф» не из этого правила!",
+        "сделка закрыта; деньги не пришли",
+        # Two ways to read it.
+        "поле «Дата» = 5 (было 4) (было 3)",
+    ],
+)
+def test_what_the_bridge_did_not_say_is_not_translated(russian: str) -> None:
+    assert in_english(russian) is None
+
+
+REASON = "этап «Бриф» не из этого правила"
+
+
+@pytest.fixture
+def told(pages: Pages) -> Pages:
+    pages.say("acts", what="найдено позже: смена этапа", actions='["этап → «Бриф»"]', source="timer")
+    pages.say("failed", event_id=2, what="задача удалена", reason="своё правило агентства сломалось")
+    pages.say("skipped", event_id=3, reason=REASON)
+    return pages
+
+
+def in_both(visit: Visit, path: str) -> tuple[str, str]:
+    russian = visit.get(path)
+    visit.post("/settings/language/en", page="/")
+    english = visit.get(path)
+    assert '<span lang="ru">' in english.text, "whoever has it read aloud hears Russian words in Russian"
+    assert '<span lang="ru">' not in russian.text
+    return words_of(russian), words_of(english)
+
+
+@pytest.mark.parametrize("path", ["/done", "/deals/30000001", "/rules/stage_creates_tasks.new_client"])
+def test_pages_say_it_in_the_readers_language(told: Pages, viewer: Visit, path: str) -> None:
+    russian, english = in_both(viewer, path)
+    assert "найдено позже: смена этапа" in russian
+    assert "найдено" not in english
+    assert "found later: change of stage" in english
+    assert "stage → «Бриф»" in english or path.startswith("/deals")
+    assert "своё правило агентства сломалось" in english
+    assert path == "/done" or ("stage «Бриф» is not this rule's" in english and REASON in russian)
+
+
+def speaking(reader: Program, languages: str) -> Program:
+    reader.headers["Accept-Language"] = languages
+    return reader
+
+
+def test_a_program_says_which_language_it_wants(told: Pages) -> None:
+    reader = Program(told, Role.VIEWER)
+    path = "/deals/30000001/journal"
+    plain = reader.get(path)["entries"]
+    english = speaking(reader, "en-GB,en;q=0.9").get(path)["entries"]
+    assert [one["reason"] for one in plain] == ["", "своё правило агентства сломалось", REASON]
+    assert [one["reason"] for one in english] == [
+        "", "своё правило агентства сломалось", "stage «Бриф» is not this rule's",
+    ]  # fmt: skip
+    assert english[0]["what"] == "found later: change of stage"
+    assert speaking(reader, "fr").get(path)["entries"] == plain
