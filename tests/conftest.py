@@ -8,7 +8,8 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from copy import deepcopy
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from support.running_bridge import RunningBridge, config_for
 from werkzeug.routing import Rule
 
 from amo_bridge import retry
+from amo_bridge.config import loader
 from amo_bridge.config.model import Config
+from amo_bridge.config.toml_recovery import Recovered
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime import worker
 from amo_bridge.sandbox.account_start import load_world
@@ -43,6 +46,20 @@ def addresses_are_compiled_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rule, "_compile_builder", compile_builder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def texts_of_configs_are_parsed_once() -> Iterator[None]:
+    """Most tests load the shipped example, of 1,200 lines; a change of one of its keys is another text."""
+    parsed = lru_cache(maxsize=64)(loader.recover)
+
+    def recover(path: Path, text: str) -> Recovered:
+        # The tree is the loader's own to change.
+        return deepcopy(parsed(Path(path.name), text))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loader, "recover", recover)
         yield
 
 
