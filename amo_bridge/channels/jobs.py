@@ -13,6 +13,7 @@ from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
 from amo_bridge.channels.registry import GOOGLE_SHEETS, MEGAPLAN, ROISTAT, ChannelContext, messengers_of
 from amo_bridge.channels.roistat import RoistatCostsJob, RoistatJob
 from amo_bridge.channels.sheets import ReportRows, SheetJob, SheetSource
+from amo_bridge.channels.shift_starts import ShiftStartButtons
 
 
 def series_job(context: ChannelContext) -> SeriesJob:
@@ -68,7 +69,7 @@ def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: No
     """What asks people by buttons and hears their presses; None where the config asks nobody."""
     config = context.config
     approvals = config.channels.approvals
-    if approvals is None and config.daily_report is None and config.policies is None:
+    if approvals is None and not any((config.daily_report, config.policies, config.shift_start)):
         return None
     pressed = config.intake.staff_bots if config.intake else ()
     messengers = messengers_of(config, context.environment)
@@ -81,4 +82,6 @@ def button_job(context: ChannelContext, settled: Callable[[], None] = lambda: No
         subjects.append(DailyReportButtons(bots, context.store, rules, clock, context.account_clock))
     if config.policies is not None:
         subjects.append(PolicyButtons(bots, context.store, rules, clock, context.account_clock))
+    if config.shift_start is not None:
+        subjects.append(ShiftStartButtons(bots, context.store, rules, clock, context.account_clock))
     return ButtonJob(subjects, bots, context.store, rules, clock, settled)

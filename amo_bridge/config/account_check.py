@@ -64,6 +64,7 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     yield from names_in(config.daily_report, ("daily_report",))
     yield from names_in(config.ads, ("ads",))
     yield from names_in(config.policies, ("policies",))
+    yield from names_in(config.shift_start, ("shift_start",))
     yield from names_in(config.weekly_letter, ("weekly_letter",))
     for section in VENDOR_SECTIONS:
         yield from names_in(getattr(config.channels, section), (section,))

@@ -23,7 +23,15 @@ from amo_bridge.config.account_check import (
 )
 from amo_bridge.config.diagnostics import place, problem
 from amo_bridge.config.loader import A_RULE, RULES
-from amo_bridge.config.model import Absence, Absences, Config, DailyReportSection, PoliciesSection, WeeklyLetterSection
+from amo_bridge.config.model import (
+    Absence,
+    Absences,
+    Config,
+    DailyReportSection,
+    PoliciesSection,
+    ShiftStartSection,
+    WeeklyLetterSection,
+)
 from amo_bridge.config.toml_lines import KeyPath, line_of
 from amo_bridge.crm.account import Account
 from amo_bridge.errors import UnknownName
@@ -57,7 +65,7 @@ nothing that is switched on needs it."""
 TO_MEND: tuple[State, ...] = ("lost", "partial", "inactive")
 PARTS = ("carry_fields", "carry_as", "link_field")
 """Keys of what a new deal can do without."""
-S = TypeVar("S", DailyReportSection, PoliciesSection, WeeklyLetterSection)
+S = TypeVar("S", DailyReportSection, PoliciesSection, ShiftStartSection, WeeklyLetterSection)
 PROVISION = "чего аккаунту не хватает, создаст amo-bridge provision"
 
 
@@ -306,6 +314,7 @@ class _Fitting:
         yield "daily_report", config.daily_report, True
         yield "ads", config.ads, True
         yield "policies", config.policies, True
+        yield "shift_start", config.shift_start, True
         yield "weekly_letter", config.weekly_letter, True
 
     def _needed_roles(self, enabled: Iterable[Rule]) -> Iterator[tuple[str, Any]]:
@@ -481,6 +490,7 @@ class _Fitting:
             ads=with_names(config.ads, self._rename),
             daily_report=self._of_those_left(config.daily_report),
             policies=self._of_those_left(config.policies),
+            shift_start=self._of_those_left(config.shift_start),
             weekly_letter=self._of_those_left(config.weekly_letter),
         )
 

@@ -40,6 +40,7 @@ from amo_bridge.config.model import (
     ProvisionSection,
     RoleByField,
     RoleSpec,
+    ShiftStartSection,
     WeeklyLetterSection,
     overlaps,
 )
@@ -219,7 +220,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
     *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", "daily_report"),
-    *("ads", "policies", "weekly_letter", "pay", *RULES),
+    *("ads", "policies", "shift_start", "weekly_letter", "pay", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -359,6 +360,9 @@ class _Loader:
         daily = self._section("daily_report", DailyReportSection) if "daily_report" in self.tree else None
         ads = self._section("ads", AdsSection) if "ads" in self.tree else None
         policies = self._section("policies", PoliciesSection) if "policies" in self.tree else None
+        shift = self._section("shift_start", ShiftStartSection) if "shift_start" in self.tree else None
+        if shift is not None and kpi.shift is None and not kpi.event_days:
+            self.problems.add(("shift_start",), "неизвестно, когда начинается смена: впишите shift в [kpi]")
         weekly = self._section("weekly_letter", WeeklyLetterSection) if "weekly_letter" in self.tree else None
         check_approvals(channels, intake, self.problems)
         shared = {"services": services, "series": channels.series, "ads": ads}
@@ -373,6 +377,7 @@ class _Loader:
             ("dial",): channels.dial,
             ("daily_report",): daily,
             ("policies",): policies,
+            ("shift_start",): shift,
         }
         self._known_people(sections, rules, declared)
         check_secrets(bridge.secret_fields if bridge else (), rules, self.problems)
@@ -382,7 +387,7 @@ class _Loader:
             return None
         calendar = calendar or CalendarOptions()
         more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily, ads, policies, weekly)
-        return Config(self.path, account, bridge, calendar, roles, rules, lines, *more, pay=pay)
+        return Config(self.path, account, bridge, calendar, roles, rules, lines, *more, pay=pay, shift_start=shift)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:
         vendors: dict[str, Any] = {

@@ -199,6 +199,32 @@ class DailyReportSection(Strict):
         return self
 
 
+class ShiftStartSection(Strict):
+    """``[shift_start]``: each person's beginning of the shift is looked at; its hour stands in ``[kpi]``.
+
+    ``people``: whose; without it those of ``[kpi] people``. ``ask_before``: so long before the shift the person is
+    asked to confirm. ``remind_after``, ``escalate_after``: counted from that hour; whoever does something in amoCRM or
+    confirms before is left alone. ``escalate_to``: who hears of a shift that was not begun.
+    """
+
+    people: tuple[UserName, ...] = ()
+    ask_before: Duration = timedelta(minutes=15)
+    remind_after: Duration = timedelta(minutes=10)
+    escalate_after: Duration = timedelta(minutes=30)
+    escalate_to: PersonName = PersonName("head")
+    violation: Annotated[PersonViolation, BeforeValidator(_as_clause)] | None = None
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        if not timedelta() < self.remind_after < self.escalate_after <= timedelta(hours=12):
+            raise ValueError(
+                "сначала напомнить, потом сказать руководителю: нужно remind_after < escalate_after ≤ 12 h"
+            )
+        if self.ask_before > timedelta(hours=12):
+            raise ValueError("спросить больше чем за 12 часов до смены нельзя: уменьшите ask_before")
+        return self
+
+
 class PoliciesSection(Strict):
     """``[policies]``: rules of working in the CRM, which these people acknowledge after every change.
 
@@ -319,6 +345,7 @@ class Config:
     rules: tuple[Rule, ...]
     lines: Mapping[KeyPath, int]
     pay: PaySection | None = field(default=None, kw_only=True)
+    shift_start: ShiftStartSection | None = field(default=None, kw_only=True)
     absences: Absences = field(default_factory=dict)
     services: ServicesSection | None = None
     provision: ProvisionSection | None = None

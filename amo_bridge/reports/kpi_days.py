@@ -17,10 +17,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, delete, false, func, insert, select, update
 
-from amo_bridge.clock import Clock
+from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.engine.retention import TOUCHES_KEPT
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.sheet_writes import SheetWrites
+from amo_bridge.engine.shift_starts import ShiftStarts
 from amo_bridge.mirror.counted_days import mark_stale
 from amo_bridge.reports.kpi import NO_REASON, Figures, PerDay, Person, add_losses, add_sales, of_touches
 from amo_bridge.reports.pipedrive import figures_there, together
@@ -74,7 +75,15 @@ class KpiDays:
         midnights, end = {day: self._way.midnight(day) for day in days}, self._end(days[-1])
         add_sales(self._store, told, midnights, end)
         add_losses(self._store, told, midnights, end)
+        self._add_starts(told)
         return told
+
+    def _add_starts(self, told: Mapping[date, dict[Person, Figures]]) -> None:
+        """Whoever confirmed that he is at work has begun then, if not before."""
+        for one in ShiftStarts(self._store, SystemClock()).between(min(told), max(told)):
+            if one.begun_at is not None and one.begun_by:
+                figures = told[one.day].setdefault(one.user_id, Figures())
+                figures.first_at = min(figures.first_at or one.begun_at, one.begun_at)
 
     def known_from(self) -> date | None:
         """The first day of which anything is known; None before there was one."""

@@ -30,6 +30,7 @@ from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.scheduler import ContactDates, Scheduler
 from amo_bridge.engine.sender import Sender
+from amo_bridge.engine.shift_starts import ShiftStartJob
 from amo_bridge.errors import UnknownName
 from amo_bridge.intake.call_history import CallHistory, asked_exchanges
 from amo_bridge.intake.lead_poll import lead_poll
@@ -61,6 +62,7 @@ from amo_bridge.runtime.worker import (
     RECONCILE,
     RETENTION,
     SERIES,
+    SHIFT_STARTS,
     TIMERS,
     TOKEN_WATCH,
     WEEKLY_LETTER,
@@ -172,6 +174,8 @@ class CompositionRoot:
         worker.register_job(KPI_DAYS, KpiJob(store, self.rules, context.account_clock).run)
         policies = PolicyJob(store, self.rules, context.account_clock, context.clock, alerts.tell)
         worker.register_job(POLICIES, policies.run)
+        shifts = ShiftStartJob(store, self.rules, context.account_clock, context.clock)
+        worker.register_job(SHIFT_STARTS, shifts.run)
         worker.register_job(SERIES, series_job(self._channel_context).run)
         worker.register_job(NAMES, self._refresh)
         retention = Retention(store, context.clock, context.config.bridge, self.rules.timetable)

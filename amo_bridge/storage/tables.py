@@ -1235,6 +1235,25 @@ kpi_plans = Table(
 )
 """What the head has agreed with a person for one day. ``measure``: as in ``[kpi.plan]``."""
 
+shift_starts = Table(
+    "shift_starts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("person", String(255), nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("begun_at", Float),
+    Column("begun_by", String(160), nullable=False),
+    Column("reminded_at", Float),
+    Column("escalated_at", Float),
+    UniqueConstraint("account", "day", "user_id"),
+)
+"""When each person began his shift. ``due_at``: when he was to; ``begun_by``: empty for the first thing in amoCRM, else
+who confirmed it."""
+
 daily_reports = Table(
     "daily_reports",
     metadata,

@@ -26,7 +26,14 @@ from amo_bridge.config.intake import (
     ZadarmaIntakeSection,
 )
 from amo_bridge.config.loader import RuleSwitches, load
-from amo_bridge.config.model import AccountSection, BridgeSection, DailyReportSection, PoliciesSection, ProvisionSection
+from amo_bridge.config.model import (
+    AccountSection,
+    BridgeSection,
+    DailyReportSection,
+    PoliciesSection,
+    ProvisionSection,
+    ShiftStartSection,
+)
 from amo_bridge.config.webinar import BizonSection, WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.rules.letters import SeriesSpec
@@ -70,6 +77,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "approvals": ApprovalsSection,
     "daily_report": DailyReportSection,
     "policies": PoliciesSection,
+    "shift_start": ShiftStartSection,
     **{name: handler.options for name, handler in SHIPPED.items()},
 }
 

@@ -72,7 +72,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "S2": Part("the daily report", "amo_bridge/reports/daily.py", "tests/stories/test_daily_report.py"),
     "S3": Part("acknowledgement of rules", "amo_bridge/engine/policies.py", "tests/engine/test_policies.py"),
     "S8": _intake("work in Pipedrive is read and counted", "pipedrive_poll"),
-    "S9": _web("when each has begun, against the shift", "kpi"),
+    "S9": Part("beginnings of shifts", "amo_bridge/engine/shift_starts.py", "tests/engine/test_shift_starts.py"),
     "M17": _web("the pay sheet of a month", "pay"),
     "C15": Part(
         "tasks in Megaplan", "amo_bridge/channels/megaplan_tasks.py", "tests/channels/test_megaplan_tasks.py"
@@ -89,6 +89,5 @@ LACKS: Final[Mapping[str, str]] = {
     "A66": BY_FILE,
     "A110": BY_FILE,
     "A124": "no notices by Viber, which only takes bots on a paid contract; MAX stands in its place",
-    "S9": "no confirmation by the bot or on the page: the first thing done in amoCRM counts",
 }
 """What a row still lacks, with the system that would be needed. A row that nothing serves is missing as a whole."""

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask import Blueprint, abort, render_template
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import User
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.policies import Acknowledgement, Policies
+from amo_bridge.engine.shift_starts import ShiftStart, ShiftStarts
 from amo_bridge.engine.violations import Violation
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.reports.violations import sums
+from amo_bridge.storage.notify import notify
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
@@ -49,13 +53,14 @@ class OwnTask:
 @dataclass(frozen=True)
 class Own:
     """What is a person's. ``tasks``: by their terms, ``MOST_TASKS`` at most; ``violations``: the newest first;
-    ``reports``: not confirmed yet; ``unread``: with the titles of the texts."""
+    ``reports``: not confirmed yet; ``unread``: with the titles of the texts; ``shift``: of today, not begun yet."""
 
     person: User
     tasks: Sequence[OwnTask]
     violations: Sequence[Violation]
     reports: Sequence[DailyReport]
     unread: Sequence[tuple[Acknowledgement, str]]
+    shift: ShiftStart | None = None
 
     @property
     def late(self) -> int:
@@ -110,7 +115,34 @@ def own_of(here: AccountView, person: User) -> Own:
         violations=here.violations.between(now - VIOLATIONS_OF, user_id=person.id)[::-1],
         reports=[one for one in reports if not one.is_confirmed],
         unread=[(one, titles.get(one.policy_id, "")) for one in texts.unread([person.id])],
+        shift=_open_shift(here, person),
     )
+
+
+@routes.post("/mine/shift")
+@open_to(Role.MANAGER)
+def begin_shift() -> Answer:
+    """Only the person himself is at work."""
+    here = current_account()
+    person = here.person_of(user().login)
+    if person is None or not here.is_known:
+        abort(403)
+    one, now = _open_shift(here, person), here.clock.now()
+    if one is None:
+        flash(_("Подтверждать нечего: смена уже начата или сегодня её нет."))
+        return redirect(url_for("mine.show"))
+    with here.store.write() as connection:
+        ShiftStarts(here.account_store, here.clock).begin(connection, one.number, now, f"{one.person}, {user().login}")
+        notify(connection, here.key)
+    flash(_("Смена начата в %(at)s.", at=f"{now.astimezone(here.zone):%H:%M}"))
+    return redirect(url_for("mine.show"))
+
+
+def _open_shift(here: AccountView, person: User) -> ShiftStart | None:
+    """The person's shift of today, as long as it is not begun."""
+    today = here.clock.now().astimezone(here.zone).date()
+    found = ShiftStarts(here.account_store, here.clock).between(today, today, person.id)
+    return next((one for one in found if one.begun_at is None), None)
 
 
 def _own_task(task: MirroredTask, now: datetime, deal_name: str) -> OwnTask:

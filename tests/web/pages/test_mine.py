@@ -18,6 +18,7 @@ from amo_bridge.config.channels import PersonSection
 from amo_bridge.config.model import DailyReportSection, PoliciesSection
 from amo_bridge.engine.daily_reports import DailyReports, Sums
 from amo_bridge.engine.policies import Policies
+from amo_bridge.engine.shift_starts import ShiftStarts
 from amo_bridge.engine.violations import Breach
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.tables import tasks
@@ -185,3 +186,18 @@ def test_whoever_was_renamed_in_amocrm_still_comes_to_his_own_page(office: Pages
     office.know_account_renamed(agency(), IVAN, "Иван Сидоров")
     words = words_of(office.visit(Role.MANAGER, "ivan").get("/mine"))
     assert "Позвонить вчера" in words
+
+
+def test_the_person_himself_confirms_that_he_is_at_work_once(office: Pages) -> None:
+    starts = ShiftStarts(office.account.account_store, office.account.clock)
+    people = [(agency().user(who).id, who) for who in (IVAN, MARIA)]
+    with office.office.store.write() as connection:
+        starts.make(connection, NOW.date(), NOW - timedelta(minutes=5), people)
+    head, ivan = office.visit(Role.HEAD, "elena"), office.visit(Role.MANAGER, "ivan")
+    assert "Не начата и не подтверждена." in words_of(head.get(f"/mine?person={agency().user(MARIA).id}"))
+    assert head.post("/mine/shift", page="/mine").status_code == 403
+    assert "Смена: 24.11.2026, 17:55" in words_of(ivan.get("/mine"))
+    assert "Смена начата в 18:00." in words_of(ivan.post("/mine/shift", page="/mine", follow_redirects=True))
+    assert "Подтверждать нечего" in words_of(ivan.post("/mine/shift", page="/mine", follow_redirects=True))
+    found = {one.person: (one.begun_at, one.begun_by) for one in starts.between(NOW.date(), NOW.date())}
+    assert found == {IVAN: (NOW, f"{IVAN}, ivan"), MARIA: (None, "")}

@@ -1,0 +1,120 @@
+"""Beginnings of shifts by Telegram and MAX: each person is asked, and confirms by a button.
+
+Whoever has begun in amoCRM meanwhile is asked no more: the message says so. Whoever has no messenger with buttons gets
+a notice with the link to his page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from sqlalchemy.engine import Connection
+
+from amo_bridge.channels.messengers import Button
+from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, StaffBots, user_of
+from amo_bridge.channels.staff_messages import MESSENGERS, StaffMessages
+from amo_bridge.clock import Clock
+from amo_bridge.engine.people import Reach
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.shift_starts import ABOUT, ShiftStart, ShiftStarts, notice_of, shift_page
+from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.tables import outbox
+
+CONFIRM = "Я на смене"
+OVER = "Эта смена уже прошла: ничего не изменено"
+_DATA = re.compile(r"sh:([0-9]{1,18})")
+
+
+class ShiftStartButtons(ButtonSubject):
+    """``clock``: the bridge's own; ``account_clock``: amoCRM's, by which shifts are kept."""
+
+    mark = "sh"
+
+    def __init__(
+        self,
+        bots: StaffBots,
+        store: AccountStore,
+        rule_engine: Callable[[], RuleEngine],
+        clock: Clock,
+        account_clock: Clock,
+    ) -> None:
+        self._store = store
+        self._rule_engine = rule_engine
+        self._clock = clock
+        self._account_clock = account_clock
+        self._starts = ShiftStarts(store, account_clock)
+        self._messages = StaffMessages(self.mark, ABOUT, bots, store, clock)
+
+    def run(self) -> int:
+        engine = self._rule_engine()
+        today = engine.calendar.local(self._account_clock.now()).date()
+        waiting = {one.number: one for one in self._starts.between(today, today) if one.begun_at is None}
+        return self._end_others(engine, waiting) + self._ask(engine, waiting)
+
+    def _ask(self, engine: RuleEngine, waiting: Mapping[int, ShiftStart]) -> int:
+        if not waiting:
+            return 0
+        reach, now = Reach(engine.config.channels, engine.account), self._account_clock.now()
+        known = self._messages.of(list(waiting))
+        moved = 0
+        for number, one in waiting.items():
+            person = reach.person(one.user_id)
+            if person is None or not self._messages.is_due(known.get(number), 1) or reach.quiet_until(person, now):
+                continue
+            text, url = _text(engine, one), shift_page(engine.viewer.pages_url)
+            buttons = [Button(CONFIRM, f"{self.mark}:{number}")]
+            sent = self._messages.send(number, 1, person, text, url, buttons, self._notice_instead(engine, one))
+            moved += sent in ("sent", "refused")
+        return moved
+
+    def _notice_instead(self, engine: RuleEngine, one: ShiftStart) -> Callable[[Connection], None]:
+        def put(connection: Connection) -> None:
+            planned = notice_of(one, "asked", _text(engine, one), shift_page(engine.viewer.pages_url))
+            insert_new(connection, outbox, [planned.row(self._store.account_id, self._clock.now())])
+
+        return put
+
+    def _end_others(self, engine: RuleEngine, waiting: Mapping[int, ShiftStart]) -> int:
+        """Messages to those who have begun, or of days that are over, say so."""
+        moved = 0
+        for row in self._messages.open():
+            if row.number not in waiting:
+                one = self._starts.of(row.number)
+                moved += self._messages.end(row, _outcome(engine, one), shift_page(engine.viewer.pages_url))
+        return moved
+
+    def judge(self, press: Press) -> Judged:
+        found = _DATA.fullmatch(press.data)
+        one = self._starts.of(int(found[1])) if found else None
+        if one is None:
+            return Judged(NO_BUTTON)
+        engine, now = self._rule_engine(), self._account_clock.now()
+        user_id = user_of(press, engine)
+        if user_id is None:
+            return Judged(NOBODY.format(press.person))
+        if user_id != one.user_id:
+            return Judged(f"Это смена другого человека, подтверждает {one.person}: ничего не изменено")
+        if one.day != engine.calendar.local(now).date():
+            return Judged(OVER)
+        who = f"{one.person}, {MESSENGERS[press.way]}"
+
+        def keep(connection: Connection, press_id: int) -> Judged | None:
+            said = self._starts.begin(connection, one.number, now, who)
+            return None if said == "done" else Judged("Смена уже начата")
+
+        return Judged(f"Смена начата в {engine.calendar.local(now):%H:%M}", keep=keep)
+
+    def expire(self, connection: Connection, press: Press) -> None:
+        """Nothing to write down: the message still asks, and the reminder comes."""
+
+
+def _text(engine: RuleEngine, one: ShiftStart) -> str:
+    return f"{one.day:%d.%m.%Y}: смена в {engine.calendar.local(one.due):%H:%M}. Подтвердите, что вы на работе."
+
+
+def _outcome(engine: RuleEngine, one: ShiftStart | None) -> str:
+    if one is None or one.begun_at is None:
+        return "Не подтверждено."
+    how = "подтверждена" if one.begun_by else "видна по работе в amoCRM"
+    return f"Смена начата в {engine.calendar.local(one.begun_at):%H:%M}, {how}."
