@@ -1,4 +1,4 @@
-"""What stands in tables that people read elsewhere: the edition of each item written last."""
+"""Editions of what stands in tables that people read elsewhere: the one of each item written last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Buttons that colleagues press under the bridge's messages in Telegram and MAX, and what they answer to these.
+"""Buttons that colleagues press under messages of the bridge, and their answers to these in words.
 
 The bots are those of ``[telegram]`` and ``[max]``; what else comes to them is no enquiry. Assumed: a message of MAX
 names the one that it answers in ``link`` (``type`` «reply», ``message.mid``), and an edited one comes as
