@@ -19,7 +19,7 @@ from datetime import date, timedelta
 from math import inf
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, CompoundSelect, Row, and_, false, select, true, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Row, and_, case, false, func, select, true, union_all
 from sqlalchemy.engine import Connection
 
 from amo_bridge.storage.database import AccountStore
@@ -140,6 +140,22 @@ def knows_tasks(store: AccountStore) -> bool:
     """Has the bridge met any task at all? Without, nobody's punctuality is known. Raises StoreUnavailable."""
     with store.read() as connection:
         return connection.execute(select(tasks.c.task_id).where(store.owns(tasks)).limit(1)).first() is not None
+
+
+def late_by_day(
+    store: AccountStore, yesterday: float, today: float, now: float
+) -> tuple[tuple[int, int, int], Counter[int]]:
+    """How many open tasks are late by ``now``: due today, yesterday, before (these begin at the given moments); and
+    person → how many. Raises StoreUnavailable."""
+    day = case((tasks.c.due_at >= today, 0), (tasks.c.due_at >= yesterday, 1), else_=2)
+    mine = (store.owns(tasks), tasks.c.is_completed == false(), tasks.c.due_at < now)
+    query = select(tasks.c.responsible_user_id, day, func.count()).where(*mine).group_by("responsible_user_id", day)
+    days, people = [0, 0, 0], Counter[int]()
+    with store.read() as connection:
+        for person, number, many in connection.execute(query):
+            days[number] += many
+            people[person] += many
+    return (days[0], days[1], days[2]), people
 
 
 def counted(promises: Iterable[Promise], spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:

@@ -21,7 +21,14 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import accounts, current_account, user
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services.deals import listed
-from amo_bridge.web.services.overview import days_of, health_issues, imports_of_today, today_of
+from amo_bridge.web.services.overview import (
+    PeopleToday,
+    days_of,
+    health_issues,
+    imports_of_today,
+    people_today,
+    today_of,
+)
 from amo_bridge.web.services.webinars import STATES
 
 KEPT_FOR_SECONDS = 2.0
@@ -61,7 +68,7 @@ def state() -> str:
     if made is None or made[0] < now:
         for old in [one for one, (until, _) in list(kept.items()) if until < now]:
             kept.pop(old, None)
-        text = render_template("overview/state.html", **_state(here))
+        text = render_template("overview/renewed.html", **_state(here))
         made = kept[key] = (time.monotonic() + KEPT_FOR_SECONDS, text)
     return str(made[1])
 
@@ -74,7 +81,7 @@ def days() -> str:
 
 
 def _state(here: AccountView) -> dict[str, object]:
-    health, today = _health_and_today(here)
+    health, today, people = _of_account(here)
     now = here.clock.now()
     wanted_in_vain = unconnected(here.config)
     return {
@@ -83,6 +90,7 @@ def _state(here: AccountView) -> dict[str, object]:
         "troubles": health_issues(here, health, now),
         "unconnected": [kind.label for name, kind in CHANNEL_KINDS.items() if name in wanted_in_vain],
         "today": today,
+        "people": people,
         "deal_names": {one.deal_id: one.name for one in listed(here, {line.deal_id for line in today if line.deal_id})}
         if today
         else {},
@@ -94,9 +102,9 @@ def _state(here: AccountView) -> dict[str, object]:
     }
 
 
-def _health_and_today(here: AccountView) -> tuple[HealthSnapshot | None, list[Line]]:
+def _of_account(here: AccountView) -> tuple[HealthSnapshot | None, list[Line], PeopleToday | None]:
     try:
         health = here.health_snapshot()
     except NotMet:
-        return None, []
-    return health, today_of(here)
+        return None, [], None
+    return health, today_of(here), people_today(here)

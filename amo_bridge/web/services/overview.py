@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -14,9 +15,11 @@ from amo_bridge.engine import alerts
 from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.engine.history import Count, Line
 from amo_bridge.engine.metrics import HealthSnapshot
-from amo_bridge.intake.enquiries import title_of
+from amo_bridge.intake.enquiries import EnquiryFilter, title_of
 from amo_bridge.intake.social import VK_ADS
+from amo_bridge.reports.overdue import knows_tasks, late_by_day
 from amo_bridge.web.accounts import AccountView, NotMet
+from amo_bridge.web.services.enquiries import repository_of
 from amo_bridge.webinars.imports.model import Import
 from amo_bridge.webinars.imports.repository import ImportRepository
 
@@ -75,6 +78,61 @@ def midnights(now: datetime, zone: ZoneInfo, days: int) -> list[float]:
     today = now.astimezone(zone).date()
     dates = [today - timedelta(days=back) for back in range(days - 1, -2, -1)]
     return [datetime(one.year, one.month, one.day, tzinfo=zone).timestamp() for one in dates]
+
+
+# People and deals: whose tasks are late, since when, and what came today.
+
+MOST_LATE_PEOPLE = 5
+
+
+@dataclass(frozen=True)
+class LatePerson:
+    """Whose open tasks are past their time. ``name``: of somebody unknown his number."""
+
+    user_id: int
+    name: str
+    many: int
+
+
+@dataclass(frozen=True)
+class PeopleToday:
+    """What the head looks at first. ``knows_tasks``: without any nobody can be said to be in time. ``late``: how many
+    tasks fell due today, yesterday and before and are open still; ``late_people``: most first, ``MOST_LATE_PEOPLE`` at
+    most, of ``late_many``. ``enquiries``: None where no enquiries are taken in; ``asked``: of them, those about which a
+    person was asked."""
+
+    knows_tasks: bool
+    late: tuple[int, int, int]
+    late_people: Sequence[LatePerson]
+    late_many: int
+    enquiries: int | None
+    asked: int
+    violations: int
+
+    @property
+    def all_late(self) -> int:
+        return sum(self.late)
+
+
+def people_today(here: AccountView) -> PeopleToday:
+    """Raises NotMet, StoreUnavailable."""
+    now = here.clock.now()
+    yesterday, today, _tomorrow = midnights(now, here.zone, 2)
+    late, people = late_by_day(here.account_store, yesterday, today, now.timestamp())
+    names = here.user_names
+    found = [LatePerson(user_id, names.get(user_id, str(user_id)), many) for user_id, many in people.most_common()]
+    since = datetime.fromtimestamp(today, here.zone)
+    taken_in = here.config.intake is not None
+    enquiries = repository_of(here)
+    return PeopleToday(
+        knows_tasks=knows_tasks(here.account_store),
+        late=late,
+        late_people=found[:MOST_LATE_PEOPLE],
+        late_many=len(found),
+        enquiries=enquiries.count(EnquiryFilter(since=since)) if taken_in else None,
+        asked=enquiries.count(EnquiryFilter(since=since, state="asked")) if taken_in else 0,
+        violations=here.violations.count(since, None),
+    )
 
 
 # Is everything well? What is not, in the order of its weight, and what to do about it.

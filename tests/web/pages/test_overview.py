@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
-from support.browser import fits_its_width, opened, served
+from support.browser import fits_its_width, opened, serious_findings, served
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.channels.registry import unconnected
+from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import Config
+from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.storage.tables import budgets, inbox, journal
@@ -176,7 +178,8 @@ def test_no_word_of_the_cards_is_broken(well: Pages, browser: Browser, width: in
         page.get_by_label("Имя").fill("Вера")
         page.get_by_label("Пароль").fill(PASSWORD)
         page.get_by_role("button", name="Войти").click()
-        values = page.locator(".fact .value")
+        page.get_by_text("Как работает сам мост").click()
+        values = page.locator("#bridge .fact .value")
         expect(values).to_have_count(6)
         # As wide as the longest of what may stand there.
         values.evaluate_all("all => all.forEach(one => { one.textContent = '59\u00a0мин\u00a0назад'; })")
@@ -275,3 +278,84 @@ def test_a_config_is_compared_with_the_account_again_when_names_are_others(well:
     well.know_account(replace(agency(), source={**source, "users": users}))
     assert well.account.fit is not before
     assert well.account.fit.issues != before.issues
+
+
+# --- people and deals first -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def late(well: Pages) -> Pages:
+    """Ivan is late with two tasks, Maria with one of long ago; one of tomorrow and a finished one do not count."""
+    hook_came(well)
+    well.know_account(agency())
+    noon = datetime.now(ZoneInfo("Europe/Moscow")).replace(hour=12)
+    well.bridge.clock = well.account.clock = FixedClock(noon)
+    ivan, maria = agency().user("Иван Петров").id, agency().user("Мария Кузнецова").id
+    whose = [
+        (ivan, noon - timedelta(hours=1)), (ivan, noon - timedelta(days=1)), (maria, noon - timedelta(days=9)),
+        (maria, noon + timedelta(days=1)),
+    ]  # fmt: skip
+    copies = [
+        MirroredTask(
+            id=number, entity_type=None, entity_id=None, responsible_user_id=person, task_type_id=1, text="Позвонить",
+            due=due, created_at=due, updated_at=due,
+        )
+        for number, (person, due) in enumerate(whose, start=1)
+    ]  # fmt: skip
+    copies.append(replace(copies[0], id=9, is_completed=True, completed_at=noon))
+    with well.account.account_store.write() as connection:
+        TaskRows(well.account.key).put(connection, copies)
+    return well
+
+
+def test_people_come_before_the_bridge_itself(late: Pages, viewer: Visit) -> None:
+    words = words_of(viewer.get("/"))
+    assert "Просрочено задач 3 со сроком сегодня 1, вчера 1, раньше 1" in words
+    assert "Кто не успевает Иван Петров 2 задачи Мария Кузнецова 1 задача" in words
+    places = [
+        words.index(one) for one in ("Ждут решения", "Кто не успевает", "Сегодня правила", "Как работает сам мост")
+    ]
+    assert places == sorted(places)
+    assert words.index("Поиск пропущенного") > words.index("Как работает сам мост")
+
+
+def test_nobody_is_said_to_be_in_time_before_tasks_are_known(well: Pages, viewer: Visit) -> None:
+    words = words_of(viewer.get("/"))
+    assert "Просрочено задач 0 задач мост ещё не видел" in words
+    assert "все успевают" not in words
+
+
+def test_the_head_comes_from_a_name_to_the_persons_tasks(late: Pages) -> None:
+    ivan = agency().user("Иван Петров").id
+    assert f'<a href="/mine?person={ivan}">Иван Петров</a>' in late.visit(Role.HEAD).get("/").text
+    assert f"/mine?person={ivan}" not in late.visit(Role.WEBINAR).get("/").text
+
+
+@pytest.mark.parametrize(("role", "is_open"), [(Role.VIEWER, False), (Role.HEAD, False), (Role.ADMIN, True)])
+def test_the_bridge_itself_is_unfolded_for_who_keeps_it(late: Pages, role: Role, is_open: bool) -> None:
+    assert ('<details class="folded" open>' in late.visit(role).get("/").text) is is_open
+
+
+def test_what_is_unfolded_stays_when_the_page_renews_itself(late: Pages, viewer: Visit) -> None:
+    """Its contents come beside the state, not within."""
+    assert '<div id="bridge" hx-swap-oob="innerHTML">' in viewer.get("/overview/state").text
+    assert "<details" not in viewer.get("/overview/state").text
+
+
+def test_the_heads_phone_shows_people_at_once(late: Pages, browser: Browser) -> None:
+    late.add_user("Анна", Role.HEAD)
+    with served(late.app) as site, opened(browser, site, viewport={"width": 360, "height": 740}) as context:
+        page = context.new_page()
+        page.goto("/login?next=/")
+        page.get_by_label("Имя").fill("Анна")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        for words in ("Просрочено задач", "Иван Петров"):
+            box = page.get_by_text(words).first.bounding_box()
+            assert box, words
+            assert box["y"] + box["height"] < 740, "without scrolling"
+        expect(page.get_by_text("Поиск пропущенного")).to_be_hidden()
+        assert fits_its_width(page)
+        assert serious_findings(page) == []
+        page.get_by_text("Как работает сам мост").click()
+        expect(page.get_by_text("Поиск пропущенного")).to_be_visible()
