@@ -2,7 +2,7 @@
 
 Deals and activities come from API v2 by a cursor, oldest change first. Calls are activities of type call: the list of
 calls itself shows the token's owner alone. Assumed: that users stand at ``/v1/users`` with their mail, and that deals
-are sorted by ``update_time`` as activities are.
+are sorted by ``update_time`` as activities are; that ``ids`` picks activities as it does deals.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from urllib.parse import urlencode
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.config.pipedrive import PIPEDRIVE_TOKEN, PipedriveSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused
+from amo_bridge.storage.database import chunks
 
 TITLE = "Pipedrive"
 A_PAGE = 500
+MOST_IDS = 100
 Kind = Literal["activities", "deals"]
 KINDS: tuple[Kind, ...] = ("activities", "deals")
 
@@ -53,6 +55,14 @@ class Pipedrive:
             asked["cursor"] = cursor
         items, more = self._asked(f"/api/v2/{kind}?{urlencode(asked)}")
         return Page(items, str(more.get("next_cursor") or ""))
+
+    def present(self, kind: Kind, numbers: Sequence[int]) -> set[int]:
+        """Those of these things that are there and not deleted. Raises ChannelError."""
+        found: set[int] = set()
+        for some in chunks(numbers, MOST_IDS):
+            items, _ = self._asked(f"/api/v2/{kind}?{urlencode({'ids': ','.join(map(str, some)), 'limit': MOST_IDS})}")
+            found |= {one["id"] for one in items if isinstance(one.get("id"), int) and not one.get("is_deleted")}
+        return found
 
     def _asked(self, path: str) -> tuple[list[Mapping[str, Any]], Mapping[str, Any]]:
         told = self._http.ask("GET", path)

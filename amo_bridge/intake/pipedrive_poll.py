@@ -1,11 +1,13 @@
 """Polling of Pipedrive's deals, activities and users; at once when its webhook reports a change (S8).
 
 How far each list was read is a cursor in the store, moved with each page that is kept: a bridge that dies goes on where
-it was. A thing that is read again replaces itself.
+it was. A thing that is read again replaces itself. Lists do not tell of what was deleted or merged: what counts for the
+last days is asked for by its number now and then, and at once when a webhook says that it is gone.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -20,7 +22,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.errors import ChannelBusy, ChannelError
-from amo_bridge.reports.pipedrive import ACTIVITY, DEAL, READ_AT, PipedriveItem, PipedriveLog, PipedriveUser
+from amo_bridge.reports.pipedrive import ACTIVITY, DEAL, LOST, READ_AT, PipedriveItem, PipedriveLog, PipedriveUser
 from amo_bridge.retry import Backoff
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore
@@ -34,6 +36,11 @@ SOURCE = "pipedrive"
 FIRST_DAYS = timedelta(days=35)
 # Times there have whole seconds, and a list may show a change late.
 OVERLAP = timedelta(minutes=2)
+ITEM_OF: Mapping[Kind, str] = {"activities": ACTIVITY, "deals": DEAL}
+LOOKED_AT = "pipedrive_looked_at"
+"""Cursor: when it was looked last for what is gone."""
+LOOK_SECONDS = 6 * 3600.0
+LOOKED_BACK = timedelta(days=14)
 READ_UNTIL: Mapping[Kind, str] = {"activities": "pipedrive_activities", "deals": "pipedrive_deals"}
 """Names of cursors, stored: the time of the last change that was read."""
 
@@ -95,13 +102,46 @@ class PipedrivePoll:
         return newest is not None and newest > last
 
     def _read(self, now: datetime) -> int:
+        gone = self._said_to_be_gone()
         users = [_user(one) for one in self._pipedrive.users()]
         with self._store.write() as connection:
             self._log.keep_users(connection, [one for one in users if one is not None])
         read = sum(self._read_list(kind, now) for kind in KINDS)
+        self._find_gone(gone, now)
         with self._store.write() as connection:
             self._cursors.write(connection, READ_AT, now.timestamp())
         return read
+
+    def _said_to_be_gone(self) -> dict[Kind, set[int]]:
+        """What webhooks since the last round call deleted or merged: a hint, no proof."""
+        since = self._cursors.read(READ_AT) or 0.0
+        mine = (self._store.owns(intake_requests), intake_requests.c.vendor == SOURCE)
+        found: dict[Kind, set[int]] = {kind: set() for kind in KINDS}
+        with self._store.read() as connection:
+            new = intake_requests.c.received_at >= since - OVERLAP.total_seconds()
+            bodies = connection.execute(select(intake_requests.c.body).where(*mine, new)).scalars().all()
+        for body in bodies:
+            kind, number = _gone_in(body)
+            if kind is not None:
+                found[kind].add(number)
+        return found
+
+    def _find_gone(self, said: Mapping[Kind, set[int]], now: datetime) -> None:
+        """What of the last days is not there any more counts no longer."""
+        last = self._cursors.read(LOOKED_AT)
+        is_time = last is None or not 0 <= now.timestamp() - last < LOOK_SECONDS
+        for kind in KINDS:
+            asked = set(said[kind])
+            if is_time:
+                asked |= set(self._log.counted(ITEM_OF[kind], now - LOOKED_BACK))
+            gone = asked - self._pipedrive.present(kind, sorted(asked)) if asked else set()
+            if gone:
+                log.info("gone in Pipedrive", kind=kind, count=len(gone))
+                with self._store.write() as connection:
+                    self._log.forget(connection, ITEM_OF[kind], gone)
+        if is_time:
+            with self._store.write() as connection:
+                self._cursors.write(connection, LOOKED_AT, now.timestamp())
 
     def _read_list(self, kind: Kind, now: datetime) -> int:
         until, read = self._until(kind, now), 0
@@ -146,13 +186,29 @@ def _deal(row: Mapping[str, Any]) -> PipedriveItem | None:
     number, owner = _number(row.get("id")), _number(row.get("owner_id"))
     if not number:
         return None
-    at = moment_of(row.get("won_time")) if row.get("status") == "won" else None
+    status = row.get("status")
+    at = moment_of(row.get(f"{status}_time")) if status in ("won", "lost") else None
+    kind, reason = (LOST, str(row.get("lost_reason") or "")) if status == "lost" else ("", "")
     try:
         cost = round(Decimal(str(row.get("value") or 0)) * 100)
     except InvalidOperation:
         cost = 0
     currency = str(row.get("currency") or "")
-    return PipedriveItem(DEAL, number, owner, at, client=f"deal {number}", cost=cost, currency=currency)
+    return PipedriveItem(DEAL, number, owner, at, kind, f"deal {number}", cost, currency, reason)
+
+
+def _gone_in(body: bytes) -> tuple[Kind | None, int]:
+    """What a webhook v2 says is deleted or merged."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return None, 0
+    meta = told.get("meta") if isinstance(told, dict) else None
+    if not isinstance(meta, dict) or meta.get("action") not in ("delete", "merge"):
+        return None, 0
+    kinds: Mapping[str, Kind] = {"deal": "deals", "activity": "activities"}
+    number = _number(meta.get("entity_id"))
+    return (kinds.get(str(meta.get("entity"))), number) if number else (None, 0)
 
 
 def _client(row: Mapping[str, Any]) -> str:

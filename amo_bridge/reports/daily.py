@@ -35,6 +35,7 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName
 from amo_bridge.reports.kpi import Figures, per_day, sales_between
+from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.rules.actions import Person
 from amo_bridge.storage.accounts import DAILY_REPORTS_MADE, Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
@@ -108,7 +109,9 @@ class DailyReportJob:
         sellers = self._sellers(midnights, end)
         own, seconds = engine.account.current_user_id, engine.config.kpi.talk_seconds
         found = per_day(self._store, midnights, end, own_user_id=own, talk_seconds=seconds, sellers=sellers)
-        return {day: dict(people) for day, people in found.items()}
+        there = figures_there(self._store, engine.config.channels.pipedrive, engine.account, midnights, end)
+        both = together(found, there.days) if there else found
+        return {day: dict(people) for day, people in both.items()}
 
     def _sellers(self, midnights: Mapping[date, datetime], end: datetime) -> dict[int, int]:
         """Deal → whose sale it is. A deal that is handed over takes its sale along only while the reports of both are

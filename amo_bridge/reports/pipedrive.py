@@ -1,7 +1,8 @@
 """Work in Pipedrive: kept as it was read, counted for KPI like the work in amoCRM (S8).
 
-Counted are finished activities (calls, letters, other tasks) by the moment they were marked as done, and won deals by
-the moment they were won. A client is a person of Pipedrive, else the deal; clients of both systems are not compared.
+Counted are finished activities (calls, letters, other tasks) by the moment they were marked as done, and won and lost
+deals by the moment they were. A client is a person of Pipedrive, else the deal; clients of both systems are not
+compared.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.crm.account import Account, User
-from amo_bridge.reports.kpi import Figures, PerDay, Person
+from amo_bridge.mirror.counted_days import mark_sales
+from amo_bridge.reports.kpi import NO_REASON, Figures, PerDay, Person
 from amo_bridge.storage.accounts import Cursors
-from amo_bridge.storage.database import AccountStore, insert_or_replace
+from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import pipedrive_items, pipedrive_users
 from amo_bridge.text.names import same_name
 
 READ_AT = "pipedrive_read_at"
 """Cursor: when everything was read last (Unix seconds)."""
 ACTIVITY, DEAL = "activity", "deal"
-CALL, MAIL = "call", "email"
+CALL, MAIL, LOST = "call", "email", "lost"
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class PipedriveUser:
 
 @dataclass(frozen=True)
 class PipedriveItem:
-    """A finished activity or a won deal. ``client``: «person 5» or «deal 7», empty if neither is known. ``kind``: of an
-    activity its type. ``cost``: of a deal, hundredths of ``currency``."""
+    """A finished activity, a won or a lost deal. ``client``: «person 5» or «deal 7», empty if neither is known.
+    ``kind``: of an activity its type, LOST of a lost deal. ``cost``: of a deal, hundredths of ``currency``;
+    ``reason``: why it was lost."""
 
     item: str
     id: int
@@ -48,6 +51,7 @@ class PipedriveItem:
     client: str = ""
     cost: int = 0
     currency: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,41 @@ class PipedriveLog:
                 "account": self._store.account_id, "item": one.item, "item_id": one.id, "user_id": one.user_id,
                 "at": one.at.timestamp() if one.at else None, "kind": one.kind[:40], "client": one.client[:40],
                 "cost": one.cost, "currency": one.currency[:3],
+                "reason": one.reason[:120],
             }
             for one in rows.values()
         ]  # fmt: skip
+        self._mark_days(connection, {key: one.at.timestamp() if one.at else None for key, one in rows.items()})
         insert_or_replace(connection, pipedrive_items, ("account", "item", "item_id"), values)
+
+    def forget(self, connection: Connection, item: str, numbers: Iterable[int]) -> None:
+        """They are deleted there: they count no longer."""
+        gone = sorted(set(numbers))
+        self._mark_days(connection, {(item, number): None for number in gone})
+        for some in chunks(gone):
+            mine = (self._store.owns(pipedrive_items), pipedrive_items.c.item == item)
+            forgotten = update(pipedrive_items).where(*mine, pipedrive_items.c.item_id.in_(some))
+            connection.execute(forgotten.values(at=None))
+
+    def counted(self, item: str, since: datetime) -> list[int]:
+        """Ids of what counts for days since then."""
+        mine = (self._store.owns(pipedrive_items), pipedrive_items.c.at >= since.timestamp())
+        query = select(pipedrive_items.c.item_id).where(*mine, pipedrive_items.c.item == item)
+        with self._store.read() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def _mark_days(self, connection: Connection, becomes: Mapping[tuple[str, int], float | None]) -> None:
+        """Days of KPI on which these things counted or count hear of it."""
+        moments = []
+        before: dict[tuple[str, int], float | None] = {}
+        for some in chunks(sorted({number for _, number in becomes})):
+            mine = (self._store.owns(pipedrive_items), pipedrive_items.c.item_id.in_(some))
+            for row in connection.execute(select(pipedrive_items).where(*mine)):
+                before[row.item, row.item_id] = row.at
+        for key, at in becomes.items():
+            if before.get(key) != at:
+                moments += [one for one in (before.get(key), at) if one is not None]
+        mark_sales(connection, self._store.account_id, moments)
 
     def keep_users(self, connection: Connection, users: Iterable[PipedriveUser]) -> None:
         values = [
@@ -118,6 +153,9 @@ class PipedriveLog:
                 continue
             day = days[bisect_right(edges, row.at) - 1]
             own = found[day].setdefault(person, Figures())
+            if row.item == DEAL and row.kind == LOST:
+                own.lost_by[row.reason or NO_REASON] += 1
+                continue
             if row.item == DEAL:
                 own.sales += 1
                 if row.currency == currency:

@@ -73,9 +73,12 @@ class PipedriveStandIn(StandIn):
         self.items[kind][number] = row
         if not self.hook_url:
             return
-        meta = {"action": "create" if is_new else "change", "entity": entity, "entity_id": str(number),
+        self._say(entity, number, "create" if is_new else "change", row, None)
+
+    def _say(self, entity: str, number: int, action: str, data: Any, previous: Any) -> None:
+        meta = {"action": action, "entity": entity, "entity_id": str(number),
                 "id": f"{entity}-{number}-{next(self._ids)}", "version": "2.0"}  # fmt: skip
-        body = json.dumps({"meta": meta, "data": row, "previous": None}).encode()
+        body = json.dumps({"meta": meta, "data": data, "previous": previous}).encode()
         proof = base64.b64encode(self.hook_basic.encode()).decode()
         headers = {"Content-Type": "application/json"}
         self.send(
@@ -88,6 +91,13 @@ class PipedriveStandIn(StandIn):
             )
         )
 
+    def delete(self, kind: str, number: int) -> None:
+        """A person deletes a deal or an activity, or merges it into another one; the webhook says so."""
+        gone = self.items[kind].pop(number)
+        if self.hook_url:
+            entity = {"deals": "deal", "activities": "activity"}[kind]
+            self._say(entity, number, "delete", None, gone)
+
     def register(self, routes: Blueprint) -> None:
         @routes.before_request
         def let_in() -> ResponseReturnValue | None:
@@ -99,6 +109,12 @@ class PipedriveStandIn(StandIn):
 
         @routes.get("/api/v2/<any(deals, activities):kind>")
         def listed(kind: str) -> ResponseReturnValue:
+            if ids := request.args.get("ids"):
+                wanted = [int(one) for one in ids.split(",")]
+                if len(wanted) > 100:
+                    return self._error(400, "ids")
+                there = [self.items[kind][one] for one in wanted if one in self.items[kind]]
+                return jsonify(success=True, data=there, additional_data={"next_cursor": None})
             limit = min(int(request.args.get("limit", 100)), 500, self.most_a_page)
             if request.args.get("sort_by") != "update_time" or request.args.get("sort_direction") != "asc":
                 return self._error(400, "sort_by")

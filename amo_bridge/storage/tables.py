@@ -1456,6 +1456,7 @@ pipedrive_items = Table(
     Column("client", String(40), nullable=False),
     Column("cost", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
+    Column("reason", String(120), nullable=False, server_default=""),
     UniqueConstraint("account", "item", "item_id"),
 )
 """Activities and deals of Pipedrive. ``at``: when it was finished or won; None: it is not. ``user_id``: Pipedrive's own

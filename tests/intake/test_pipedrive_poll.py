@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -59,6 +60,13 @@ class Office:
             with suppress(ChannelError):
                 self.job.send()
             self.hands.advance(timedelta(minutes=1))
+
+    def hook(self, body: bytes) -> None:
+        """A webhook has come just now."""
+        with self.store.write() as connection:
+            place = {"account": ACCOUNT, "vendor": "pipedrive", "key": body.decode()[:80], "method": "POST"}
+            row = {**place, "body": body, "received_at": self.hands.now().timestamp()}
+            connection.execute(insert(intake_requests).values(row))
 
     def count(self) -> int:
         with self.store.read() as connection:
@@ -236,3 +244,50 @@ def test_its_section(tmp_path: Any) -> None:
     section = load_text(tmp_path / "c.toml", f'{text}people = {{ "a@b.ru" = "Иван Петров" }}\n', {}).channels.pipedrive
     assert section is not None
     assert section.people == {"a@b.ru": "Иван Петров"}
+
+
+@pytest.mark.parametrize("kind", ["activities", "deals"])
+def test_what_is_deleted_or_merged_there_counts_no_longer(office: Office, kind: Any) -> None:
+    office.call(1)
+    office.call(2, person=6)
+    office.win(1, 500)
+    office.run()
+    office.there.delete(kind, 1)
+    office.run()
+    assert (office.of(IVAN).talks, office.of(IVAN).sales) == (2, 1), "no list tells of it"
+    office.hands.advance(timedelta(hours=6))
+    office.run()
+    assert (office.of(IVAN).talks, office.of(IVAN).sales) == ((1, 1) if kind == "activities" else (2, 0))
+
+
+@pytest.mark.parametrize(
+    ("action", "talks"), [("delete", 1), ("merge", 1), ("change", 2)], ids=["deleted", "merged", "no news of it"]
+)
+def test_a_webhook_has_it_looked_for_at_once(office: Office, action: str, talks: int) -> None:
+    office.call(1)
+    office.call(2, person=6)
+    office.run()
+    office.there.delete("activities", 1)
+    meta = {"action": action, "entity": "activity", "entity_id": "1", "version": "2.0"}
+    office.hook(json.dumps({"meta": meta, "data": None}).encode())
+    office.run(1)
+    assert office.of(IVAN).talks == talks
+
+
+def test_a_webhook_is_a_hint_and_no_proof(office: Office) -> None:
+    office.call(1)
+    office.run()
+    for body in (
+        b'{"meta": {"action": "delete", "entity": "activity", "entity_id": "1"}}',
+        b'{"meta": {"action": "delete", "entity": "person", "entity_id": "1"}}', b"nonsense", b"[]", b'{"meta": 1}',
+    ):  # fmt: skip
+        office.hook(body)
+    office.run(1)
+    assert office.of(IVAN).talks == 1
+
+
+def test_a_lost_deal_counts_with_its_reason(office: Office) -> None:
+    lost = f"{office.hands.now() - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    office.win(1, 500, status="lost", lost_time=lost, lost_reason="Дорого")
+    office.run()
+    assert (office.of(IVAN).sales, office.of(IVAN).lost_by) == (0, {"Дорого": 1})

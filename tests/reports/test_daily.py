@@ -10,7 +10,9 @@ from support.daily_office import HEAD, IVAN, MARIA, MONDAY_EVENING, PLAN, Agency
 from support.fakes import NOON, user
 
 from amo_bridge.config.model import Absence
+from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.engine.daily_reports import DailyReports, Sums
+from amo_bridge.reports.pipedrive import PipedriveItem, PipedriveLog, PipedriveUser
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.database import Store
 
@@ -250,3 +252,23 @@ def test_a_report_without_a_plan_can_not_be_confirmed(agency: Agency) -> None:
     agency.at(MONDAY_EVENING)
     assert agency.confirm() == "no plan"
     assert not agency.report.is_confirmed
+
+
+def test_work_in_pipedrive_stands_in_the_report_too(agency: Agency) -> None:
+    agency.pipedrive = PipedriveSection(api="https://agency.pipedrive.com")
+    log, mail = PipedriveLog(agency.store), agency.rule_engine().account.user(IVAN).email
+    money = agency.rule_engine().account.currency
+    items = [
+        PipedriveItem("activity", 1, 5, NOON, kind="call", client="person 1"),
+        PipedriveItem("deal", 2, 5, NOON, cost=70_000, currency=money),
+    ]
+    with agency.store.write() as connection:
+        log.keep_users(connection, [PipedriveUser(5, "Ivan", mail)])
+        log.keep(connection, items)
+    agency.sell(NOON, 1_000)
+    agency.at(MONDAY_EVENING)
+    assert agency.report.sums == Sums(1_700, 2, 3), "two talks in amoCRM, one there"
+    with agency.store.write() as connection:
+        log.forget(connection, "deal", [2])
+    agency.after(minutes=11)
+    assert agency.report.sums == Sums(1_000, 1, 3)

@@ -16,6 +16,7 @@ from amo_bridge.channels.presses import ButtonJob, Press, Reply, StaffBots, keep
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.config.channels import Channels, MaxBotSection, PersonSection, TelegramSection, Way
 from amo_bridge.config.model import DailyReportSection, KpiSection
+from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
@@ -50,6 +51,7 @@ class Agency:
         self.kpi: dict[str, Any] = {}
         self.ways: dict[str, dict[str, Any]] = {name: {"telegram": number} for name, number in NUMBERS.items()}
         self.absences: Any = {}
+        self.pipedrive: PipedriveSection | None = None
         self.is_dry = False
         self.sections: dict[str, Any] = {}
         bots: dict[Way, Messenger] = {}
@@ -97,7 +99,7 @@ class Agency:
         engine = rule_engine()
         people = {UserName(name): PersonSection.model_validate(ways) for name, ways in self.ways.items()}
         telegram = self.sections.get("telegram") or TelegramSection()
-        channels = Channels(telegram=telegram, max=self.sections.get("max"), people=people)
+        channels = Channels(telegram=telegram, max=self.sections.get("max"), people=people, pipedrive=self.pipedrive)
         bridge = engine.config.bridge.model_copy(
             update={"dry_run": self.is_dry, "public_url": "https://bridge.example"}
         )
