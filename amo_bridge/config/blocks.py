@@ -17,6 +17,7 @@ import tomlkit
 from amo_bridge.config.diagnostics import toml_problem
 from amo_bridge.config.loader import RuleSwitches
 from amo_bridge.config.toml_lines import KeyPath, PairAt, Scanned, scanned
+from amo_bridge.config.toml_recovery import TOO_DEEP, has_long_key, is_too_deep
 from amo_bridge.errors import ConfigError
 
 BlockPath = tuple[str, ...]
@@ -25,11 +26,6 @@ SWITCHES = tuple(RuleSwitches.model_fields)
 FIRST = ("enabled", "dry_run", "clause", "says", "off_reason", "max_lateness", "most_per_hour")
 WIDTH = 120
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_LONG_KEY = re.compile(
-    r"""(?:(?<![\w-])[\w-]++|"[^"\n]*+"|'[^'\n]*+')(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){40}"""
-)
-TOO_DEEP = "вложено слишком глубоко: таких настроек нет"
-DEEPEST = 30
 _DIVIDER = re.compile(r"#\s*[-=─]{3}")
 _NO_HEADER = "блок [{}] записан не отдельным заголовком: измените его в файле"
 _UNUSUAL = "блок [{}] в файле записан необычно: измените его там"
@@ -410,21 +406,15 @@ def tree_of(text: str) -> dict[str, Any]:
 
 def typed_toml(text: str) -> dict[str, Any]:
     """What somebody has typed into a form. Raises ConfigError; TOMLDecodeError for what is not TOML."""
-    # tomllib takes minutes for a key of many parts.
-    if _LONG_KEY.search(text):
+    if has_long_key(text):
         raise ConfigError([TOO_DEEP])
     try:
         tree = tomllib.loads(text)
     except RecursionError as error:
         raise ConfigError([TOO_DEEP]) from error
-    if _is_deeper(tree, DEEPEST):
+    if is_too_deep(tree):
         raise ConfigError([TOO_DEEP])
     return tree
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return levels < 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _rank(key: str, order: Sequence[str]) -> tuple[int, int]:

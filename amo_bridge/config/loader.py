@@ -264,6 +264,8 @@ class Readable:
 def readable(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Readable:
     """All that is wrong with a text, and the rest of it, so that its names can be compared in the same pass."""
     source = recover(path, text)
+    if source.is_refused:
+        return Readable(None, source.problems)
     loader = _Loader(path, source, environment)
     config = loader.parts(source.lines)
     unread = set(source.lost) | {str(table[1]) for table in source.broken if table[0] == "series" and len(table) > 1}

@@ -7,6 +7,7 @@ is read again. A table with a mistake is not judged by its other keys: what is m
 from __future__ import annotations
 
 import re
+import time
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,15 @@ from amo_bridge.config.toml_lines import KeyPath, lines_of
 
 # Nobody mends more at a time, and each costs a reading of the whole text.
 MAX_MISTAKES = 50
+# A page may send any text; all of them are read by the process that also takes hooks in.
+LARGEST_TEXT, MOST_LINES = 1_000_000, 20_000
+RECOVERY_SECONDS = 3.0
+DEEPEST = 30
+TOO_DEEP = "вложено слишком глубоко: таких настроек нет"
+# tomllib takes minutes for a key of many parts.
+_LONG_KEY = re.compile(
+    r"""(?:(?<![\w-])[\w-]++|"[^"\n]*+"|'[^'\n]*+')(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){40}"""
+)
 PLACEHOLDER = "broken-table-"
 _KEY_PART = r"(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')"
 _KEY = re.compile(rf"\s*({_KEY_PART}(?:\s*\.\s*{_KEY_PART})*)\s*=")
@@ -30,13 +40,15 @@ ROLES = ("roles",)
 @dataclass(frozen=True)
 class Recovered:
     """``tree``, ``lines``: of what could be read. ``problems``: the mistakes, in the order of the lines. ``broken``:
-    the tables with a mistake; ``lost``: names of keys that stood in a broken line."""
+    the tables with a mistake; ``lost``: names of keys that stood in a broken line. ``is_refused``: nothing was read at
+    all."""
 
     tree: dict[str, Any]
     lines: dict[KeyPath, int]
     problems: tuple[str, ...] = ()
     broken: frozenset[KeyPath] = frozenset()
     lost: frozenset[str] = frozenset()
+    is_refused: bool = False
 
     def is_broken(self, path: Sequence[str | int]) -> bool:
         """Does it stand in a table with a mistake?"""
@@ -48,13 +60,53 @@ class Recovered:
 
 
 def recover(path: Path, text: str) -> Recovered:
-    """The text, which is ``path``'s or is to be, as far as it can be read."""
+    """The text, which is ``path``'s or is to be, as far as it can be read; one that would take too long is told of."""
+    if len(text) > LARGEST_TEXT or text.count("\n") > MOST_LINES:
+        words = f"больше {LARGEST_TEXT} знаков или {MOST_LINES} строк: такую большую настройку мост не читает"
+        return _unreadable(path, None, words)
+    if long_key := has_long_key(text):
+        return _unreadable(path, text.count("\n", 0, long_key.start()) + 1, TOO_DEEP)
+    try:
+        return _recovered(path, text)
+    except RecursionError:
+        return _unreadable(path, _deepest_line(text), TOO_DEEP)
+
+
+def has_long_key(text: str) -> re.Match[str] | None:
+    return _LONG_KEY.search(text)
+
+
+def is_too_deep(value: Any, levels: int = DEEPEST) -> bool:
+    """Raises RecursionError for what is much too deep."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(is_too_deep(one, levels - 1) for one in inner)
+
+
+def _unreadable(path: Path, line: int | None, words: str) -> Recovered:
+    return Recovered({}, {}, (problem(path.name, line, "", words),), is_refused=True)
+
+
+def _deepest_line(text: str) -> int | None:
+    """The line with the most brackets."""
     lines = text.split("\n")
+    counts = [line.count("[") + line.count("{") for line in lines]
+    most = max(counts)
+    return counts.index(most) + 1 if most > DEEPEST else None
+
+
+def _recovered(path: Path, text: str) -> Recovered:
+    lines = text.split("\n")
+    until = time.monotonic() + RECOVERY_SECONDS
     problems: list[tuple[int, str]] = []
     broken: set[KeyPath] = set()
     lost: set[str] = set()
     read = _read(lines)
     while isinstance(read, tomllib.TOMLDecodeError) and len(problems) < MAX_MISTAKES:
+        if problems and time.monotonic() > until:
+            problems.append(
+                (len(lines) + 1, problem(path.name, None, "", "дальше не проверено: сначала исправьте это"))
+            )
+            break
         told_line, words = toml_problem("\n".join(lines), str(read))
         culprit = _culprit(lines, told_line or len(lines))
         line = told_line if told_line and not _is_start(lines[told_line - 1]) else culprit
@@ -72,6 +124,8 @@ def recover(path: Path, text: str) -> Recovered:
             lines[culprit - 1 : end] = [""] * (end - culprit + 1)
         read = _read(lines)
     tree = {} if isinstance(read, tomllib.TOMLDecodeError) else read
+    if is_too_deep(tree):
+        raise RecursionError
     for name in [name for name in tree if name.startswith(PLACEHOLDER)]:
         del tree[name]
     for table in broken - {ROLES}:

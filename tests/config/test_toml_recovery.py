@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.config_text import GOOD
 
+from amo_bridge.config import toml_recovery
 from amo_bridge.config.diagnostics import place_of
 from amo_bridge.config.loader import load_text, readable
 from amo_bridge.config.toml_recovery import recover
@@ -129,3 +130,27 @@ def test_a_good_text_is_read_as_it_stands() -> None:
 def test_rubbish_ends() -> None:
     found = recover(PATH, "\n".join(["= [" * 3, "«»", "[[[", "x = '''"] * 200))
     assert 0 < len(found.problems) <= 50
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        pytest.param(GOOD + "a" + ".a" * 20_000 + " = 1\n", GOOD.count("\n") + 1, id="a key of many parts"),
+        pytest.param(GOOD + "x = " + "[" * 5_000 + "]" * 5_000, GOOD.count("\n") + 1, id="lists in lists"),
+        pytest.param(GOOD + "x = " + "[" * 40 + "]" * 40, GOOD.count("\n") + 1, id="somewhat too deep"),
+        pytest.param(GOOD + "x = " + "{a = " * 300 + "1" + "}" * 300, GOOD.count("\n") + 1, id="tables in tables"),
+        pytest.param(GOOD + "# \n" * 20_001, None, id="lines"),
+        pytest.param(GOOD + "#" * 1_000_001, None, id="signs"),
+    ],
+)
+def test_what_no_config_is_like_is_refused_before_it_costs_anything(text: str, at: int | None) -> None:
+    found = readable(PATH, text, {})
+    (told,) = found.problems
+    assert (found.config, place_of(told)[1]) == (None, at)
+
+
+def test_after_some_seconds_no_more_mistakes_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toml_recovery, "RECOVERY_SECONDS", -1)
+    first, said = recover(PATH, "a = \n" * 30).problems
+    assert place_of(first)[1] == 1
+    assert "дальше не проверено" in said
