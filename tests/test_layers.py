@@ -16,7 +16,7 @@ PACKAGE = ROOT / "amo_bridge"
 LAYERS = (
     ("errors", "clock", "logs", "private_files", "events", "text"),
     ("dates", "file_lock", "retry"),
-    ("keyvalue",),
+    ("keyvalue", "versioned_file"),
     ("crm",),
     ("rules",),
     ("config",),

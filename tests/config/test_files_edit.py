@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from support.running_bridge import EXAMPLE
 
-from amo_bridge.config import files
 from amo_bridge.config.blocks import values_of
 from amo_bridge.config.files import ConfigFile, difference, with_key, with_section, without_section
 from amo_bridge.config.loader import load, load_text
 from amo_bridge.errors import ConfigError
+from amo_bridge.versioned_file import KEPT
 
 TEXT = EXAMPLE.read_text("utf-8")
 RULES = [rule.path for rule in load(EXAMPLE, {}).rules]
@@ -123,7 +123,7 @@ def test_ten_versions_are_kept(file: ConfigFile) -> None:
     for number in range(12):
         file.save(f"{TEXT}# {number}\n", file.read().mark)
     kept = file.backups()
-    assert len(kept) == files.KEPT
+    assert len(kept) == KEPT
     assert file.backup(kept[0].name).endswith("# 10\n")
     assert kept == sorted(kept, key=lambda one: one.at, reverse=True)
 

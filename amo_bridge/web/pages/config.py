@@ -8,8 +8,9 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from amo_bridge.config.diagnostics import place_of
-from amo_bridge.config.files import Backup, Written, difference
+from amo_bridge.config.files import difference
 from amo_bridge.errors import ConfigError
+from amo_bridge.versioned_file import Backup, Written
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role

@@ -9,10 +9,10 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from amo_bridge.config.blocks import keys_of_block, without_block
-from amo_bridge.config.files import Written
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_words import KINDS, choice_title, in_words_of_form, option_title, variant_title
+from amo_bridge.versioned_file import Written
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role

@@ -14,13 +14,14 @@ from flask_babel import get_locale
 
 from amo_bridge.config.account_check import Misfit, look_up, simple_names
 from amo_bridge.config.blocks import SWITCHES, BlockPath, block_of, with_block
-from amo_bridge.config.files import Written, difference
+from amo_bridge.config.files import difference
 from amo_bridge.config.loader import Readable
 from amo_bridge.config.model import Config
 from amo_bridge.config.rule_blocks import examples
 from amo_bridge.errors import ConfigError, UnknownName
 from amo_bridge.rules.option_controls import Control
 from amo_bridge.rules.option_types import OptionName
+from amo_bridge.versioned_file import Written
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services.config import problems_in
 from amo_bridge.web.services.option_forms import (

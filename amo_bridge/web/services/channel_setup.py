@@ -18,11 +18,12 @@ from pydantic.fields import FieldInfo
 from amo_bridge.channels.registry import VENDORS, Vendor, rivals
 from amo_bridge.config.blocks import values_of
 from amo_bridge.config.channels import VENDOR_SECTIONS, Quiet
-from amo_bridge.config.files import CHANGED_MEANWHILE, Plain, with_section, without_section
+from amo_bridge.config.files import Plain, with_section, without_section
 from amo_bridge.config.loader import secret
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.option_types import ContactFieldName, CustomFieldName
 from amo_bridge.runtime.config_reload import FileState
+from amo_bridge.versioned_file import CHANGED_MEANWHILE
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.context import audit
 from amo_bridge.web.services import config as config_service

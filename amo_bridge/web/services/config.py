@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
-from amo_bridge.config.files import Backup, difference, with_new_names
+from amo_bridge.config.files import difference, with_new_names
 from amo_bridge.config.loader import Readable
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.config_reload import FileState
+from amo_bridge.versioned_file import Backup
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.context import accounts, audit
 from amo_bridge.web.template_filters import moment

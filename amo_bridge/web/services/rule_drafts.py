@@ -17,7 +17,6 @@ from flask_babel import gettext as _
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.account_fit import fit
 from amo_bridge.config.blocks import SWITCHES, BlockPath, keys_of_block, values_of
-from amo_bridge.config.files import Written
 from amo_bridge.config.loader import RULES, Readable, RuleSwitches
 from amo_bridge.config.model import Config
 from amo_bridge.config.rule_blocks import Example, examples
@@ -36,6 +35,7 @@ from amo_bridge.rules.stage_map import Conflict, StageMap
 from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.runtime.connection import account_client
 from amo_bridge.text.names import LATIN, plain
+from amo_bridge.versioned_file import Written
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.block_drafts import (
