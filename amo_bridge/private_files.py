@@ -14,7 +14,7 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 UMASK = 0o077
 # What the bridge makes in a data folder, which may be a folder with other things in it as well.
 OURS = ("*.db", "*.db-wal", "*.db-shm", "*.db-journal", "*.db.filled", "*.key", "*.lock", "pages-address")
-OUR_FOLDERS = ("config-backups", "before-restore-*")
+OUR_FOLDERS = ("config-backups", "text-backups", "before-restore-*")
 
 
 def make_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A text file written anew, so that no moment exists at which it is half written, and nobody's edit is lost.
+"""A text file with its versions: written in one step, and never over somebody else's edit.
 
 The version before is kept in a folder beside; the newest ten of a file stay.
 """

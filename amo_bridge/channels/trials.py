@@ -31,12 +31,14 @@ TEXT = "Пробное сообщение моста amoCRM: канал наст
 
 @dataclass(frozen=True)
 class Trial:
-    """``to``: as it was typed. ``person``: whose telephone an exchange rings first. ``account_id``: the store's."""
+    """``to``: as it was typed. ``person``: whose telephone an exchange rings first. ``account_id``: the store's.
+    ``content``: of a letter, instead of our own words."""
 
     to: str
     person: str
     at: datetime
     account_id: int
+    content: Rendered | None = None
 
     @property
     def mark(self) -> str:
@@ -84,7 +86,7 @@ def _mail(server: Any, _section: str, config: Config, trial: Trial) -> str:
         sender=section.sender,
         to_name="",
         to_address=address,
-        content=Rendered("Пробное письмо моста amoCRM", f"{TEXT}\n"),
+        content=trial.content or Rendered("Пробное письмо моста amoCRM", f"{TEXT}\n"),
         message_id=message_id(trial.account_id, trial.mark, section.sender_address),
         at=trial.at,
         reply_to=section.reply_to,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,18 @@ class ManualEdit:
         return self.state in OPEN_STATES
 
 
+@dataclass(frozen=True)
+class FieldValues:
+    """What is to be in a field; nothing: it is emptied."""
+
+    field: Field
+    values: tuple[object, ...]
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"field_id": self.field.id, "values": [{"value": one} for one in self.values] or None}
+
+
 class ManualEdits:
     """``page``: the page's name, by which its savings are found again."""
 
@@ -62,6 +75,29 @@ class ManualEdits:
             Journal(self._store).note(
                 connection, now, "страница моста", {deal_id: f"{who}: поле «{field.name}» сохранено"}
             )
+
+    def answer(self, deal_id: int, values: Sequence[FieldValues], note: str, who: str, mark: str) -> bool:
+        """Fill fields of a deal and leave a note, once for each ``mark`` of a form; was there something to do?
+
+        Raises StoreUnavailable.
+        """
+        now, key = self._clock.now(), f"{self._page}|{deal_id}|{mark}"
+        effects = []
+        if values:
+            body = {"id": deal_id, "custom_fields_values": [one.body for one in values]}
+            names = ", ".join(f"«{one.field.name}»" for one in values)
+            words = f"поля {names} — {who}, со страницы"
+            effects.append(Effect("patch_deal", deal_id, body, words, extra={BY_PERSON: True}))
+        if note:
+            body = {"entity_id": deal_id, "note_type": "common", "params": {"text": note}}
+            effects.append(Effect("add_note", deal_id, body, f"примечание — {who}, со страницы"))
+        rows = [Planned(None, self._page, f"{key}|{one.kind}", one).row(self._store.account_id, now) for one in effects]
+        with self._store.write() as connection:
+            if not rows or not insert_new(connection, outbox, rows):
+                return False
+            said = "; ".join(one.words for one in effects)
+            Journal(self._store).note(connection, now, "страница моста", {deal_id: said})
+        return True
 
     def last(self, deal_id: int) -> ManualEdit | None:
         """The deal's last saving from this page, as long as it is remembered."""

@@ -7,12 +7,22 @@ nothing is an error, never an empty place. In the HTML part everything that come
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2 import (
+    ChoiceLoader,
+    DictLoader,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    nodes,
+)
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -58,6 +68,15 @@ class Rendered:
     html: str | None = None
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a template (Russian), in which of its files, on which line; None: on none of them."""
+
+    file: str
+    line: int | None
+    words: str
+
+
 def enclosed(folder: Path, name: str) -> Path:
     """A file beside the templates. Raises ValueError for a name that leads out of the folder."""
     path = (folder / name).resolve()
@@ -72,15 +91,27 @@ class _Nothing(StrictUndefined):
     @property
     def _undefined_message(self) -> str:
         known = self._undefined_obj if isinstance(self._undefined_obj, Mapping) else {}
-        close = nearest(str(self._undefined_name), known)
-        return f"«{self._undefined_name}» ничего не значит" + (f"; может быть, «{close}»?" if close else "")
+        return _means_nothing(str(self._undefined_name), known)
+
+
+def _as_it_is(source: str) -> str:
+    return source
 
 
 class Templates:
-    def __init__(self, folder: Path) -> None:
+    """``edited``: files that are to be, in place of those in the folder. ``adapt``: what is made of a file's source
+    before it is a template; it keeps the lines."""
+
+    def __init__(
+        self,
+        folder: Path,
+        edited: Mapping[str, str] | None = None,
+        adapt: Callable[[str], str] = _as_it_is,
+    ) -> None:
         self.folder = folder
+        self._adapt = adapt
         self._environment = ImmutableSandboxedEnvironment(
-            loader=FileSystemLoader(folder, encoding="utf-8"),
+            loader=ChoiceLoader([DictLoader(edited or {}), FileSystemLoader(folder, encoding="utf-8")]),
             undefined=_Nothing,
             autoescape=lambda name: bool(name and name.endswith(".html")),
             trim_blocks=True,
@@ -91,14 +122,19 @@ class Templates:
         """The letter for these facts. Raises BadTemplate, also for what still holds a placeholder."""
         if left := self.placeholders_of(name):
             raise BadTemplate(f"шаблон письма «{name}» не дописан: {'; '.join(left)}. Впишите в него настоящие слова")
-        subject, body = self._parts(name)
         try:
-            told = self._environment.from_string(subject).render(facts)
-            text = self._environment.from_string(body).render(facts).strip() + "\n"
-            html = self._html(name, facts)
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            return self._filled(name, facts)
+        except BadTemplate:
+            raise
+        except _FAILURES as error:
             raise BadTemplate(f"шаблон письма «{name}»: {_words(error)}") from error
-        return Rendered(" ".join(told.split()), text, html)
+
+    def _filled(self, name: str, facts: Mapping[str, Any]) -> Rendered:
+        """Raises BadTemplate, and whatever a template's own code may fail with."""
+        subject, body = self._parts(name)
+        told = self._environment.from_string(subject).render(facts)
+        text = self._environment.from_string(body).render(facts).strip() + "\n"
+        return Rendered(" ".join(told.split()), text, self._html(name, facts))
 
     def problems_of(self, name: str) -> list[str]:
         """What can be told to be wrong with a template before there is anything to fill in (Russian)."""
@@ -114,18 +150,66 @@ class Templates:
         Only the template's own words are looked at: what comes from a deal may hold brackets.
         """
         self._parts(name)
+        found = [
+            f"{file}, строка {line}: «{words}»" for file in self._files_of(name) for line, words in self._blanks(file)
+        ]
+        return list(dict.fromkeys(found))
+
+    def _blanks(self, file: str) -> Iterator[tuple[int, str]]:
+        """The placeholders of one file, with their lines."""
+        try:
+            literals = list(self._environment.parse(self._source(file) or "").find_all(nodes.TemplateData))
+        except TemplateError:
+            # Told by ``render`` and ``problems_of``.
+            return
+        for literal in literals:
+            shown = _NOT_SHOWN.sub(lambda match: "\n" * match[0].count("\n"), literal.data)
+            for start, words in sorted(_placeholders_in(shown)):
+                yield literal.lineno + shown.count("\n", 0, start), words
+
+    def findings(self, name: str, facts: Mapping[str, Any] | None = None) -> list[Finding]:
+        """Everything that is wrong with a letter's files, each with its line; with ``facts`` also what is wrong when
+        they are filled in."""
+        try:
+            self._parts(name)
+        except BadTemplate as error:
+            return [Finding(f"{name}.txt", 1, str(error))]
+        found: list[Finding] = []
+        for file in self._files_of(name):
+            found += [Finding(file, line, words) for line, words in self._mistakes(file)]
+            found += [Finding(file, line, f"не дописано: «{words}»") for line, words in self._blanks(file)]
+        if facts is not None and not found:
+            try:
+                self._filled(name, facts)
+            except _FAILURES as error:
+                found.append(Finding(f"{name}.txt", _line_of(error), _words(error)))
+        return found
+
+    def fields_asked(self, name: str) -> list[tuple[str, int, str]]:
+        """(file, line, name) of the deal's fields that a letter asks for; of files that can be read."""
         found = []
         for file in self._files_of(name):
             try:
-                literals = list(self._environment.parse(self._source(file) or "").find_all(nodes.TemplateData))
+                tree = self._environment.parse(self._source(file) or "")
             except TemplateError:
-                # Told by ``render`` and ``problems_of``.
                 continue
-            for literal in literals:
-                shown = _NOT_SHOWN.sub(lambda match: "\n" * match[0].count("\n"), literal.data)
-                for start, words in sorted(_placeholders_in(shown)):
-                    found.append(f"{file}, строка {literal.lineno + shown.count(chr(10), 0, start)}: «{words}»")
-        return list(dict.fromkeys(found))
+            found += [(file, line, field) for line, field in _fields_in(tree)]
+        return found
+
+    def _mistakes(self, file: str) -> Iterator[tuple[int | None, str]]:
+        source = self._source(file) or ""
+        try:
+            tree = self._environment.parse(source)
+        except TemplateSyntaxError as error:
+            yield error.lineno, f"Jinja не понимает: {error.message}"
+            return
+        for included in find_referenced_templates(tree):
+            if included is not None and self._source(included) is None:
+                line = next((node.lineno for node in tree.find_all(nodes.Include)), None)
+                yield line, f"нет файла {included}, который шаблон включает"
+        for word in sorted(find_undeclared_variables(tree) - WORDS):
+            places = (node.lineno for node in tree.find_all(nodes.Name) if node.name == word)
+            yield next(places, None), _means_nothing(word, WORDS)
 
     def _files_of(self, name: str) -> list[str]:
         """The letter's files that are there, with those that they include."""
@@ -146,10 +230,7 @@ class Templates:
         """The deal's fields that a template asks for by name."""
         found = []
         for source in [*self._parts(name), *filter(None, [self._source(f"{name}.html")])]:
-            for asked in self._environment.parse(source).find_all(nodes.Getitem):
-                is_field = isinstance(asked.node, nodes.Name) and asked.node.name == FIELD
-                if is_field and isinstance(asked.arg, nodes.Const):
-                    found.append(str(asked.arg.value))
+            found += [field for _, field in _fields_in(self._environment.parse(source))]
         return found
 
     def _parts(self, name: str) -> tuple[str, str]:
@@ -168,7 +249,7 @@ class Templates:
     def _source(self, file: str) -> str | None:
         assert self._environment.loader is not None
         try:
-            return self._environment.loader.get_source(self._environment, file)[0].lstrip("\ufeff")
+            return self._adapt(self._environment.loader.get_source(self._environment, file)[0].lstrip("\ufeff"))
         except TemplateNotFound:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -181,11 +262,32 @@ class Templates:
 
     def _unknown_words(self, source: str) -> list[str]:
         unknown = sorted(find_undeclared_variables(self._environment.parse(source)) - WORDS)
-        return [
-            f"в шаблоне «{word}» ничего не значит" + (f"; может быть, «{close}»?" if close else "")
-            for word in unknown
-            for close in [nearest(word, WORDS)]
-        ]
+        return [f"в шаблоне {_means_nothing(word, WORDS)}" for word in unknown]
+
+
+_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
+"""What rendering may end in."""
+
+
+def _means_nothing(word: str, known: Iterable[str]) -> str:
+    close = nearest(word, known)
+    return f"«{word}» ничего не значит" + (f"; может быть, «{close}»?" if close else "")
+
+
+def _fields_in(tree: nodes.Template) -> Iterator[tuple[int, str]]:
+    """(line, name) of each ``поле["…"]``."""
+    for asked in tree.find_all(nodes.Getitem):
+        is_field = isinstance(asked.node, nodes.Name) and asked.node.name == FIELD
+        if is_field and isinstance(asked.arg, nodes.Const):
+            yield asked.lineno, str(asked.arg.value)
+
+
+def _line_of(error: BaseException) -> int | None:
+    """The template's line at which its code failed."""
+    if isinstance(error, TemplateSyntaxError):
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == "<template>"), None)
 
 
 def _placeholders_in(text: str) -> Iterator[tuple[int, str]]:

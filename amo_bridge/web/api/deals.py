@@ -24,7 +24,7 @@ from amo_bridge.web.api.endpoint import Endpoint, Error, Shape, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.services import deals as deals_service
-from amo_bridge.web.services.deals import ScriptService
+from amo_bridge.web.services.scripts import ScriptService, Written
 from amo_bridge.web.stored_sentences import stored, stored_by_whom
 
 MOST_FOUND = 100
@@ -329,9 +329,10 @@ class ScriptNames(Shape):
 
 
 class ScriptBlock(Shape):
-    """A heading has one line, a list has several, each an item."""
+    """A heading has one line, a list has several, each an item. What is asked while talking: an answer has its words
+    and perhaps the heading of the step that follows, a field its name, a note the question."""
 
-    kind: Literal["heading", "list", "text"]
+    kind: Literal["heading", "list", "text", "answer", "field", "note"]
     lines: list[str]
 
 
@@ -341,6 +342,24 @@ class FilledScript(Shape):
     name: str
     title: str
     blocks: list[ScriptBlock]
+
+
+class ScriptAnswers(Shape):
+    """What a client has said. ``answers``: the step's heading (empty for what stands above the first one) → the words
+    of the answer; ``fields``: the deal's field as the script calls it → what is to be in it (a day as 2026-12-31, a
+    switch as 1 or empty, of several choices one per line); ``comment``: for the note. ``mark``: another one for each
+    talk: the same one twice is written down once."""
+
+    answers: dict[str, str] = Field(default_factory=dict)
+    fields: dict[str, str] = Field(default_factory=dict)
+    comment: str = ""
+    mark: Annotated[str, Field(min_length=8, max_length=32)]
+
+
+class ScriptAnswered(Shape):
+    """``state``: saved; nothing, if there was nothing to write down."""
+
+    state: Literal["saved", "nothing"]
 
 
 @api.endpoint(
@@ -370,3 +389,43 @@ def one(deal_id: int, name: str) -> FilledScript:
         abort(refusal(409, _("В скрипте ошибка: %(why)s", why=str(error))))
     blocks = [ScriptBlock(kind=block.kind, lines=list(block.lines)) for block in script.blocks]
     return FilledScript(name=name, title=script.title, blocks=blocks)
+
+
+@api.endpoint(
+    Endpoint(
+        "scripts_answer",
+        "/deals/<int:deal_id>/scripts/<name>",
+        "POST",
+        Role.WEBINAR,
+        _l("Записать разговор по скрипту в поля и примечание сделки"),
+        ScriptAnswered,
+        takes=ScriptAnswers,
+    )
+)
+def answer(deal_id: int, name: str, told: ScriptAnswers) -> ScriptAnswered:
+    scripts = ScriptService.at(current_account(), deal_id)
+    try:
+        script = scripts.filled(name)
+    except KeyError:
+        abort(404)
+    except BadTemplate as error:
+        abort(refusal(409, _("В скрипте ошибка: %(why)s", why=str(error))))
+    steps = {step.title: step for step in script.steps}
+    chosen = {}
+    for title, words in told.answers.items():
+        found = [block.lines[0] for block in steps[title].answers] if title in steps else []
+        if words not in found:
+            abort(refusal(422, _("Такого ответа в скрипте нет: %(step)s — %(words)s", step=title, words=words)))
+        chosen[steps[title].number] = found.index(words)
+    inputs = scripts.inputs(script)
+    if unknown := [field for field in told.fields if inputs.get(field) is None]:
+        abort(refusal(422, _("Этих полей скрипт не заполняет: %(names)s", names=", ".join(unknown))))
+    # A program sees no page that could be out of date.
+    was = {field: known.now for field, known in inputs.items() if known is not None}
+    written = Written(chosen, told.fields, was, {}, told.comment, told.mark)
+    outcome = scripts.write_down(name, script, written)
+    if outcome == "dry":
+        abort(refusal(409, _("Не сохранено: мост работает вхолостую (dry_run) и в amoCRM ничего не меняет")))
+    if outcome not in ("saved", "nothing"):
+        abort(refusal(422, "; ".join(f"{field}: {words}" for field, words in written.mistakes.items())))
+    return ScriptAnswered(state="saved" if outcome == "saved" else "nothing")

@@ -9,14 +9,12 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from flask import abort, url_for
+from flask import url_for
 
-from amo_bridge.channels.mail import facts
 from amo_bridge.channels.storage import listed_files
-from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.records import ContactRecord, DealRecord
-from amo_bridge.engine.deal_view import Viewer, deal_url
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.forecast import EVER, Coming
 from amo_bridge.engine.journal import Entry
@@ -26,11 +24,7 @@ from amo_bridge.engine.undo import Undo, Undoing
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
-from amo_bridge.rules.deal import Deal
 from amo_bridge.runtime.connection import account_client
-from amo_bridge.storage.secrets import small_state
-from amo_bridge.text.names import normalise
-from amo_bridge.text.scripts import Script, Scripts
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, user, who
@@ -243,49 +237,3 @@ def _at_work(here: AccountView) -> tuple[RuleEngine, CrmClient]:
         raise NotRepeatable("этот процесс только принимает сообщения: повторить может тот, что работает с amoCRM")
     client = account_client(here.config, here.bridge.environment)
     return RuleEngine.of(here.fit.config, known, here.clock), client
-
-
-# A deal's call scripts with its data filled in: from the store, without asking amoCRM.
-
-
-@dataclass(frozen=True)
-class ScriptService:
-    """One deal. ``at`` ends the request with 404 when the account or the deal is not known."""
-
-    page: AccountView
-    account: Account
-    deal: Deal
-
-    @classmethod
-    def at(cls, page: AccountView, deal_id: int) -> ScriptService:
-        kept = small_state(page.config, page.bridge.environment).accounts.read(page.config.account.url)
-        record = Mirror(page.account_store).record(deal_id) if kept else None
-        if kept is None or record is None:
-            abort(404)
-        names = Account.from_json(kept["account"])
-        viewer = Viewer(names, page.config.account.url, secret=page.config.bridge.secret_fields)
-        return cls(page, names, viewer.deal(record))
-
-    @property
-    def names(self) -> list[str]:
-        return self._scripts.names
-
-    def filled(self, name: str) -> Script:
-        """Raises KeyError for a name that is not among ``names``, BadTemplate."""
-        fields = {normalise(field.name): field.name for field in self.account.fields()}
-        return self._scripts.filled(name, facts(self.deal, self._client, fields, ""))
-
-    @property
-    def _scripts(self) -> Scripts:
-        return Scripts(self.page.config.scripts_folder)
-
-    @property
-    def _client(self) -> ContactRecord:
-        """The main contact, as far as the index knows it; without a name else."""
-        number = self.deal.main_contact_id or 0
-        known = ContactIndex(self.page.account_store).get([number]).get(number)
-        if known is None:
-            return ContactRecord(id=number)
-        surname = normalise(known.surname).split()
-        first = " ".join(word for word in known.name.split() if normalise(word) not in surname)
-        return ContactRecord(id=number, name=known.name, first_name=first, last_name=known.surname)

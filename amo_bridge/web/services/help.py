@@ -34,8 +34,8 @@ OF_SUBJECT: Mapping[str, str] = {
     "documents": "schedules", "done": "pages", "enquiries": "intake", "failed": "troubleshooting", "files": "channels",
     "kpi": "kpi", "mine": "pages", "overview": "pages", "pay": "pay", "policies": "policies",
     "rehearsals": "rehearsal", "reports": "pages", "requests": "pages", "rule_forms": "rules-by-form",
-    "rules": "rules", "scripts": "scripts", "services": "services", "stage_map": "pages", "upcoming": "schedules",
-    "users": "pages", "violations": "schedules", "webinars": "webinar",
+    "rules": "rules", "scripts": "scripts", "services": "services", "stage_map": "pages", "texts": "texts",
+    "upcoming": "schedules", "users": "pages", "violations": "schedules", "webinars": "webinar",
 }  # fmt: skip
 """Subject of pages (the blueprint) → the document about it."""
 

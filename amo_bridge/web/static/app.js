@@ -185,11 +185,18 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 function numberLines(editor) {
   const field = editor.querySelector("textarea");
   const gutter = editor.querySelector(".line-numbers");
+  const bad = new Set((editor.dataset.bad ?? "").split(" ").filter(Boolean).map(Number));
   let shown = 0;
   const follow = () => { gutter.scrollTop = field.scrollTop; };
   const count = () => {
     const lines = field.value.split("\n").length;
-    if (lines !== shown) gutter.textContent = Array.from({ length: lines }, (_, n) => n + 1).join("\n");
+    if (lines !== shown) {
+      gutter.replaceChildren(...Array.from({ length: lines }, (_, n) => {
+        const number = document.createElement(bad.has(n + 1) ? "b" : "span");
+        number.textContent = `${n + 1}\n`;
+        return number;
+      }));
+    }
     shown = lines;
     follow();
   };
@@ -218,6 +225,14 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".editor").forEach(numberLines));
+
+// Of a call script: what the client has said leads to the step that follows.
+document.addEventListener("change", (event) => {
+  const step = event.target.dataset?.leads && document.getElementById(event.target.dataset.leads);
+  if (!step) return;
+  step.focus({ preventScroll: true });
+  step.scrollIntoView({ block: "start" });
+});
 
 // The newest day stands at the right: that is where a table that does not fit begins to be read.
 function showNewest(root) {

@@ -1,0 +1,367 @@
+"""«Тексты»: scripts by step, letters, series, texts of rules: tried on a deal, saved, put back; nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from support.mail_server import post_office, section
+from support.pages import Pages, Visit, agency, saved, words_of
+from werkzeug.test import TestResponse
+
+from amo_bridge.config.channels import MailSection
+from amo_bridge.storage.tables import outbox
+from amo_bridge.text.scripts import source_of
+from amo_bridge.text.template_check import check
+from amo_bridge.web.auth.users import Role
+
+SCRIPT = """Тема: Звонок: {{ сделка.название }}
+
+# Узнать
+
+Сколько готовы потратить?
+
+[поле: Основной продукт]
+[ответ: Дорого → Возразить]
+[ответ: Согласен]
+
+# Договориться
+
+Спасибо!
+
+# Возразить
+
+[заметка: Что смущает]
+"""
+LETTER = "Тема: Проект «{{ сделка.название }}»\n\nЗдравствуйте!\n"
+DEAL = 30000001
+
+
+@pytest.fixture
+def folder(pages: Pages) -> Path:
+    """Where the config, scripts and letters of an account are; of a deal that is known."""
+    pages.know_account(agency())
+    pages.know_deal("Ромашка")
+    config = pages.bridge.config
+    mail = MailSection.model_validate({"host": "127.0.0.1", "from": "info@agency.example"})
+    pages.bridge.config = replace(config, channels=replace(config.channels, mail=mail))
+    made = config.path.parent
+    for name, text in (("scripts/call.txt", SCRIPT), ("letters/ждём/бриф.txt", LETTER)):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(text, "utf-8")
+    return made
+
+
+def marks(page: str) -> dict[str, str]:
+    """The marks that the form carries."""
+    return dict(re.findall(r'name="(mark\.\w+)" value="(\w*)"', page))
+
+
+def send(visit: Visit, path: str, do: str, **fields: str) -> TestResponse:
+    page = visit.get(path)
+    return visit.post(path, {**marks(page.text), "do": do, **{key.replace("__", "."): v for key, v in fields.items()}})
+
+
+def test_all_texts_are_listed_with_who_needs_them(folder: Path, admin: Visit) -> None:
+    page = words_of(admin.get("/texts"))
+    for words in ("call", "Звонок:", "ждём/бриф", "утепляющая", "stage_creates_tasks"):
+        assert words in page
+    found = words_of(admin.get("/texts?q=бриф"))
+    assert "ждём/бриф" in found
+    assert "Звонок:" not in found
+
+
+def test_there_is_a_word_where_there_is_nothing(pages: Pages, admin: Visit) -> None:
+    assert "Скриптов нет" in words_of(admin.get("/texts"))
+
+
+def test_a_letter_is_tried_on_a_deal_and_saved(folder: Path, admin: Visit) -> None:
+    path, file = "/texts/letters/ждём/бриф", folder / "letters/ждём/бриф.txt"
+    text = LETTER + "\nЭтап: {{ сделка.этап }}, {{ клиент.имя }}\n"
+    tried = send(admin, path, "check", text__txt=text, deal="Ромашка")
+    assert "Этап: Продажи / Новый клиент" in words_of(tried) or "Этап: Новый клиент" in words_of(tried)
+    assert "+Этап: {{ сделка.этап }}" in words_of(tried)
+    assert file.read_text("utf-8") == LETTER, "trying writes nothing"
+    assert send(admin, path, "save", text__txt=text).status_code == 302
+    assert file.read_text("utf-8") == text
+    assert "Изменено письмо «ждём/бриф»" in words_of(admin.get("/audit"))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{{ клент.имя }}", "«клент» ничего не значит; может быть, «клиент»?"),
+        ('{{ поле["Основной продуктт"] }}', "«Основной продукт»?"),
+        ("{% if клиент.имя %}", "Jinja не понимает"),
+        ("[впишите имя]", "не дописано"),
+    ],
+)
+def test_a_mistake_is_told_beside_its_line_and_not_saved(folder: Path, admin: Visit, line: str, words: str) -> None:
+    path = "/texts/letters/ждём/бриф"
+    for do in ("check", "save"):
+        page = send(admin, path, do, text__txt=f"{LETTER}\n{line}\n", deal=str(DEAL))
+        assert page.status_code == 422
+        assert words in words_of(page)
+        assert 'data-line="' in page.text
+    assert (folder / "letters/ждём/бриф.txt").read_text("utf-8") == LETTER
+
+
+def test_what_was_changed_on_the_disk_meanwhile_is_not_overwritten(folder: Path, admin: Visit) -> None:
+    path, file = "/texts/letters/ждём/бриф", folder / "letters/ждём/бриф.txt"
+    opened = marks(admin.get(path).text)
+    file.write_text(LETTER + "Чужая правка\n", "utf-8")
+    late = admin.post(path, {**opened, "do": "save", "text.txt": LETTER + "Моя\n"})
+    assert late.status_code == 409
+    assert "файл изменился, пока вы правили" in words_of(late)
+    assert "-Чужая правка" in words_of(late), "what saving now would do is shown"
+    assert "Чужая правка" in file.read_text("utf-8")
+    assert admin.post(path, {**marks(late.text), "do": "save", "text.txt": LETTER + "Моя\n"}).status_code == 302
+    assert file.read_text("utf-8") == LETTER + "Моя\n"
+
+
+def test_a_version_before_is_looked_at_and_put_back(folder: Path, admin: Visit) -> None:
+    path, file = "/texts/letters/ждём/бриф", folder / "letters/ждём/бриф.txt"
+    send(admin, path, "save", text__txt=LETTER + "\nНовое\n")
+    version = re.search(r'name="version" value="([^"]+)"', admin.get(path).text)
+    assert version is not None
+    shown = send(admin, path, "restore", version=version[1])
+    assert "-Новое" in words_of(shown)
+    assert admin.post(path, {**marks(shown.text), "do": "save", "text.txt": LETTER}).status_code == 302
+    assert file.read_text("utf-8") == LETTER
+    assert send(admin, path, "restore", version="../../config.toml").status_code == 404
+
+
+def test_a_new_letter_and_a_letter_that_goes(folder: Path, admin: Visit) -> None:
+    page = admin.post("/texts/letters/new", {"do": "save", "name": "новое письмо", "text.txt": LETTER})
+    assert page.status_code == 302
+    assert (folder / "letters/новое письмо.txt").read_text("utf-8") == LETTER
+    taken = admin.post("/texts/letters/new", {"do": "save", "name": "новое письмо", "text.txt": LETTER})
+    assert (taken.status_code, "уже есть" in words_of(taken)) == (409, True)
+    assert send(admin, "/texts/letters/новое письмо", "remove").status_code == 302
+    assert not (folder / "letters/новое письмо.txt").exists()
+
+
+def test_a_letter_that_rules_send_can_not_go(folder: Path, admin: Visit) -> None:
+    (folder / "letters/ждём бриф.txt").write_text(LETTER, "utf-8")
+    refused = send(admin, "/texts/letters/ждём бриф", "remove")
+    assert refused.status_code == 409
+    assert "ссылаются" in words_of(refused)
+    assert (folder / "letters/ждём бриф.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", ".x", "_x", "a/b/c", "x" * 90, "new", "", "a\\b"])
+def test_a_text_stays_in_its_folder(folder: Path, admin: Visit, name: str) -> None:
+    before = sorted(path for path in folder.rglob("*") if "data" not in path.parts)
+    for kind in ("letters", "scripts"):
+        page = admin.post(f"/texts/{kind}/new", {"do": "save", "name": name, "text.txt": LETTER})
+        assert page.status_code == 422
+    assert admin.get("/texts/letters/..%2F..%2Fconfig").status_code == 404
+    assert sorted(path for path in folder.rglob("*") if "data" not in path.parts) == before
+
+
+def test_a_link_out_of_the_folder_is_not_followed(folder: Path, admin: Visit) -> None:
+    (folder / "secret.txt").write_text("Тема: секрет\n", "utf-8")
+    (folder / "letters/link.txt").symlink_to(folder / "secret.txt")
+    assert "секрет" not in words_of(admin.get("/texts"))
+    assert "секрет" not in words_of(admin.get("/texts/letters/link"))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        '{% set a = "aaaaaaaaaa" %}' + "{% set a = a ~ a %}" * 40 + "{{ a }}",
+        "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+        '{{ "".__class__.__mro__ }}',
+        '{% include "../config.toml" %}',
+    ],
+    ids=["loops", "doubling", "depth", "classes", "files"],
+)
+def test_a_template_harms_nobody_but_itself(folder: Path, harm: str) -> None:
+    made = check(folder / "letters", "x", {"x.txt": f"Тема: a\n\n{harm}\n"}, {"поле": {}})
+    assert made.rendered is None
+    assert made.findings
+
+
+def test_a_letter_is_sent_to_oneself_and_to_nobody_else(folder: Path, pages: Pages, admin: Visit) -> None:
+    path = "/texts/letters/ждём/бриф"
+    with post_office() as post:
+        config = pages.bridge.config
+        pages.bridge.config = replace(config, channels=replace(config.channels, mail=section(post)))
+        assert send(admin, path, "send", text__txt=LETTER, to="anna@agency.example").status_code == 422
+        told = send(admin, path, "send", text__txt=LETTER, to="anna@agency.example", deal=str(DEAL))
+        assert "почтовый сервер принял письмо" in words_of(told)
+        (letter,) = post.letters
+    assert "anna@agency.example" in str(letter)
+    assert "Пробное письмо «ждём/бриф»" in words_of(admin.get("/audit"))
+
+
+# --- scripts ----------------------------------------------------------------------------------------------------------
+
+
+def form_of(text: str) -> dict[str, str]:
+    """The constructor's fields for a script."""
+    source = source_of(text)
+    fields = {"shape": "steps", "title": source.title}
+    for n, step in enumerate(source.steps):
+        fields |= {f"title.{n}": step.title, f"body.{n}": step.body.replace("\n", "\r\n"), f"level.{n}": "1"}
+        for m, (words, leads) in enumerate(step.answers):
+            fields |= {f"answer.{n}.{m}": words, f"leads.{n}.{m}": leads}
+        fields |= {f"field.{n}.{m}": name for m, name in enumerate(step.fields)}
+        fields |= {f"note.{n}.{m}": words for m, words in enumerate(step.notes)}
+    return fields
+
+
+SHIPPED = sorted(
+    path
+    for folder in ("scripts", "examples/smm/scripts")
+    for path in (Path(__file__).parents[3] / folder).glob("*.txt")
+)
+
+
+@pytest.mark.parametrize("text", [SCRIPT, *(path.read_text("utf-8") for path in SHIPPED)])
+def test_the_constructor_writes_the_file_as_a_person_would(folder: Path, admin: Visit, text: str) -> None:
+    file = folder / "scripts/call.txt"
+    file.write_text(text, "utf-8")
+    page = admin.get("/texts/scripts/call")
+    told = admin.post("/texts/scripts/call", {**marks(page.text), **form_of(text), "do": "save"})
+    assert told.status_code == 302, words_of(told)
+    assert file.read_text("utf-8") == text
+
+
+def test_steps_are_added_moved_and_dropped(folder: Path, admin: Visit) -> None:
+    fields = form_of(SCRIPT)
+    moved = admin.post("/texts/scripts/call", {**fields, "do": "up.2"})
+    assert moved.text.index('value="Возразить" maxlength') < moved.text.index('value="Договориться" maxlength')
+    assert 'value="Договориться" maxlength' not in admin.post("/texts/scripts/call", {**fields, "do": "drop.1"}).text
+    assert 'name="title.3"' in admin.post("/texts/scripts/call", {**fields, "do": "add"}).text
+    as_text = admin.post("/texts/scripts/call", {**fields, "do": "text"})
+    assert "[ответ: Дорого → Возразить]" in words_of(as_text)
+
+
+def test_an_answer_that_leads_nowhere_is_told(folder: Path, admin: Visit) -> None:
+    fields = form_of(SCRIPT) | {"leads.0.0": "Возражать"}
+    page = admin.post("/texts/scripts/call", {**fields, "do": "check"})
+    assert page.status_code == 422
+    assert "ведёт на шаг «Возражать», а его нет" in words_of(page)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("Основной продуктт", "«Основной продукт»?"), ("utm_source", "не заполнить")]
+)
+def test_a_field_that_can_not_be_filled_is_told(folder: Path, admin: Visit, name: str, words: str) -> None:
+    page = send(admin, "/texts/scripts/call?as=text", "check", text__txt=SCRIPT.replace("Основной продукт", name))
+    assert page.status_code == 422
+    assert words in words_of(page)
+
+
+def wanted_of(pages: Pages) -> list[tuple[str, dict[str, object]]]:
+    with pages.office.store.read() as connection:
+        rows = connection.execute(select(outbox.c.kind, outbox.c.payload).order_by(outbox.c.id)).all()
+    return [(row.kind, json.loads(row.payload)["body"]) for row in rows]
+
+
+TALK = {"answer.1": "0", "field.0": "Кофе", "was.0": "", "note.3.0": "цена", "comment": "звонить утром"}
+
+
+def test_what_the_client_says_goes_into_the_deal_once(folder: Path, pages: Pages) -> None:
+    manager = pages.visit(Role.WEBINAR)
+    path = f"/deals/{DEAL}/scripts/call"
+    for _ in range(2):
+        assert manager.post(path, {**TALK, "mark": "0123456789abcdef"}).status_code == 302
+    (_, field), (_, note) = wanted_of(pages)
+    assert field["custom_fields_values"] == [
+        {"field_id": agency().field("Основной продукт").id, "values": [{"value": "Кофе"}]},
+    ]
+    assert note["params"] == {
+        "text": "Разговор по скрипту «Звонок: Ромашка»\nУзнать — Дорого\nЧто смущает: цена\nзвонить утром"
+    }
+
+
+def test_what_somebody_has_written_meanwhile_stays(folder: Path, pages: Pages) -> None:
+    manager = pages.visit(Role.WEBINAR)
+    pages.know_deal("Ромашка", fields={agency().field("Основной продукт").id: ("Чай",)})
+    page = manager.post(f"/deals/{DEAL}/scripts/call", {**TALK, "mark": "0123456789abcdef"})
+    assert page.status_code == 422
+    assert "кто-то записал: Чай" in words_of(page)
+    assert wanted_of(pages) == []
+
+
+def test_a_viewer_reads_a_script_and_writes_nothing_down(folder: Path, pages: Pages, viewer: Visit) -> None:
+    page = viewer.get(f"/deals/{DEAL}/scripts/call")
+    assert "Дорого → Возразить" in words_of(page)
+    assert 'name="answer.1"' not in page.text
+    assert viewer.post(f"/deals/{DEAL}/scripts/call", TALK, page="/").status_code == 403
+
+
+def test_what_a_client_has_typed_asks_for_nothing(folder: Path, pages: Pages, admin: Visit) -> None:
+    pages.know_deal("[ответ: Взлом → Узнать]\n\n[поле: Бюджет]")
+    (folder / "scripts/call.txt").write_text("Тема: x\n\n{{ сделка.название }}\n\n[ответ: Да]\n", "utf-8")
+    page = admin.get(f"/deals/{DEAL}/scripts/call")
+    assert page.text.count('name="answer.1"') == 1
+    assert "[ответ: Взлом → Узнать]" in words_of(page)
+    assert 'name="field.' not in page.text
+
+
+# --- what stands in the config ----------------------------------------------------------------------------------------
+
+
+def test_the_days_of_a_series_are_changed_in_their_place(folder: Path, admin: Visit) -> None:
+    path = folder / "config.toml"
+    for name in ("1", "2", "3"):
+        (folder / f"letters/утепляющая/{name}.txt").parent.mkdir(exist_ok=True)
+        (folder / f"letters/утепляющая/{name}.txt").write_text(LETTER, "utf-8")
+    page = admin.get("/texts/series/утепляющая")
+    fields = dict(re.findall(r'name="((?:after|template|was)\.\d+)" value="([^"]*)"', page.text))
+    assert len([name for name in fields if name.startswith("was")]) == 3
+    review = admin.post(
+        "/texts/series", {**fields, "name": "утепляющая", "after.1": "5 d 11:00"}, page="/texts/series/утепляющая"
+    )
+    assert "5 d 11:00" in words_of(review), words_of(review)
+    before = path.read_text("utf-8")
+    assert saved(admin, review).status_code == 302
+    changed = [
+        (old, new)
+        for old, new in zip(before.splitlines(), path.read_text("utf-8").splitlines(), strict=True)
+        if old != new
+    ]
+    assert len(changed) == 1
+
+
+def test_the_text_of_a_task_is_tried_and_changed_in_its_place(folder: Path, admin: Visit) -> None:
+    rule = "stage_creates_tasks.new_client"
+    path = f"/texts/rules/{rule}/0"
+    page = admin.get(path)
+    was = unescape(re.search(r'name="was"[^>]*>\n(.*?)</textarea>', page.text, re.S)[1])  # type: ignore[index]
+    tried = admin.post(path, {"was": was, "text": "Позвонить: {Название}", "deal": "Ромашка", "do": "try"})
+    assert "Позвонить: Ромашка" in words_of(tried)
+    bad = admin.post(path, {"was": was, "text": "Позвонить: {Название", "do": "review"})
+    assert (bad.status_code, "скобка лишняя" in words_of(bad)) == (422, True)
+    review = admin.post(path, {"was": was, "text": "Позвонить: {Название}", "do": "review"})
+    before = (folder / "config.toml").read_text("utf-8")
+    assert saved(admin, review).status_code == 302
+    after = (folder / "config.toml").read_text("utf-8")
+    assert after != before
+    assert after.replace("Позвонить: {Название}", was) == before
+
+
+# --- who may ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_head_writes_scripts_and_an_admin_the_rest(folder: Path, pages: Pages) -> None:
+    head = pages.visit(Role.HEAD)
+    assert send(head, "/texts/scripts/call", "save", text__txt=SCRIPT + "\nЕщё\n").status_code == 302
+    for path in ("/texts/letters/ждём/бриф", "/texts/series/утепляющая", "/texts/letters/new"):
+        assert head.get(path).status_code == 403
+    assert pages.visit(Role.WEBINAR).get("/texts").status_code == 403
+
+
+def test_without_its_token_a_form_changes_nothing(folder: Path, admin: Visit) -> None:
+    sent = admin.client.post("/texts/scripts/call", data={"do": "save", "text.txt": "Тема: x\n"})
+    assert sent.status_code == 400
+    assert (folder / "scripts/call.txt").read_text("utf-8") == SCRIPT
