@@ -14,6 +14,8 @@ from sqlalchemy import Table, insert
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.effects import OUTSIDE
+from amo_bridge.engine.skips import NOTHING_PACKED, Skip, pack
+from amo_bridge.events import StageEntered
 from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.storage import tables
 from amo_bridge.storage.accounts import DEALS_FILLED, Cursors
@@ -184,14 +186,20 @@ class LargeStore:
     def _line(self, size: Size) -> Callable[[int], Row]:
         loud = ("acts", "acts", "acts", "would_act", "held", "failed")
 
+        silent = [Skip(rule, "A10", "хук: этап «Продажи / Новый клиент»", "не тот этап") for rule in self._rules[:20]]
+
         def row(number: int) -> Row:
             verdict = loud[number // 7 % len(loud)] if number % 7 == 0 else "skipped"
+            packed = pack(StageEntered, silent, "смена этапа") if number % 7 == 1 else NOTHING_PACKED
+            if number % 7 == 1:
+                verdict = "came"
             return {
+                **packed,
                 "at": self._ago(number, size.lines),
                 "event_id": number // 7 + 1,
                 "deal_id": self._deal_of(number // 7, size),
                 "what": "хук: этап «Продажи / Новый клиент»",
-                "rule": self._rules[number % len(self._rules)],
+                "rule": None if verdict == "came" else self._rules[number % len(self._rules)],
                 "clause": "A10",
                 "verdict": verdict,
                 "reason": "" if verdict == "acts" else "не тот этап",

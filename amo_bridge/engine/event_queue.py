@@ -88,13 +88,15 @@ class QueuedEvent:
         return not self.event.happens_once or self.event.dedup_key is None
 
     def row(self, account_id: int, key: str) -> dict[str, Any]:
+        # Its part of the body lies in the inbox as long as the event does.
+        told = to_json(self.event, with_raw=self.inbox_id is None or self.event.at is None)
         return {
             "account": account_id,
             "inbox_id": self.inbox_id,
             "key": key,
             "deal_id": self.event.about_deal_id,
             "received_at": self.received_at,
-            "body": json.dumps(to_json(self.event, with_raw=True), ensure_ascii=False),
+            "body": json.dumps(told, ensure_ascii=False, separators=(",", ":")),
             "state": "open",
         }
 

@@ -7,12 +7,13 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.effects import Channel, in_channel
+from amo_bridge.engine.skips import NumberedSkip, newest_skips, skips_of_rule
 from amo_bridge.events import Origin
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
 from amo_bridge.storage.database import AccountStore
@@ -29,6 +30,9 @@ from amo_bridge.storage.tables import (
     outbox,
 )
 from amo_bridge.text.typography import action_words, nested_quotes
+
+if TYPE_CHECKING:
+    from amo_bridge.rules.handler import Rule
 
 SETTLED = {"done": "acts", "failed": "refused", "unknown": "unknown", "unsent": "unsent", "dropped": "dropped"}
 # Who has to know of only one thing has to know of this first.
@@ -205,6 +209,7 @@ class History:
         """``bounds``: n+1 moments, growing; counts of the n stretches between them. ``is_loud_alone``: without what
         was skipped, which is most of it."""
         stretch = case(*((journal.c.at < end, number) for number, end in enumerate(bounds[1:])), else_=len(bounds))
+        packed = func.coalesce(func.sum(journal.c.skip_count), 0)
         counts = [Count() for _ in bounds[1:]]
         with self._store.read() as connection:
             first = self._first_since(connection, bounds[0])
@@ -216,13 +221,16 @@ class History:
                 else journal.c.account + 0 == self._store.account_id
             )
             query = (
-                select(stretch.label("stretch"), journal.c.verdict, func.count().label("many"))
+                select(stretch.label("stretch"), journal.c.verdict, func.count().label("many"), packed.label("packed"))
                 .where(mine, journal.c.id.between(first, after), journal.c.at >= bounds[0])
                 .group_by("stretch", journal.c.verdict)
             )
             for row in connection.execute(query):
                 group = GROUPS.get(row.verdict)
-                if group and row.stretch < len(counts):
+                if row.stretch >= len(counts):
+                    continue
+                counts[row.stretch].skipped += int(row.packed)
+                if group:
                     setattr(counts[row.stretch], group, getattr(counts[row.stretch], group) + row.many)
             for one in undone_since(connection, self._store.account_id, first, bounds[0]):
                 if one.at < bounds[-1]:
@@ -239,7 +247,7 @@ class History:
                 .order_by(journal.c.id.desc())
                 .limit(most)
             )
-            return self._lines(connection, query)
+            return self._lines(connection, connection.execute(query).all())
 
     def find(self, wanted: DecisionFilter, most: int) -> list[Decision]:
         """Decisions that came to something, newest first."""
@@ -315,12 +323,18 @@ class History:
             found.setdefault((one.event_id, one.deal_id, one.rule), []).append((words, one.state, one.error or ""))
         return found
 
-    def of_rule(self, rule: str, most: int, *, loud: bool = False) -> list[Line]:
+    def of_rule(self, rule: Rule, most: int, *, loud: bool = False) -> list[Line]:
         """The last decisions of one rule, newest first. ``loud``: only those that came to something."""
-        query = select(journal).where(self._mine(), journal.c.rule == rule).order_by(journal.c.id.desc()).limit(most)
+        mine = (self._mine(), journal.c.rule == rule.name)
+        query = select(journal).where(*mine).order_by(journal.c.id.desc()).limit(most)
         query = query.where(is_loud(journal)) if loud else query
         with self._store.read() as connection:
-            return self._lines(connection, query)
+            rows = connection.execute(query).all()
+            lines = self._lines(connection, rows)
+            packed = [] if loud else skips_of_rule(connection, self._store.account_id, rule, most)
+        numbered = [(row.id, line) for row, line in zip(rows, lines, strict=True)]
+        numbered += [(one.row_id, _skip_line(one)) for one in packed]
+        return [line for _, line in sorted(numbered, key=lambda one: -one[0])[:most]]
 
     def last_acted(self, rules: Iterable[str]) -> dict[str, float]:
         """Rule → when it acted last, as far back as the journal goes; only rules that did."""
@@ -330,15 +344,19 @@ class History:
             found = {rule: connection.execute(last.where(journal.c.rule == rule)).scalar() for rule in rules}
         return {rule: at for rule, at in found.items() if at is not None}
 
-    def skips(self, rules: Iterable[str], most: int) -> dict[str, list[str]]:
+    def skips(self, rules: Iterable[Rule], most: int) -> dict[str, list[str]]:
         """Rule → why it did nothing, of its last ``most`` decisions; that its steps come by the clock is no reason."""
-        query = select(journal.c.verdict, journal.c.reason).where(self._mine()).order_by(journal.c.id.desc())
-        found: dict[str, list[str]] = {}
+        columns = (journal.c.id, journal.c.verdict, journal.c.reason)
+        query = select(*columns).where(self._mine()).order_by(journal.c.id.desc()).limit(most)
+        asked, found = list(rules), {}
         with self._store.read() as connection:
-            for rule in rules:
-                rows = connection.execute(query.where(journal.c.rule == rule).limit(most))
-                silent = [row.reason for row in rows if outcome(row.verdict, (), row.reason) == "skipped"]
-                found[rule] = [nested_quotes(reason) for reason in silent]
+            packed = newest_skips(connection, self._store.account_id, asked, most)
+            for rule in asked:
+                decided = [tuple(row) for row in connection.execute(query.where(journal.c.rule == rule.name))]
+                decided += [(one.row_id, "skipped", one.skip.reason) for one in packed[rule.name]]
+                last = sorted(decided, key=lambda one: -one[0])[:most]
+                silent = [reason for _, verdict, reason in last if outcome(verdict, (), reason) == "skipped"]
+                found[rule.name] = [nested_quotes(reason) for reason in silent]
         return found
 
     def dry_runs_since(self, moment: float) -> dict[str, DryRuns]:
@@ -370,8 +388,7 @@ class History:
         with self._store.read() as connection:
             return {(pipeline, status): many for pipeline, status, many in connection.execute(query)}
 
-    def _lines(self, connection: Connection, query: Select[Any]) -> list[Line]:
-        rows = connection.execute(query).all()
+    def _lines(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Line]:
         acted = [(row.event_id, row.deal_id, row.rule) for row in rows if row.verdict == "acts"]
         states = states_of(connection, self._store.account_id, acted) if acted else {}
         return [_line(row, states.get((row.event_id, row.rule), ())) for row in rows]
@@ -412,6 +429,22 @@ def _line(row: Row[Any], states: Sequence[str]) -> Line:
         reason=nested_quotes(row.reason),
         actions=tuple(map(action_words, json.loads(row.actions))),
         source=row.source or ("unknown" if row.verdict in LOUD else ""),
+    )
+
+
+def _skip_line(one: NumberedSkip) -> Line:
+    reason = nested_quotes(one.skip.reason)
+    return Line(
+        at=one.at,
+        rule=one.skip.rule,
+        clause=one.skip.clause,
+        deal_id=one.deal_id,
+        what=nested_quotes(one.skip.what),
+        verdict="skipped",
+        outcome=outcome("skipped", (), one.skip.reason),
+        reason=reason,
+        actions=(),
+        source="",
     )
 
 

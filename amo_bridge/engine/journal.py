@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.history import outcome
+from amo_bridge.engine.skips import NOTHING_PACKED, PACKED, Skip, pack, unpack
 from amo_bridge.events import DealObserved, Event, Origin, StepDue
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import LOUD, journal, outbox
@@ -88,43 +89,50 @@ class Journal:
         verdicts: Sequence[Verdict],
         note: str = "",
     ) -> list[dict[str, Any]]:
-        """One row for the event, one for each verdict. ``note``: why no rule was evaluated."""
-        common = {"account": self._store.account_id, "at": at.timestamp(), "event_id": event_id, "deal_id": deal_id}
-        event_row = [
-            {
-                **common,
-                "what": describe(event),
-                "rule": None,
-                "clause": "",
-                "verdict": "came",
-                "reason": note,
-                "actions": "[]",
-                "source": None,
-            }
-        ]
+        """One row for the event, with what rules left undone about it; one for each other verdict. ``note``: why no
+        rule was evaluated."""
+        common: dict[str, Any] = {
+            "account": self._store.account_id, "at": at.timestamp(), "event_id": event_id, "deal_id": deal_id,
+            "clause": "", "reason": "", "actions": "[]", "source": None, **NOTHING_PACKED,
+        }  # fmt: skip
+        event_row = {**common, "what": describe(event), "rule": None, "verdict": "came", "reason": note}
+        rows = [event_row]
         # Many rules hear of one event.
         words: dict[int, str] = {}
+        skipped: dict[int, list[Verdict]] = {}
         for verdict in verdicts:
+            if verdict.outcome == "skipped":
+                skipped.setdefault(id(verdict.event), []).append(verdict)
+        for together in skipped.values():
+            about = together[0].event
+            what = words[id(about)] = describe(about)
+            if len(together) == 1:
+                continue
+            skips = [Skip(one.rule.name, one.rule.clause, what, one.reason) for one in together]
+            if event_row["kind"] is None:
+                event_row |= pack(type(about), skips, event_row["what"])
+            else:
+                rows.append({**common, "what": what, "rule": None, "verdict": PACKED, **pack(type(about), skips, what)})
+        for verdict in verdicts:
+            if verdict.outcome == "skipped" and len(skipped[id(verdict.event)]) > 1:
+                continue
             if id(verdict.event) not in words:
                 words[id(verdict.event)] = describe(verdict.event)
-        return event_row + [
-            {
-                **common,
-                "what": words[id(verdict.event)],
-                "rule": verdict.rule.name,
-                "clause": verdict.rule.clause,
-                "verdict": verdict.outcome,
-                "reason": verdict.reason,
-                "actions": json.dumps(
-                    [text for effect in verdict.effects for text in effect.all_words], ensure_ascii=False
-                )
-                if verdict.effects
-                else "[]",
-                # Silence, most of all rows, is asked for by no one's source.
-                "source": event.started_by if verdict.outcome in LOUD else None,
-            }
-            for verdict in verdicts
-        ]
+            does = [text for effect in verdict.effects for text in effect.all_words]
+            rows.append(
+                {
+                    **common,
+                    "what": words[id(verdict.event)],
+                    "rule": verdict.rule.name,
+                    "clause": verdict.rule.clause,
+                    "verdict": verdict.outcome,
+                    "reason": verdict.reason,
+                    "actions": json.dumps(does, ensure_ascii=False) if does else "[]",
+                    # Silence, most of all decisions, is asked for by no one's source.
+                    "source": event.started_by if verdict.outcome in LOUD else None,
+                }
+            )
+        return rows
 
     def note(self, connection: Connection, at: datetime, what: str, reasons: Mapping[int, str]) -> None:
         """Insert what no rule decided, such as a person's import. ``reasons``: deal → why."""
@@ -132,7 +140,7 @@ class Journal:
             {
                 "account": self._store.account_id, "at": at.timestamp(), "event_id": None, "deal_id": deal_id,
                 "what": what,
-                "rule": None, "clause": "", "verdict": "came", "reason": reason, "actions": "[]",
+                "rule": None, "clause": "", "verdict": "came", "reason": reason, "actions": "[]", **NOTHING_PACKED,
             }
             for deal_id, reason in reasons.items()
         ]  # fmt: skip
@@ -160,7 +168,23 @@ class Journal:
                 undone.setdefault((event_id, effect.rule), []).append(told)
             else:
                 by_rule.setdefault((effect.event_id, effect.rule), []).append(told)
-        return [self._entry(row, undone if row.verdict == "undone" else by_rule) for row in rows]
+        return [entry for row in rows for entry in self._entries(row, undone if row.verdict == "undone" else by_rule)]
+
+    def _entries(
+        self, row: Row[Any], by_rule: dict[tuple[int | None, str], list[tuple[str, str, str]]]
+    ) -> Iterator[Entry]:
+        if row.verdict != PACKED:
+            yield self._entry(row, by_rule)
+        for skip in unpack(row):
+            yield Entry(
+                at=datetime.fromtimestamp(row.at, UTC),
+                event_id=row.event_id,
+                what=nested_quotes(skip.what),
+                rule=skip.rule,
+                clause=skip.clause,
+                verdict="skipped",
+                reason=nested_quotes(skip.reason),
+            )
 
     def _entry(self, row: Row[Any], by_rule: dict[tuple[int | None, str], list[tuple[str, str, str]]]) -> Entry:
         effects: Iterable[tuple[str, str, str]] = ()

@@ -78,16 +78,17 @@ def _value_to_json(value: Any) -> Any:
 
 
 def _event_type(name: str) -> type[Event]:
-    kind = next((kind for kind in _with_subclasses(Event) if kind.__name__ == name), None)
+    kind = next((kind for kind in with_subclasses(Event) if kind.__name__ == name), None)
     if kind is None:
         raise ValueError(f"there is no event {name!r}")
     return kind
 
 
-def _with_subclasses(kind: type[Event]) -> Iterator[type[Event]]:
+def with_subclasses(kind: type[Event]) -> Iterator[type[Event]]:
+    """A type of events and all that are made of it."""
     yield kind
     for subclass in kind.__subclasses__():
-        yield from _with_subclasses(subclass)
+        yield from with_subclasses(subclass)
 
 
 def _restored_fields(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:

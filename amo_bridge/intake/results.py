@@ -10,6 +10,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.deal_view import DEAL_GONE
+from amo_bridge.engine.skips import unpack
 from amo_bridge.intake.enquiries import EnquiryRepository, EnquiryState, StoredEnquiry, addresses_of
 from amo_bridge.intake.mail import SOURCE as MAIL
 from amo_bridge.intake.pbx_calls import due_at
@@ -120,11 +121,11 @@ class EnquiryResults:
                 .order_by(outbox.c.id)
             ).all()
             verdicts = connection.execute(
-                select(journal.c.rule, journal.c.verdict, journal.c.reason, journal.c.actions)
+                select(*(journal.c[name] for name in ("what", "rule", "verdict", "reason", "actions", "skips")))
                 .where(self._store.owns(journal), journal.c.deal_id == event.deal_id, journal.c.event_id == event.id)
                 .order_by(journal.c.id)
             ).all()
-        return effects, verdicts
+        return effects, [one for verdict in verdicts for one in (verdict, *unpack(verdict))]
 
 
 def _end(state: EnquiryState, outcome: str, error: str = "") -> dict[str, Any]:

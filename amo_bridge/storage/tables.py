@@ -112,9 +112,18 @@ journal = Table(
     Column("actions", Text, nullable=False, default="[]"),
     # What made the rule be asked (events.Origin). None: the row is silence, or older than this column.
     Column("source", String(14)),
+    # Of a row that holds what several rules left undone (``engine/skips.py``): the event's type, how many they are.
+    Column("kind", String(40)),
+    Column("skip_count", Integer),
+    Column("skips", Text),
 )
 Index("journal_deal", journal.c.account, journal.c.deal_id, journal.c.id)
-Index("journal_rule", journal.c.account, journal.c.rule, journal.c.id)
+_ruled, _kind_known = journal.c.rule.is_not(None), journal.c.kind.is_not(None)
+Index("journal_rule", journal.c.account, journal.c.rule, journal.c.id, sqlite_where=_ruled, postgresql_where=_ruled)
+Index(
+    "journal_kind", journal.c.account, journal.c.kind, journal.c.id,
+    sqlite_where=_kind_known, postgresql_where=_kind_known,
+)  # fmt: skip
 LOUD = ("acts", "would_act", "retried", "undone", "failed", "held")
 """Verdicts that are more than silence."""
 _loud = journal.c.verdict.in_(LOUD)

@@ -83,13 +83,13 @@ class RuleFacts:
         return self._of(rule, self._skips.get(rule.name, ()), 2)
 
     def of(self, rule: Rule) -> Facts:
-        skips = self._here.history.skips([rule.name], LAST_LINES)[rule.name] if self._here.is_known else ()
+        skips = self._here.history.skips([rule], LAST_LINES)[rule.name] if self._here.is_known else ()
         return self._of(rule, skips, 5)
 
     def lines(self, rule: Rule, most: int = LAST_LINES, *, loud: bool = False) -> list[Line]:
         """Its last decisions, newest first. ``loud``: only what came to something."""
         try:
-            return self._here.history.of_rule(rule.name, most, loud=loud)
+            return self._here.history.of_rule(rule, most, loud=loud)
         except NotMet:
             return []
 
@@ -138,7 +138,7 @@ class RuleFacts:
 
     @cached_property
     def _skips(self) -> dict[str, list[str]]:
-        return self._here.history.skips((rule.name for rule in self._rules), GLANCE) if self._here.is_known else {}
+        return self._here.history.skips(self._rules, GLANCE) if self._here.is_known else {}
 
     @cached_property
     def _dry_runs(self) -> dict[str, DryRuns]:
