@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from amo_bridge.rules.deal import AdDay
-from amo_bridge.rules.option_types import CustomFieldName, Strict
+from amo_bridge.rules.option_types import CustomFieldName, PersonName, StageName, Strict
 from amo_bridge.text.names import normalise
 
 Metric = Literal["CPC", "CPM", "CPL"]
@@ -79,6 +79,8 @@ class AdsSection(Strict):
     says nothing; then up to ``days`` days are counted together. ``norms``: of several that fit the first counts.
     ``plan``: fields of the deal with the prices of its media plan, in ``currency``; where one is filled, it counts
     instead of the norms of its metric.
+    ``check_by``: o'clock on working days, until when yesterday of every campaign is to be looked at; then ``check_to``
+    hears once which were not. ``check_stages``: of deals on these stages alone; empty: of all open ones.
     ``ask``: the services whose API is asked every morning. ``columns``: titles in exports that nobody knows.
     """
 
@@ -91,6 +93,9 @@ class AdsSection(Strict):
     days: Annotated[int, Field(ge=1, le=14)] = 3
     norms: tuple[AdNorm, ...] = ()
     plan: Mapping[Metric, CustomFieldName] = Field(default_factory=dict)
+    check_by: time | None = None
+    check_to: PersonName = PersonName("head")
+    check_stages: tuple[StageName, ...] = ()
     ask: tuple[Literal["yandex", "vk"], ...] = ()
     columns: Mapping[AdColumn, Title] = Field(default_factory=dict)
 

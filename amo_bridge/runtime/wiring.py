@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from amo_bridge.advertising.check import AdCheckJob
 from amo_bridge.advertising.poll import ad_polls
 from amo_bridge.channels.jobs import button_job, megaplan_job, roistat_costs_job, roistat_job, series_job, sheet_jobs
 from amo_bridge.channels.port import Port
@@ -50,6 +51,7 @@ from amo_bridge.reports.pay_terms import watched_fields
 from amo_bridge.reports.week import WeeklyLetter
 from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
 from amo_bridge.runtime.worker import (
+    ADS_CHECK,
     BIZON,
     CALLS,
     DAILY_REPORTS,
@@ -176,6 +178,7 @@ class CompositionRoot:
         worker.register_job(POLICIES, policies.run)
         shifts = ShiftStartJob(store, self.rules, context.account_clock, context.clock)
         worker.register_job(SHIFT_STARTS, shifts.run)
+        worker.register_job(ADS_CHECK, AdCheckJob(store, self.rules, context.account_clock, context.clock).run)
         worker.register_job(SERIES, series_job(self._channel_context).run)
         worker.register_job(NAMES, self._refresh)
         retention = Retention(store, context.clock, context.config.bridge, self.rules.timetable)

@@ -36,6 +36,7 @@ WEEKLY_LETTER = "weekly_letter"
 DAILY_REPORTS = "daily_reports"
 POLICIES = "policies"
 SHIFT_STARTS = "shift_starts"
+ADS_CHECK = "ads_check"
 KPI_DAYS = "kpi_days"
 BIZON = "bizon"
 CALLS = "calls"
@@ -53,6 +54,7 @@ JOB_WORDS: Mapping[str, str] = {
     DAILY_REPORTS: "отчёты за день",
     POLICIES: "правила CRM",
     SHIFT_STARTS: "начало смены",
+    ADS_CHECK: "проверка рекламы",
     BIZON: "отчёты Бизон365",
     CALLS: "звонки АТС",
     NAMES: "имена аккаунта",
@@ -65,8 +67,8 @@ JOB_WORDS: Mapping[str, str] = {
 # another process: the worker looks into the store for them. Timers cost one look too; so late a step is at most.
 EVERY_SECONDS = {
     RECONCILE: 300, SERIES: 60, TIMERS: 10, EVENING: 60, DAILY_REPORTS: 60, RETENTION: 3600, TOKEN_WATCH: 3600,
-    WEEKLY_LETTER: 60, POLICIES: 60, SHIFT_STARTS: 60, KPI_DAYS: 300, IMPORTS: 3, REHEARSALS: 3, BIZON: 10,
-    NAMES: 3600, CALLS: 300,
+    WEEKLY_LETTER: 60, POLICIES: 60, SHIFT_STARTS: 60, ADS_CHECK: 60, KPI_DAYS: 300, IMPORTS: 3, REHEARSALS: 3,
+    BIZON: 10, NAMES: 3600, CALLS: 300,
 }  # fmt: skip
 
 

@@ -67,7 +67,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "W1": _webinars("import of attendees", "plan"),
     "W2": _webinars("sorting of attendees", "sorting"),
     "W3": _webinars("import of attendees", "plan"),
-    "M9": _web("exports are uploaded, figures stand against norms", "ads"),
+    "M9": _web("exports are uploaded, figures stand against norms, one check a day", "ads"),
     "S1": _web("KPI per person against the plan", "kpi"),
     "S2": Part("the daily report", "amo_bridge/reports/daily.py", "tests/stories/test_daily_report.py"),
     "S3": Part("acknowledgement of rules", "amo_bridge/engine/policies.py", "tests/engine/test_policies.py"),

@@ -21,7 +21,16 @@ from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.runtime.account import AccountRuntime
-from amo_bridge.runtime.worker import DAILY_REPORTS, EVENING, RECONCILE, SERIES, TIMERS, WEEKLY_LETTER
+from amo_bridge.runtime.worker import (
+    ADS_CHECK,
+    DAILY_REPORTS,
+    EVENING,
+    RECONCILE,
+    SERIES,
+    SHIFT_STARTS,
+    TIMERS,
+    WEEKLY_LETTER,
+)
 from amo_bridge.storage.accounts import DEALS_FILLED, Cursors, known_key
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import OPEN_STATES, events, inbox, outbox, timers
@@ -160,7 +169,7 @@ class RunningBridge:
 
     def look_at_the_clock(self) -> None:
         """amoCRM's clock was moved: the bridge hears it, and does what is due by it."""
-        for job in (RECONCILE, TIMERS, SERIES, EVENING, WEEKLY_LETTER, DAILY_REPORTS):
+        for job in (RECONCILE, TIMERS, SERIES, EVENING, WEEKLY_LETTER, DAILY_REPORTS, SHIFT_STARTS, ADS_CHECK):
             self.bridge.request_job(job)
 
     def settle_at(self, crm: LocalCrm, **clock: Any) -> None:
