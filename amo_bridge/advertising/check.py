@@ -1,4 +1,4 @@
-"""Check of running campaigns, once a working day: which of them has nobody looked at (M9)?"""
+"""Daily check of running campaigns: which of them nobody has looked at (M9)."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class PipedrivePoll:
         return newest is not None and newest > last
 
     def _read(self, now: datetime) -> int:
-        gone = self._said_to_be_gone()
+        gone = self._deleted_by_webhook()
         users = [_user(one) for one in self._pipedrive.users()]
         with self._store.write() as connection:
             self._log.keep_users(connection, [one for one in users if one is not None])
@@ -112,7 +112,7 @@ class PipedrivePoll:
             self._cursors.write(connection, READ_AT, now.timestamp())
         return read
 
-    def _said_to_be_gone(self) -> dict[Kind, set[int]]:
+    def _deleted_by_webhook(self) -> dict[Kind, set[int]]:
         """What webhooks since the last round call deleted or merged: a hint, no proof."""
         since = self._cursors.read(READ_AT) or 0.0
         mine = (self._store.owns(intake_requests), intake_requests.c.vendor == SOURCE)
@@ -126,12 +126,12 @@ class PipedrivePoll:
                 found[kind].add(number)
         return found
 
-    def _find_gone(self, said: Mapping[Kind, set[int]], now: datetime) -> None:
+    def _find_gone(self, reported: Mapping[Kind, set[int]], now: datetime) -> None:
         """What of the last days is not there any more counts no longer."""
         last = self._cursors.read(LOOKED_AT)
         is_time = last is None or not 0 <= now.timestamp() - last < LOOK_SECONDS
         for kind in KINDS:
-            asked = set(said[kind])
+            asked = set(reported[kind])
             if is_time:
                 asked |= set(self._log.counted(ITEM_OF[kind], now - LOOKED_BACK))
             gone = asked - self._pipedrive.present(kind, sorted(asked)) if asked else set()
