@@ -147,14 +147,16 @@ def late_by_day(
 ) -> tuple[tuple[int, int, int], Counter[int]]:
     """How many open tasks are late by ``now``: due today, yesterday, before (these begin at the given moments); and
     person → how many. Raises StoreUnavailable."""
-    day = case((tasks.c.due_at >= today, 0), (tasks.c.due_at >= yesterday, 1), else_=2)
+    of_today, of_yesterday = (func.sum(case((tasks.c.due_at >= begun, 1), else_=0)) for begun in (today, yesterday))
     mine = (store.owns(tasks), tasks.c.is_completed == false(), tasks.c.due_at < now)
-    query = select(tasks.c.responsible_user_id, day, func.count()).where(*mine).group_by("responsible_user_id", day)
+    person = tasks.c.responsible_user_id
+    query = select(person, func.count(), of_today, of_yesterday).where(*mine).group_by(person)
     days, people = [0, 0, 0], Counter[int]()
     with store.read() as connection:
-        for person, number, many in connection.execute(query):
-            days[number] += many
-            people[person] += many
+        for user_id, many, since_today, since_yesterday in connection.execute(query):
+            people[user_id] = many
+            of_days = (since_today, since_yesterday - since_today, many - since_yesterday)
+            days = [before + more for before, more in zip(days, of_days, strict=True)]
     return (days[0], days[1], days[2]), people
 
 

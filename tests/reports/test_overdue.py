@@ -18,6 +18,7 @@ from amo_bridge.reports.overdue import (
     Way,
     counted,
     is_counted,
+    late_by_day,
     late_tasks,
     moves_of,
     overdue,
@@ -198,3 +199,20 @@ def test_a_task_met_before_histories_were_kept_goes_by_its_last_deadline_until_t
     report = overdue(AccountStore(store, 1), SPANS, {IVAN: "Иван"}, "standing")
     assert (report.rows["Иван"], report.known_from) == ((1, 1, 0), date(2026, 11, 24))
     assert report.moves["Иван"] == Moves(1, 8.5 * DAY)
+
+
+def test_late_tasks_are_counted_by_day_and_person(store: Store) -> None:
+    mine = AccountStore(store, 1)
+    row = {
+        "account": 1, "responsible_user_id": IVAN, "created_by": 0, "task_type_id": 1, "text": "", "is_completed": False,
+        "created_at": 0.0, "updated_at": 0.0,
+    }  # fmt: skip
+    due = [(350.0, IVAN), (250.0, IVAN), (10.0, IVAN), (250.0, IVAN + 1), (500.0, IVAN)]
+    rows = [
+        {**row, "task_id": number, "due_at": at, "responsible_user_id": person}
+        for number, (at, person) in enumerate(due)
+    ]
+    with mine.write() as connection:
+        connection.execute(insert(tasks), [*rows, {**row, "task_id": 9, "due_at": 10.0, "is_completed": True}])
+    assert late_by_day(mine, 200.0, 300.0, 400.0) == ((1, 2, 1), {IVAN: 3, IVAN + 1: 1})
+    assert late_by_day(AccountStore(store, 2), 200.0, 300.0, 400.0) == ((0, 0, 0), {})
