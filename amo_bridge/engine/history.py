@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, literal_column, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.effects import Channel, in_channel
@@ -279,8 +279,7 @@ class History:
         if wanted.channel is not None:
             query = query.where(self._has_effect(in_channel(wanted.channel)))
         if wanted.source is not None:
-            kept = None if wanted.source == "unknown" else wanted.source
-            query = query.where(journal.c.source.is_(None) if kept is None else journal.c.source == kept)
+            query = query.where(_has_source(wanted.source))
         return self._ended(query, wanted.ending)
 
     def _ended(self, query: Select[Any], ending: Ending | None) -> Select[Any]:
@@ -415,6 +414,14 @@ class History:
             else:
                 high = middle
         return int(low) - STEPS_BACK
+
+
+def _has_source(source: Source) -> ColumnElement[bool]:
+    """The statement's own text says that it is no webhook: only so is the index of the other sources taken."""
+    if source == "unknown":
+        return journal.c.source.is_(None)
+    is_it = journal.c.source == source
+    return is_it if source == "webhook" else is_it & (journal.c.source != literal_column("'webhook'"))
 
 
 def _line(row: Row[Any], states: Sequence[str]) -> Line:

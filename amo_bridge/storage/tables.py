@@ -131,6 +131,18 @@ Index("journal_loud", journal.c.account, journal.c.id, sqlite_where=_loud, postg
 Index("journal_loud_rule", journal.c.account, journal.c.rule, journal.c.id, sqlite_where=_loud, postgresql_where=_loud)
 
 
+# By far the most begin with a webhook: those are found by going back in time, the others by this.
+_other_source = journal.c.source.is_(None) | (journal.c.source != literal_column("'webhook'"))
+Index(
+    "journal_loud_source",
+    journal.c.account,
+    journal.c.source,
+    journal.c.id,
+    sqlite_where=_loud & _other_source,
+    postgresql_where=_loud & _other_source,
+)
+
+
 def is_loud(rows: FromClause) -> ColumnElement[bool]:
     """More than silence, of ``journal`` (or an alias of it); see ``in_open_state``."""
     verdicts: BindParameter[str] = bindparam("loud", LOUD, expanding=True, literal_execute=True, unique=True)

@@ -204,8 +204,8 @@ def test_a_task_met_before_histories_were_kept_goes_by_its_last_deadline_until_t
 def test_late_tasks_are_counted_by_day_and_person(store: Store) -> None:
     mine = AccountStore(store, 1)
     row = {
-        "account": 1, "responsible_user_id": IVAN, "created_by": 0, "task_type_id": 1, "text": "", "is_completed": False,
-        "created_at": 0.0, "updated_at": 0.0,
+        "account": 1, "responsible_user_id": IVAN, "created_by": 0, "task_type_id": 1, "text": "",
+        "is_completed": False, "created_at": 0.0, "updated_at": 0.0,
     }  # fmt: skip
     due = [(350.0, IVAN), (250.0, IVAN), (10.0, IVAN), (250.0, IVAN + 1), (500.0, IVAN)]
     rows = [

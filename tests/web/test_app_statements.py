@@ -70,7 +70,7 @@ SORTED: dict[str, str] = {
     "GROUP BY journal.rule": "into one group a rule, of what came to something in fourteen days",
     "FROM acknowledgements WHERE acknowledgements.account = ? AND acknowledgements.policy_id = ?": "readers of a text",
     "FROM daily_reports WHERE daily_reports.account = ? AND daily_reports.day >= ?": "reports of a week",
-    "FROM shift_starts WHERE shift_starts.account = ? AND shift_starts.day BETWEEN": "beginnings of shifts of some days",
+    "FROM shift_starts WHERE shift_starts.account = ? AND shift_starts.day BETWEEN": "beginnings of shifts of a week",
     "FROM made WHERE made.account = ? AND made.kind = ?": "tasks for papers of one month",
     "AND timers.deal_id = ? ORDER BY timers.due_at": "the steps of one deal",
     "GROUP BY enquiries.source": "into one group a service",

@@ -27,6 +27,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account, number, user
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services.deals import address_of
+from amo_bridge.web.services.decisions import DecisionView, Wish, decisions_of
 
 routes = Blueprint("mine", __name__)
 
@@ -37,6 +38,7 @@ def _has_logins(config: Config) -> bool:
 
 MENU = Menu(_l("Мои задачи и нарушения"), "mine.show", place=12, role=Role.MANAGER, needs=_has_logins)
 MOST_TASKS = 200
+MOST_DONE = 20
 VIOLATIONS_OF = timedelta(days=92)
 REPORTS_OF = timedelta(days=14)
 
@@ -53,7 +55,8 @@ class OwnTask:
 @dataclass(frozen=True)
 class Own:
     """What is a person's. ``tasks``: by their terms, ``MOST_TASKS`` at most; ``violations``: the newest first;
-    ``reports``: not confirmed yet; ``unread``: with the titles of the texts; ``shift``: of today, not begun yet."""
+    ``reports``: not confirmed yet; ``unread``: with the titles of the texts; ``shift``: of today, not begun yet.
+    ``done``: what the bridge did with his deals yesterday and today."""
 
     person: User
     tasks: Sequence[OwnTask]
@@ -61,6 +64,7 @@ class Own:
     reports: Sequence[DailyReport]
     unread: Sequence[tuple[Acknowledgement, str]]
     shift: ShiftStart | None = None
+    done: Sequence[DecisionView] = ()
 
     @property
     def late(self) -> int:
@@ -90,6 +94,7 @@ def show() -> str:
         people=sorted(here.user_names.items(), key=lambda one: one[1]) if user().may(Role.HEAD) else [],
         login=user().login,
         most=MOST_TASKS,
+        most_done=MOST_DONE,
     )
 
 
@@ -116,6 +121,7 @@ def own_of(here: AccountView, person: User) -> Own:
         reports=[one for one in reports if not one.is_confirmed],
         unread=[(one, titles.get(one.policy_id, "")) for one in texts.unread([person.id])],
         shift=_open_shift(here, person),
+        done=decisions_of(here, Wish(today - timedelta(days=1), today, False, person=person.id), MOST_DONE).rows,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask_babel import get_locale
@@ -91,6 +92,7 @@ def _state(here: AccountView) -> dict[str, object]:
         "unconnected": [kind.label for name, kind in CHANNEL_KINDS.items() if name in wanted_in_vain],
         "today": today,
         "people": people,
+        "yesterday": (now.astimezone(here.zone).date() - timedelta(days=1)).isoformat(),
         "deal_names": {one.deal_id: one.name for one in listed(here, {line.deal_id for line in today if line.deal_id})}
         if today
         else {},

@@ -74,6 +74,11 @@ class Wish:
         }
         return {name: value for name, value in told.items() if value}
 
+    @property
+    def besides_days(self) -> dict[str, str | int]:
+        """``asked`` of any other days."""
+        return {name: value for name, value in self.asked.items() if name not in ("from", "to")}
+
 
 @dataclass(frozen=True)
 class DecisionView:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
-from sqlalchemy import insert, text
+from sqlalchemy import Select, insert, text
+from sqlalchemy.engine import Connection
 from support.api_client import Program
 from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.engine.history import DecisionFilter, History
+from amo_bridge.engine.history import DecisionFilter, History, Source
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import journal
@@ -240,6 +242,14 @@ def test_a_name_is_found_as_it_is_now(day: Day) -> None:
 # --- the store --------------------------------------------------------------------------------------------------------
 
 
+def plan_of(connection: Connection, query: Select[Any]) -> str:
+    """How the database carries it out."""
+    dialect = connection.dialect
+    told = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    explain = "EXPLAIN" if dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    return " ".join(str(one) for one in connection.exec_driver_sql(f"{explain} {told}"))
+
+
 def test_silence_is_not_read(store: Store) -> None:
     """Of a journal that is mostly silence only what came to something is looked at."""
     mine = AccountStore(store, 1)
@@ -249,16 +259,30 @@ def test_silence_is_not_read(store: Store) -> None:
         connection.execute(insert(journal), rows)
         if store.engine.dialect.name == "postgresql":
             connection.execute(text("ANALYZE journal"))
-    dialect = store.engine.dialect
     with mine.read() as connection:
         query = History(mine)._matching(connection, DecisionFilter(since=0, until=9)).order_by(journal.c.id.desc())
-        told = str(query.limit(50).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-        explain = "EXPLAIN" if dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
-        plan = " ".join(str(one) for one in connection.exec_driver_sql(f"{explain} {told}"))
+        plan = plan_of(connection, query.limit(50))
     assert "journal_loud" in plan
     assert "Seq Scan" not in plan
     assert "TEMP B-TREE" not in plan
     assert History(mine).count(DecisionFilter(since=0, until=9), 100) == 40
+
+
+@pytest.mark.parametrize("source", ["timer", "unknown"])
+def test_a_rare_source_is_found_without_reading_the_others(store: Store, source: Source) -> None:
+    mine = AccountStore(store, 1)
+    row = {"account": 1, "at": 5.0, "what": "этап", "rule": "r", "deal_id": 7, "event_id": 1, "verdict": "acts"}
+    rare = None if source == "unknown" else source
+    with mine.write() as connection:
+        rows = [{**row, "source": rare if number % 500 == 0 else "webhook"} for number in range(2000)]
+        connection.execute(insert(journal), rows)
+        if store.engine.dialect.name == "postgresql":
+            connection.execute(text("ANALYZE journal"))
+    wanted = DecisionFilter(since=0, until=9, source=source)
+    with mine.read() as connection:
+        assert "journal_loud_source" in plan_of(connection, History(mine)._matching(connection, wanted).limit(50))
+    assert History(mine).count(wanted, 100) == 4
+    assert History(mine).count(replace(wanted, source="webhook"), 5000) == 1996
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -293,3 +317,10 @@ def test_the_list_is_drawn_anew_by_what_is_chosen(day: Day, viewer: Visit) -> No
 def test_an_undoing_counts_as_done(day: Day) -> None:
     day.pages.say("undone", deal_id=ROSE, event_id=4, at=TUESDAY, reason="Анна: не будет отправлено")
     assert events(day.pages, ending="done") == [4, 1]
+
+
+def test_another_day_keeps_whatever_else_is_chosen(day: Day, viewer: Visit) -> None:
+    maria = agency().user(MARIA).id
+    for path in (f"/done?person={maria}&ending=trouble", f"/done/list?person={maria}&ending=trouble"):
+        told = viewer.get(path).text
+        assert f"/done?person={maria}&amp;ending=trouble&amp;from=2026-11-23&amp;to=2026-11-23" in told, path

@@ -201,3 +201,19 @@ def test_the_person_himself_confirms_that_he_is_at_work_once(office: Pages) -> N
     assert "Подтверждать нечего" in words_of(ivan.post("/mine/shift", page="/mine", follow_redirects=True))
     found = {one.person: (one.begun_at, one.begun_by) for one in starts.between(NOW.date(), NOW.date())}
     assert found == {IVAN: (NOW, f"{IVAN}, ivan"), MARIA: (None, "")}
+
+
+def test_a_manager_sees_what_the_bridge_did_with_his_deals(office: Pages) -> None:
+    """Yesterday's and today's; he goes to amoCRM from here, for the journal of deals is not his."""
+    office.know_deal("Ромашка", responsible_user_id=agency().user(IVAN).id)
+    office.know_deal("Лилия", id=DEAL + 1, responsible_user_id=agency().user(MARIA).id)
+    office.say("acts", deal_id=DEAL, at=NOW - timedelta(days=1), what="смена этапа", actions='["задача «Позвонить»"]')
+    office.say("acts", deal_id=DEAL, at=NOW - timedelta(days=3), actions='["задача «Давно»"]')
+    office.say("acts", deal_id=DEAL + 1, at=NOW, actions='["задача «Не моя»"]')
+    page = office.visit(Role.MANAGER, "ivan").get("/mine")
+    words = words_of(page)
+    assert "вчера и сегодня 23.11.2026, 18:00 Ромашка задача «Позвонить» сделано смена этапа · A10" in words
+    assert "Давно" not in words
+    assert "Не моя" not in words
+    assert f"leads/detail/{DEAL}" in page.text
+    assert f'"/deals/{DEAL}"' in office.visit(Role.HEAD).get(f"/mine?person={agency().user(IVAN).id}").text
