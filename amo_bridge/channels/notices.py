@@ -59,6 +59,8 @@ class Notice:
     deal_id: int = 0
     attach: Mapping[str, Any] | None = None
     """The file of the deal that is to go along, as a rule names it."""
+    html: str | None = None
+    """The same for mail programs, where somebody has drawn it."""
 
     @classmethod
     def of(cls, rows: Sequence[Sendable]) -> Notice:
@@ -66,8 +68,8 @@ class Notice:
         first = rows[0].body
         told = list(dict.fromkeys((row.body["about"], row.body["text"], row.body["url"]) for row in rows))
         if len(told) == 1:
-            attach = first.get("attach")
-            return cls(rows[0].key, first["about"], first["text"], first["url"], deal_id=rows[0].deal_id, attach=attach)
+            key, deal_id, attach = rows[0].key, rows[0].deal_id, first.get("attach")
+            return cls(key, *told[0], deal_id=deal_id, attach=attach, html=first.get("html"))
         says = {_without_name(text, about) for about, text, _ in told}
         if len(says) == 1:
             (common,) = says
@@ -292,7 +294,9 @@ class NoticePort(Port):
             sender=self._mail.sender,
             to_name=person.user.name,
             to_address=address,
-            content=Rendered(_subject(notice.about, notice.text), f"{text}\n\n{notice.url}".rstrip() + "\n"),
+            content=Rendered(
+                _subject(notice.about, notice.text), f"{text}\n\n{notice.url}".rstrip() + "\n", notice.html
+            ),
             message_id=message_id(self._key, notice.key, self._mail.sender_address),
             at=self._account_clock.now(),
             is_notice=True,

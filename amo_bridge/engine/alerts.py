@@ -43,15 +43,25 @@ MOST_NAMES = 10
 
 
 def notice_or_task(
-    engine: RuleEngine, rule: str, key: str, person: Person, text: str, about: str, url: str, now: datetime
+    engine: RuleEngine,
+    rule: str,
+    key: str,
+    person: Person,
+    text: str,
+    about: str,
+    url: str,
+    now: datetime,
+    html: str = "",
 ) -> list[Planned]:
     """What tells a person, or whoever works for him today: a notice; for one whom no notice reaches a task in amoCRM,
-    on no card. Once for a ``key``. Empty for a role that is nobody's, which is logged: the config's check tells it."""
+    on no card. ``html``: the same as mail programs draw it. Once for a ``key``. Empty for a role that is nobody's,
+    which is logged: the config's check tells it."""
     nobody = DealRecord(id=NO_DEAL)
     try:
         today = engine.calendar.local(now).date()
         user_id = engine.people.works_now(engine.people.user_id(person, nobody), today)
         body: dict[str, Any] = {"user_id": user_id, "text": text, "urgent": False, "about": about, "url": url}
+        body |= {"html": html} if html else {}
         kind: Kind = "notify"
         if not Reach(engine.config.channels, engine.account).is_reachable(user_id):
             words = f"{text} {url}".rstrip()

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from html import escape
 from itertools import pairwise
 
 from sqlalchemy import func, select
@@ -32,6 +33,7 @@ MOST_PEOPLE = 15
 NOT_LATER = timedelta(hours=10)
 DAYS = ("пн", "вт", "ср", "чт", "пт", "сб", "вс")
 BAR_LENGTH = 12
+CHART_WIDTH = 240
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,11 @@ def _most(figures: Mapping[str, int]) -> dict[str, int]:
 def in_words(week: Week, url: str) -> str:
     """The letter's text (Russian). ``url``: of the bridge's pages; empty if nobody knows where they are."""
     lines = [f"Неделя {week.monday:%d.%m}–{week.sunday:%d.%m.%Y}"]
-    lines += ["", *_people("Просрочено к концу недели", week.late, "просроченных задач к концу недели нет")]
-    lines += ["", *_people("Не сделано в срок за неделю", week.missed, "все задачи недели сделаны в срок")]
+    late, missed, violations = _sections(week)
+    lines += ["", *_people(*late), "", *_people(*missed)]
     if week.known_from:
         lines += ["", f"Мост знает о задачах с {week.known_from:%d.%m.%Y}: кто опаздывал раньше, сказать нельзя."]
-    lines += ["", *_people("Нарушения", week.violations, "нарушений нет")]
+    lines += ["", *_people(*violations)]
     lines += ["", "Что сделал мост", *_bars(week)]
     lines += ["", *_decisions(week)]
     if url:
@@ -130,6 +132,60 @@ def in_words(week: Week, url: str) -> str:
             f"Не выполнено: {url}/failed",
         ]  # fmt: skip
     return "\n".join(lines)
+
+
+def in_html(week: Week, url: str) -> str:
+    """The letter for mail programs (Russian): tables, and bars as coloured cells, which all of them draw."""
+    monday, sunday = week.monday.isoformat(), week.sunday.isoformat()
+    parts = [f"<h2>Неделя {week.monday:%d.%m}–{week.sunday:%d.%m.%Y}</h2>"]
+    for title, figures, otherwise in _sections(week):
+        parts.append(f"<h3>{title}: {sum(figures.values()) if figures else otherwise}</h3>")
+        parts.append(_chart([(name, many, "") for name, many in list(figures.items())[:MOST_PEOPLE]], "#c0392b"))
+        if (more := len(figures) - MOST_PEOPLE) > 0:
+            parts.append(f"<p>… и ещё человек: {more}</p>")
+    if week.known_from:
+        parts.append(f"<p>Мост знает о задачах с {week.known_from:%d.%m.%Y}: кто опаздывал раньше, сказать нельзя.</p>")
+    days = [(name, day.acted, _besides(day)) for name, day in zip(DAYS, week.days, strict=True)]
+    parts.append(f"<h3>Что сделал мост</h3>{_chart(days, '#2e7d52')}")
+    parts += [f"<p>{escape(line)}</p>" for line in _decisions(week)]
+    if url:
+        links = {
+            "Подробно": f"{url}/done?from={monday}&to={sunday}", "С графиками": f"{url}/reports/week?monday={monday}",
+            "Просроченные": f"{url}/reports/overdue?days=7&until={sunday}", "Не выполнено": f"{url}/failed",
+        }  # fmt: skip
+        parts.append("<p>" + " · ".join(f'<a href="{escape(to)}">{words}</a>' for words, to in links.items()) + "</p>")
+    body = "\n".join(part for part in parts if part)
+    return f'<html lang="ru"><body style="font-family:Arial,sans-serif">\n{body}\n</body></html>\n'
+
+
+def _chart(rows: Sequence[tuple[str, int, str]], colour: str) -> str:
+    """A line for each (name, figure, what is said beside it); its bar is a cell as wide as the figure is large."""
+    if not rows:
+        return ""
+    largest = max([1, *(many for _, many, _ in rows)])
+    lines = []
+    for name, many, more in rows:
+        wide = round(CHART_WIDTH * many / largest)
+        bar = f'<td bgcolor="{colour}" width="{wide}" height="14"></td>' if wide else ""
+        words = f"{many} ({escape(more)})" if more else str(many)
+        drawn = (
+            f'<table cellpadding="0" cellspacing="0"><tr>{bar}<td style="padding-left:6px">{words}</td></tr></table>'
+        )
+        lines.append(f'<tr><td style="padding-right:8px">{escape(name)}</td><td>{drawn}</td></tr>')
+    return f'<table cellpadding="2" cellspacing="0">{"".join(lines)}</table>'
+
+
+def _sections(week: Week) -> Iterator[tuple[str, Mapping[str, int], str]]:
+    """(title, who → how many, what is said when nobody is there)."""
+    yield "Просрочено к концу недели", week.late, "просроченных задач к концу недели нет"
+    yield "Не сделано в срок за неделю", week.missed, "все задачи недели сделаны в срок"
+    yield "Нарушения", week.violations, "нарушений нет"
+
+
+def _besides(day: Count) -> str:
+    """What else became of that day's rules, in words."""
+    told = {"не вышло": day.failed, "не отправлено": day.unsent, "вхолостую": day.would_act}
+    return ", ".join(f"{words} {many}" for words, many in told.items() if many)
 
 
 def _people(title: str, figures: Mapping[str, int], otherwise: str) -> Iterator[str]:
@@ -148,9 +204,7 @@ def _bars(week: Week) -> Iterator[str]:
     largest = max([1, *(day.acted for day in week.days)])
     for name, day in zip(DAYS, week.days, strict=True):
         bar = "█" * round(BAR_LENGTH * day.acted / largest)
-        more = [f"не вышло {day.failed}" if day.failed else "", f"не отправлено {day.unsent}" if day.unsent else ""]
-        more.append(f"вхолостую {day.would_act}" if day.would_act else "")
-        rest = ", ".join(one for one in more if one)
+        rest = _besides(day)
         yield f"{name} {bar} {day.acted}" + (f" ({rest})" if rest else "")
 
 
@@ -191,13 +245,13 @@ class WeeklyLetter:
         names = {user.id: user.name for user in rules.account.users}
         broken = [rule.name for rule in rules.config.rules if rule.broken]
         week = week_of(self._store, calendar, names, broken, monday, self._account_clock)
-        text = in_words(week, self._pages(rules))
+        text, html = in_words(week, self._pages(rules)), in_html(week, self._pages(rules))
         # Whoever is away or gone is stood in for; whom no notice reaches gets a task.
         key, pages = monday.isoformat(), self._pages(rules)
         planned = [
             one
             for name in section.people
-            for one in notice_or_task(rules, RULE, key, name, text, "Итоги недели", pages, now)
+            for one in notice_or_task(rules, RULE, key, name, text, "Итоги недели", pages, now, html)
         ]
         rows = [one.row(self._store.account_id, self._clock.now()) for one in planned]
         with self._store.write() as connection:

@@ -144,6 +144,20 @@ def test_the_order_is_the_persons(office: Office, telegram: Telegram, post: Post
     assert telegram.sent == []
 
 
+def test_what_is_drawn_for_mail_goes_with_its_words_and_messengers_have_the_words(
+    office: Office, telegram: Telegram, post: Post
+) -> None:
+    body = {"user_id": user(IVAN), "text": "Неделя", "urgent": False, "about": "Итоги", "url": "", "html": "<p>Н</p>"}
+    for order in (["mail"], ["telegram"]):
+        office.people[IVAN]["order"] = order
+        queue(office.store, Effect("notify", 7, body, "уведомление"), event_key=order[0])
+        office.lane.send()
+    (letter,) = post.letters
+    forms = {part.get_content_type(): part.get_content().strip() for part in letter.iter_parts()}
+    assert forms == {"text/plain": "Неделя", "text/html": "<p>Н</p>"}
+    assert [text for _, text in telegram.sent] == ["<b>Итоги</b>\nНеделя"]
+
+
 def test_max_is_a_way_like_the_others(office: Office, telegram: Telegram, post: Post, max_bot: MaxStandIn) -> None:
     office.connected, office.people[IVAN] = {"max", "telegram", "mail"}, {"max": THIRD, "order": ["max", "telegram"]}
     office.bots["max"] = MaxBot(MaxBotSection(api=f"{max_bot.url}/max"), max_bot.token)

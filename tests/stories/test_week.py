@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -17,7 +18,7 @@ from amo_bridge.config.channels import PersonSection, TelegramSection
 from amo_bridge.config.model import Config, WeeklyLetterSection
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.history import Count
-from amo_bridge.reports.week import Week, in_words
+from amo_bridge.reports.week import Week, in_html, in_words
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.runtime.worker import NAMES
 from amo_bridge.sandbox.account_file import CLIENTS
@@ -128,3 +129,17 @@ def test_bars_and_decisions() -> None:
     assert "вс  0 (не отправлено 1, вхолостую 3)" in words
     assert "— не выполнено, ждёт решения: 2\n— правило не работает: a.b" in words
     assert "… и ещё человек: 2" in words
+
+
+def test_the_letter_is_drawn_for_mail_programs_and_nothing_in_it_is_code() -> None:
+    days = [Count(acted=10), Count(acted=5, failed=2), *(Count() for _ in range(5))]
+    told = week(days=days, late={"<b>Анна</b>": 4, "Олег": 1}, failures=1, broken=["a.b<script>"])
+    html = in_html(told, "https://x")
+    assert "&lt;b&gt;Анна&lt;/b&gt;" in html
+    assert "<script>" not in html
+    assert re.findall(r'bgcolor="#c0392b" width="(\d+)"', html) == ["240", "60"]
+    assert re.findall(r'bgcolor="#2e7d52" width="(\d+)"', html) == ["240", "120"]
+    assert "5 (не вышло 2)" in html
+    assert "Нарушения: нарушений нет" in html
+    assert 'href="https://x/done?from=2026-03-09&amp;to=2026-03-15"' in html
+    assert "href" not in in_html(week(), "")
