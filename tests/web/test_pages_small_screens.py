@@ -12,65 +12,62 @@ SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone
 
 
 def editor(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Текст настройки")
+    return page.locator(".CodeMirror")
 
 
-def scrolled(page: Page) -> list[float]:
-    """How far the text and its numbers are."""
-    parts = [page.locator(part) for part in ("textarea.code", ".line-numbers")]
-    return [float(part.evaluate("(part) => part.scrollTop")) for part in parts]
-
-
-def scrolled_to(page: Page, top: int) -> list[float]:
-    """How far the text and its numbers are when the text was scrolled there."""
-    # Who listens first hears of it first: the page's own listener has done its work when this one is called.
-    wait = "new Promise((heard) => { field.addEventListener('scroll', heard, {once: true}); field.scrollTop = top; })"
-    editor(page).evaluate(f"(field, top) => {wait}.then(() => null)", top)
-    return scrolled(page)
+def fill(page: Page, text: str) -> None:
+    editor(page).evaluate("(box, text) => box.CodeMirror.setValue(text)", text)
 
 
 def chosen(page: Page) -> str:
     """What is marked in the text."""
-    return str(editor(page).evaluate("(field) => field.value.slice(field.selectionStart, field.selectionEnd)"))
-
-
-def test_every_line_has_its_number_and_they_go_with_the_text(pages: Pages, browser: Browser) -> None:
-    lines = pages.bridge.config.path.read_text("utf-8").count("\n") + 1
-    with window(pages, browser, "/config") as page:
-        numbers = page.locator(".line-numbers")
-        expect(numbers).to_have_text("\n".join(str(one) for one in range(1, lines + 1)), use_inner_text=True)
-        expect(numbers).to_have_attribute("aria-hidden", "true")
-        assert scrolled_to(page, 700) == [700, 700]
-        text_at, numbers_at = scrolled_to(page, 10**6)
-        assert text_at == numbers_at > 700, "down to the last line"
-        editor(page).press("Control+End")
-        page.keyboard.type("\n# ещё\n")
-        expect(numbers).to_contain_text(f"{lines}\n{lines + 1}\n{lines + 2}", use_inner_text=True)
+    return str(editor(page).evaluate("(box) => box.CodeMirror.getSelection()"))
 
 
 @SIZES
-def test_a_problem_leads_to_its_line(pages: Pages, browser: Browser, size: dict[str, int]) -> None:
+@pytest.mark.parametrize("theme", ["dark"])
+def test_the_config_is_edited_with_its_mistakes_beside_their_lines(
+    pages: Pages, browser: Browser, size: dict[str, int], theme: str
+) -> None:
+    pages.know_account(agency())
     text = pages.bridge.config.path.read_text("utf-8")
-    wrong = text.replace('stages = ["Продажи / Новый клиент"]', 'stagez = ["Продажи / Новый клиент"]', 1)
+    wrong = (
+        text.replace('stages = ["Продажи / Новый клиент"]', 'stagez = ["Продажи / Новый клиент"]', 1) + "\n[extra]\n"
+    )
     line = wrong[: wrong.index("stagez")].count("\n") + 1
-    with window(pages, browser, "/config", viewport=size) as page:
-        editor(page).fill(wrong)
+    with window(pages, browser, "/config", viewport=size, color_scheme=theme) as page:
+        fill(page, wrong)
+        # While it is written, and all of them at once.
+        expect(page.get_by_role("status").filter(has_text="Строк с ошибками: 3")).to_be_visible()
         page.get_by_role("button", name="Проверить и показать, что изменится").click()
         problem = page.get_by_role("alert").get_by_role("link", name=f"строка {line}", exact=False)
         expect(problem).to_have_text(f"config.toml, строка {line}")
+        expect(page.locator(".bad-words").filter(has_text="такого ключа нет")).to_have_count(1)
         assert serious_findings(page) == []
         assert fits_its_width(page)
-        for _ in range(2):
-            problem.click()
-            expect(editor(page)).to_be_focused()
-            assert chosen(page) == 'stagez = ["Продажи / Новый клиент"]'
-            text_at, numbers_at = scrolled(page)
-            assert text_at == numbers_at
-            field = editor(page).bounding_box()
-            assert field is not None
-            height = float(editor(page).evaluate("(field) => parseFloat(getComputedStyle(field).lineHeight)"))
-            on_screen = field["y"] + (line - 1) * height - text_at
-            assert 0 < on_screen < size["height"] / 2, "above a phone's keyboard"
+        problem.click()
+        assert chosen(page) == 'stagez = ["Продажи / Новый клиент"]'
+        expect(page.locator(".bad-words").filter(has_text="такого ключа нет")).to_be_visible()
+
+
+def test_names_are_completed_and_the_keyboard_finds_its_way_out(pages: Pages, browser: Browser) -> None:
+    pages.know_account(agency())
+    with window(pages, browser, "/config") as page:
+        fill(page, '[handlers.stage_creates_tasks.x]\nstages = ["Продажи / Новый')
+        editor(page).evaluate("(box) => { box.CodeMirror.focus(); box.CodeMirror.execCommand('goDocEnd'); }")
+        page.keyboard.press("Control+Space")
+        page.locator(".CodeMirror-hint").filter(has_text="Продажи / Новый клиент").first.click()
+        assert '"Продажи / Новый клиент' in str(editor(page).evaluate("(box) => box.CodeMirror.getValue()"))
+        page.keyboard.type('"]\nta')
+        page.keyboard.press("Control+Space")
+        expect(page.locator(".CodeMirror-hint").filter(has_text="tasks").first).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Control+f")
+        expect(page.locator(".CodeMirror-dialog")).to_contain_text("Найти:")
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Проверить и показать, что изменится")).to_be_focused()
 
 
 def test_a_broken_file_leads_to_its_line_too(pages: Pages, browser: Browser) -> None:
@@ -80,6 +77,14 @@ def test_a_broken_file_leads_to_its_line_too(pages: Pages, browser: Browser) -> 
     with window(pages, browser, "/config") as page:
         page.get_by_role("alert").get_by_role("link").click()
         assert chosen(page) == "[extra]"
+
+
+def test_without_scripts_the_config_is_a_plain_field(pages: Pages, browser: Browser) -> None:
+    with window(pages, browser, "/config", java_script_enabled=False) as page:
+        field = page.get_by_role("textbox", name="Текст настройки")
+        expect(field).to_be_visible()
+        expect(field).to_have_value(pages.bridge.config.path.read_text("utf-8"))
+        expect(page.get_by_text("Ctrl+Пробел")).to_be_hidden()
 
 
 def test_rules_are_short_on_a_phone_and_say_more_when_asked(pages: Pages, browser: Browser) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from collections.abc import Sequence
+
+from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
@@ -18,6 +20,7 @@ from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
+from amo_bridge.web.services.rule_lists import completions_of
 
 routes = Blueprint("config", __name__)
 EDITOR = "/config"
@@ -44,6 +47,20 @@ def check() -> str | tuple[str, int]:
     if problems := problems_of(here, text):
         return _editor(here, Written(file.text, _form_text("mark")), text, problems), 422
     return review(here, text, Written(file.text, _form_text("mark")), back=EDITOR)
+
+
+@routes.post("/config/marks")
+@open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
+def marks() -> Response:
+    """What is wrong with the text in the editor, for its lines, while it is being written."""
+    return jsonify(_marks(problems_of(current_account(), _form_text("text"))))
+
+
+@routes.get("/config/names")
+@open_to(Role.ADMIN)
+def names() -> Response:
+    """What the editor completes: keys of each block, names of the account by their kind."""
+    return jsonify(completions_of(current_account()))
 
 
 @routes.post("/config/save")
@@ -120,10 +137,21 @@ def _editor(here: AccountView, file: Written, text: str, problems: list[str] | N
         mark=file.mark,
         problems=problems,
         place_of=place_of,
+        marks=_marks(here.bridge.watch.state.problems if problems is None else problems),
         is_unsaved=text != file.text,
         state=here.bridge.watch.state,
         versions=versions_before(here),
     )
+
+
+def _marks(problems: Sequence[str]) -> list[dict[str, object]]:
+    """Those that name a line: the line, and the words behind the place."""
+    found = [(place_of(one), one) for one in problems]
+    return [
+        {"line": line, "words": one[len(place) :].lstrip(": ").strip()}
+        for (place, line), one in found
+        if line is not None
+    ]
 
 
 def _rule_form() -> dict[str, object] | None:

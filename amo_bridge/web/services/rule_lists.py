@@ -7,14 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flask_babel import gettext as _
+from pydantic import BaseModel
 
 from amo_bridge.config.account_check import DATE_TYPES
-from amo_bridge.config.model import MANAGER, Config
+from amo_bridge.config.channels import VENDOR_SECTIONS, DialSection
+from amo_bridge.config.intake import IntakeSection
+from amo_bridge.config.loader import SECTIONS, RuleSwitches
+from amo_bridge.config.model import (
+    MANAGER,
+    AccountSection,
+    BridgeSection,
+    Config,
+    DailyReportSection,
+    KpiSection,
+    PoliciesSection,
+    ProvisionSection,
+    WeeklyLetterSection,
+)
+from amo_bridge.config.pay import PaySection
+from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.account import Account
+from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due, FieldNotFilled
 from amo_bridge.dates.duration import parse
 from amo_bridge.dates.offset import Offset
 from amo_bridge.dates.recurrence import Recurrence
+from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import BUILT_IN_FIELDS
 from amo_bridge.rules.option_controls import ControlKind
 from amo_bridge.rules.option_types import (
@@ -37,8 +55,10 @@ from amo_bridge.rules.option_types import (
     UserName,
     names_in,
 )
+from amo_bridge.rules.service_lines import ServicesSection
 from amo_bridge.text.names import normalise
 from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.services.rule_drafts import kinds_of
 from amo_bridge.web.template_filters import moment
 
 PHRASES: Mapping[ControlKind, tuple[str, ...]] = {
@@ -162,3 +182,29 @@ def comes_to(here: AccountView, kind: str, phrase: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+# What the config's editor completes.
+
+_MODELS: Mapping[str, type[BaseModel]] = {
+    "account": AccountSection, "bridge": BridgeSection, "calendar": CalendarOptions, "daily_report": DailyReportSection,
+    "kpi": KpiSection, "pay": PaySection, "policies": PoliciesSection, "provision": ProvisionSection,
+    "services": ServicesSection, "webinar": WebinarSection, "weekly_letter": WeeklyLetterSection,
+    "intake": IntakeSection, "dial": DialSection, "ads": AdsSection, **VENDOR_SECTIONS,
+}  # fmt: skip
+
+
+def completions_of(here: AccountView) -> dict[str, dict[str, list[str]]]:
+    """``keys``: block («bridge», «handlers.stage_creates_tasks») → its keys; ``blocks``: what may stand in a header;
+    ``names``: of what («этап») → the account's names of it."""
+    lists, kinds = lists_of(here), kinds_of(here).by_name.values()
+    keys = {name: _keys_of(model) for name, model in _MODELS.items()}
+    for one in kinds:
+        keys[f"{one.handler.section}.{one.name}"] = [*_keys_of(RuleSwitches), *_keys_of(one.handler.options)]
+    names = {kind: list(dict.fromkeys(found)) for kind, found in lists.names.items() if found}
+    names["вариант"] = list(lists.options_of(""))
+    return {"keys": keys, "blocks": {"": sorted({*SECTIONS, *keys})}, "names": names}
+
+
+def _keys_of(model: type[BaseModel]) -> list[str]:
+    return [(field.alias or name).rstrip("_") for name, field in model.model_fields.items()]
