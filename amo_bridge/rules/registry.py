@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -17,8 +18,10 @@ from typing import Literal
 import structlog
 
 from amo_bridge.errors import ConfigError
-from amo_bridge.rules.handler import MARK, Handler, Schedule
+from amo_bridge.events import Event
+from amo_bridge.rules.handler import MARK, Handler, Options, Schedule
 from amo_bridge.rules.old_import_paths import importable, old_imports
+from amo_bridge.rules.option_controls import controls_of
 
 log = structlog.get_logger()
 
@@ -34,7 +37,10 @@ def shipped(section: Section) -> dict[str, Handler]:
     """What the shipped folder of that name holds, by name."""
     package = _package(section)
     folder = Path(next(iter(importlib.import_module(package).__path__)))
-    return _scan(folder, section, lambda path: importlib.import_module(f"{package}.{path.stem}"))
+    found, problems = _scan(folder, section, lambda path: importlib.import_module(f"{package}.{path.stem}"))
+    if problems:
+        raise ConfigError(problems)
+    return found
 
 
 def _package(section: Section) -> str:
@@ -48,27 +54,40 @@ def own(section: Section, folder: Path, taken: Iterable[str] = ()) -> dict[str, 
 
     Raises ConfigError with everything that is wrong in the folder.
     """
-    many, there_already, _ = WORDS[section]
-    if not folder.is_dir():
-        raise ConfigError([f"папки с {many} {folder} нет"])
-    found = _scan(folder, section, lambda path: _import_file(path, section))
-    if doubled := sorted(found.keys() & set(taken)):
-        raise ConfigError([f"{folder / name}.py: {there_already}, назовите файл иначе" for name in doubled])
+    found, problems = own_readable(section, folder, taken)
+    if problems:
+        raise ConfigError(problems)
     return found
 
 
-def _scan(folder: Path, section: Section, load: Callable[[Path], ModuleType]) -> dict[str, Handler]:
+def own_readable(section: Section, folder: Path, taken: Iterable[str] = ()) -> tuple[dict[str, Handler], list[str]]:
+    """The same of those files that can be used, and what is wrong with the others, each with its line (Russian)."""
+    many, there_already, _ = WORDS[section]
+    if not folder.is_dir():
+        return {}, [f"папки с {many} {folder} нет"]
+    found, problems = _scan(folder, section, lambda path: _import_file(path, section), _check_parts)
+    doubled = sorted(found.keys() & set(taken))
+    problems += [f"{folder / name}.py: {there_already}, назовите файл иначе" for name in doubled]
+    return {name: one for name, one in found.items() if name not in doubled}, problems
+
+
+def _scan(
+    folder: Path,
+    section: Section,
+    load: Callable[[Path], ModuleType],
+    check: Callable[[Handler, Path], None] = lambda made, path: None,
+) -> tuple[dict[str, Handler], list[str]]:
     found, problems = {}, []
     for path in sorted(folder.glob("*.py")):
         if path.stem.startswith("_"):
             continue
         try:
-            found[path.stem] = _marked_in(load(path), path, section)
+            made = _marked_in(load(path), path, section)
+            check(made, path)
+            found[path.stem] = made
         except ValueError as error:
             problems.append(f"{path}: {error}")
-    if problems:
-        raise ConfigError(problems)
-    return found
+    return found, problems
 
 
 def _marked_in(module: ModuleType, path: Path, section: Section) -> Handler:
@@ -91,14 +110,51 @@ def _import_file(path: Path, section: Section) -> ModuleType:
     try:
         with importable():
             spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
         line = _line_in(path, error)
-        raise ValueError(f"строка {line}: Python не исполнил файл: {type(error).__name__}: {error}") from error
+        raise ValueError(f"строка {line}: Python не исполнил файл: {_in_one_line(error)}") from error
     return module
 
 
-def _line_in(path: Path, error: Exception) -> int:
+def _check_parts(made: Handler, path: Path) -> None:
+    """What would otherwise fail when a rule of this kind is read, drawn or asked. Raises ValueError (Russian)."""
+    line = _line_of(made.judge)
+    if not all(isinstance(kind, type) and issubclass(kind, Event) for kind in made.on):
+        raise ValueError(f"строка {line}: on — не события из amo_bridge.events")
+    if not (isinstance(made.options, type) and issubclass(made.options, Options)):
+        raise ValueError(f"строка {line}: options — не класс опций (наследник amo_bridge.rules.Options)")
+    try:
+        inspect.signature(made.judge).bind(None, None, None)
+    except TypeError as error:
+        raise ValueError(f"строка {line}: функция должна принимать (event, deal, options)") from error
+    try:
+        made.options.model_rebuild()
+        controls_of(made.options)
+    except Exception as error:
+        at = _line_in(path, error) if _is_in(path, error) else _line_of(made.options)
+        raise ValueError(f"строка {at}: опции не читаются: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: BaseException) -> str:
+    """Its kind and words."""
+    words = " ".join(str(error).partition("For further information")[0].split())
+    return f"{type(error).__name__}: {words[:300]}"
+
+
+def _is_in(path: Path, error: Exception) -> bool:
+    return any(frame.filename == str(path) for frame in traceback.extract_tb(error.__traceback__))
+
+
+def _line_of(part: Callable[..., object] | type) -> int:
+    """Where it is written."""
+    try:
+        return inspect.getsourcelines(part)[1] or 1
+    except (OSError, TypeError):
+        return 1
+
+
+def _line_in(path: Path, error: BaseException) -> int:
     """The line of the file at which it failed."""
     if isinstance(error, SyntaxError) and error.lineno:
         return error.lineno

@@ -43,6 +43,18 @@ def vip_gets_a_call(event: StageEntered, deal: Deal, options: VipGetsACall) -> S
 '''
 
 
+KIND = """from pydantic import Field
+from amo_bridge.events import StageEntered
+from amo_bridge.rules import Options, handler
+class Broken(Options):
+    over: int
+
+@handler(on=StageEntered, options=Broken)
+def broken(event, deal, options):
+    return ()
+"""
+
+
 def folder(parent: Path, **files: str) -> Path:
     made = parent / "mine"
     made.mkdir()
@@ -100,6 +112,19 @@ def test_an_own_handler_works_from_the_config(tmp_path: Path) -> None:
         ("import nowhere_to_be_found\n", "строка 1: Python не исполнил файл: ModuleNotFoundError: "),
         ("\n\nx = undefined\n", "строка 3: Python не исполнил файл: NameError: "),
         ("raise ValueError('нет')", "строка 1: Python не исполнил файл: ValueError: нет"),
+        ("import sys\nsys.exit(3)", "строка 2: Python не исполнил файл: SystemExit: 3"),
+        (KIND.replace("int", "'Nothing'"), "строка 4: опции не читаются: PydanticUndefinedAnnotation: name 'Nothing'"),
+        (KIND.replace("int", "int = Field(ge='x')"), "строка 4: опции не читаются: SchemaError"),
+        (
+            KIND.replace("int", "int = Field(default_factory=lambda: 1/0)"),
+            "строка 5: опции не читаются: ZeroDivision",
+        ),
+        (KIND.replace("options=Broken", "options=dict"), "строка 7: options — не класс опций"),
+        (KIND.replace("on=StageEntered", "on='stage'"), "строка 7: on — не события"),
+        (
+            KIND.replace("(event, deal, options)", "(event)"),
+            "строка 7: функция должна принимать",
+        ),
     ],
 )
 def test_a_file_that_is_no_handler(text: str, words: str, tmp_path: Path) -> None:

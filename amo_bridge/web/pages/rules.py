@@ -14,11 +14,12 @@ from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import current_account
+from amo_bridge.web.context import current_account, user
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.pages.config import review
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import CONFIG_BYTES
+from amo_bridge.web.services.rule_drafts import kinds_of
 from amo_bridge.web.services.rules import RuleFacts
 
 routes = Blueprint("rules", __name__)
@@ -31,7 +32,9 @@ def all_of_them() -> str:
     here = current_account()
     facts, wanted, only = RuleFacts(here), request.args.get("q", ""), request.args.get("only", "")
     rows = [facts.at_a_glance(rule) for rule in facts.find(wanted, only)]
-    return render_template("rules/all.html", rows=rows, here=here, q=wanted, only=only)
+    # Those that were broken after the start: the rules work by what was read then.
+    own_problems = kinds_of(here).problems if user().may(Role.ADMIN) and not here.bridge.watch.state.problems else ()
+    return render_template("rules/all.html", rows=rows, here=here, q=wanted, only=only, own_problems=own_problems)
 
 
 @routes.get("/rules/<name>")

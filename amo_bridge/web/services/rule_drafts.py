@@ -24,13 +24,13 @@ from amo_bridge.crm.records import EPOCH
 from amo_bridge.engine.forecast import ExistingDeal
 from amo_bridge.engine.replay import Backtest, backtest
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.errors import BridgeError, ConfigError, UnknownName
+from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import StepDue
 from amo_bridge.rules.handler import Handler, Rule
 from amo_bridge.rules.option_controls import Control, controls_of
 from amo_bridge.rules.option_types import Text
 from amo_bridge.rules.option_words import HINTS, TEXT_HINT, kind_words
-from amo_bridge.rules.registry import own, shipped
+from amo_bridge.rules.registry import own_readable, shipped
 from amo_bridge.rules.stage_map import Conflict, StageMap
 from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.runtime.connection import account_client
@@ -166,10 +166,9 @@ def kinds_of(here: AccountView) -> Kinds:
     for section in RULES:
         folder = getattr(here.config.bridge, f"own_{section}")
         if folder:
-            try:
-                ours |= own(section, here.config.path.parent / folder, taken=found)
-            except ConfigError as error:
-                problems += error.problems
+            found_here, wrong = own_readable(section, here.config.path.parent / folder, taken=found)
+            ours |= found_here
+            problems += wrong
     rules: dict[str, list[Rule]] = {}
     for rule in here.config.rules:
         rules.setdefault(rule.handler.name, []).append(rule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -269,3 +270,40 @@ def test_the_switch_has_three_ways_and_writes_only_what_changes(pages: Pages, pa
 def test_after_saving_one_is_never_led_elsewhere(admin: Visit) -> None:
     answer = saved(admin, asked(admin), back="//evil.example")
     assert answer.location == "/config"
+
+
+OWN = '''"""{words}"""
+from pydantic import Field
+from amo_bridge.events import StageEntered
+from amo_bridge.rules import Options, Skip, handler
+class Gift(Options):
+    over: int = Field(title="Дороже чего", description="Бюджет сделки")
+@handler(on=StageEntered, options=Gift)
+def {name}(event, deal, options):
+    return Skip("нет")
+'''
+
+
+def test_a_broken_file_of_ones_own_is_told_with_its_line(pages: Pages, admin: Visit, viewer: Visit) -> None:
+    path = pages.bridge.config.path
+    folder = path.parent / "mine"
+    folder.mkdir()
+    (folder / "gives_gift.py").write_text(OWN.format(name="gives_gift", words="Дарит подарок"), "utf-8")
+    (folder / "breaks.py").write_text(OWN.format(name="breaks", words="Ломается").replace("int =", "Itn ="), "utf-8")
+    line = "breaks.py: строка 6: Python не исполнил файл: NameError: name 'Itn' is not defined"
+    text = path.read_text("utf-8")
+    broken = text.replace('# own_handlers = "my_handlers"', 'own_handlers = "mine"', 1)
+    for page in (
+        admin.post("/config/check", {"text": broken}, page="/config"),
+        admin.post("/config/save", {"text": broken, "mark": "", "back": "/config"}, page="/config"),
+    ):
+        assert (page.status_code, line in words_of(page)) == (422, True)
+    # It was good when the bridge read it.
+    config = pages.bridge.config
+    pages.bridge.config = replace(config, bridge=config.bridge.model_copy(update={"own_handlers": "mine"}))
+    assert line in words_of(admin.get("/rules"))
+    assert "NameError" not in words_of(viewer.get("/rules"))
+    catalogue = words_of(admin.get("/rules/new"))
+    assert line in catalogue
+    assert "Дарит подарок" in catalogue, "one that is broken takes no other down"
+    assert "Дороже чего" in words_of(admin.get("/rules/new/gives_gift"))
