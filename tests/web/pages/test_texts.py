@@ -9,7 +9,9 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect
 from sqlalchemy import select
+from support.browser import DESKTOP, PHONE, fits_its_width, serious_findings, window
 from support.mail_server import post_office, section
 from support.pages import Pages, Visit, agency, saved, words_of
 from werkzeug.test import TestResponse
@@ -365,3 +367,42 @@ def test_without_its_token_a_form_changes_nothing(folder: Path, admin: Visit) ->
     sent = admin.client.post("/texts/scripts/call", data={"do": "save", "text.txt": "Тема: x\n"})
     assert sent.status_code == 400
     assert (folder / "scripts/call.txt").read_text("utf-8") == SCRIPT
+
+
+# --- in a browser -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "theme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
+def test_everybody_can_write_a_script_and_go_by_it(
+    folder: Path, pages: Pages, browser: Browser, size: dict[str, int], theme: str
+) -> None:
+    found: list[str] = []
+    with window(pages, browser, "/texts", viewport=size, color_scheme=theme) as page:
+        for path in (
+            "/texts", "/texts/scripts/call?as=text", "/texts/letters/ждём/бриф", "/texts/series/утепляющая",
+            "/texts/rules/stage_creates_tasks.new_client/0", "/texts/scripts/call",
+        ):  # fmt: skip
+            page.goto(path)
+            found += [f"{path}: {one}" for one in serious_findings(page)]
+            found += [] if fits_its_width(page) else [f"{path}: wider than the screen"]
+        page.get_by_label("Что сказать").first.fill("{{ клент.имя }}, сколько готовы потратить?")
+        page.get_by_role("button", name="Проверить и показать").click()
+        expect(page.get_by_role("alert")).to_contain_text("«клент» ничего не значит; может быть, «клиент»?")
+        found += serious_findings(page)
+        page.get_by_label("Что сказать").first.fill("Сколько готовы вложить?")
+        page.get_by_label("На какой сделке показать").fill("Ромашка")
+        page.get_by_role("button", name="Проверить и показать").click()
+        expect(page.get_by_role("heading", name="Как выйдет: Ромашка")).to_be_visible()
+        page.get_by_role("button", name="Сохранить").click()
+        expect(page.get_by_text("Сохранено. Мост уже берёт новый текст.")).to_be_visible()
+        page.goto(f"/deals/{DEAL}/scripts/call")
+        found += serious_findings(page)
+        assert fits_its_width(page)
+        page.get_by_label("Дорого").check()
+        expect(page.get_by_role("heading", name="Возразить")).to_be_focused()
+        page.get_by_label("Что смущает").fill("цена")
+        page.get_by_role("button", name="Записать в сделку").click()
+        expect(page.get_by_text("Записано в сделку")).to_be_visible()
+    assert found == []
+    ((_, note),) = wanted_of(pages)
+    assert "Узнать — Дорого" in str(note)
