@@ -14,10 +14,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from math import inf
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, CompoundSelect, Row, and_, case, false, func, select, true, union_all
 from sqlalchemy.engine import Connection
@@ -39,9 +39,8 @@ PUNCTUALITY = tuple(
 """What a promise is made of; texts and results are long."""
 
 
-@dataclass(frozen=True)
-class TaskState:
-    """What a task was from ``since`` on, until its next state."""
+class TaskState(NamedTuple):
+    """What a task was from ``since`` on, until its next state. A tuple: a report makes some for each of many tasks."""
 
     since: float
     person: int
@@ -69,7 +68,7 @@ class Promise:
         if self.states:
             return self.states
         opened = TaskState(-inf, self.person, self.due_at, True)
-        done = () if self.done_at is None else (replace(opened, since=self.done_at, is_open=False),)
+        done = () if self.done_at is None else (opened._replace(since=self.done_at, is_open=False),)
         return (opened, *done)
 
 
@@ -207,11 +206,14 @@ def broken_on(promise: Promise, spans: Sequence[Span], way: Way) -> dict[int, in
         misses = list(_misses(promise))
         met = ((number, span, miss) for number, span in enumerate(spans) for miss in reversed(misses))
         return {number: state.person for number, span, (moment, state) in met if span.begin <= moment < span.end}
-    history, found = promise.history, {}
+    newest_first, found = promise.history[::-1], {}
     for number, span in enumerate(spans):
-        at_end = next((state for state in reversed(history) if state.since < span.end), None)
-        if at_end is not None and at_end.is_open and at_end.due_at < span.end:
-            found[number] = at_end.person
+        end = span.end
+        for since, person, due_at, is_open in newest_first:
+            if since < end:
+                if is_open and due_at < end:
+                    found[number] = person
+                break
     return found
 
 

@@ -30,7 +30,7 @@ from amo_bridge.engine.violations import Violations
 from amo_bridge.errors import BridgeError, StoreUnavailable, UnknownName
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.account import AccountRuntime
-from amo_bridge.runtime.connection import known_account, known_timezone
+from amo_bridge.runtime.connection import known_account
 from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.rehearsal_jobs import Rehearsals
 from amo_bridge.storage.accounts import known_key
@@ -75,8 +75,9 @@ class AccountView:
         _ = self.store
         return self.bridge.fit
 
-    @property
+    @cached_property
     def store(self) -> Store:
+        """Looked at once for a request: whether its tables are up to date is a question to it."""
         return _opened(self.bridge)
 
     @cached_property
@@ -103,7 +104,8 @@ class AccountView:
     @cached_property
     def zone(self) -> ZoneInfo:
         """The account's time zone; UTC as long as it is not known."""
-        return ZoneInfo(known_timezone(self.config, self.bridge.environment))
+        known = self.crm_account
+        return ZoneInfo(known.timezone if known else "UTC")
 
     @property
     def history(self) -> History:
