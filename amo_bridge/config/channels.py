@@ -10,7 +10,7 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from amo_bridge.config.advertising import (
     AudiencesSection,
@@ -165,6 +165,9 @@ class Quiet:
     begin: time
     end: time
 
+    def __str__(self) -> str:
+        return f"{self.begin:%H:%M}-{self.end:%H:%M}"
+
     def holds_at(self, moment: time) -> bool:
         if self.begin <= self.end:
             return self.begin <= moment < self.end
@@ -181,7 +184,7 @@ def _quiet(value: Any) -> Any:
     raise ValueError(f"тихие часы «{value}» непонятны: нужно «21:00-09:00»")
 
 
-QuietHours = Annotated[Quiet, BeforeValidator(_quiet)]
+QuietHours = Annotated[Quiet, BeforeValidator(_quiet), PlainSerializer(str)]
 
 # Auto-dial: ``[dial]`` says when and how often, one of ``[onlinepbx]``, ``[novofon2]``, ``[novofon]``, ``[zadarma]`` by
 # which exchange. Whose telephone rings first stands in ``[people]``: ``extension``, ``pbx_employee``.

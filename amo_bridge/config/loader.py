@@ -41,6 +41,7 @@ from amo_bridge.config.model import (
     RoleByField,
     RoleSpec,
     ShiftStartSection,
+    UpdatesSection,
     WeeklyLetterSection,
     overlaps,
 )
@@ -220,7 +221,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
     *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", "daily_report"),
-    *("ads", "policies", "shift_start", "weekly_letter", "pay", *RULES),
+    *("ads", "policies", "shift_start", "weekly_letter", "pay", "updates", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -366,6 +367,7 @@ class _Loader:
         if shift is not None and kpi.shift is None and not kpi.event_days:
             self.problems.add(("shift_start",), "неизвестно, когда начинается смена: впишите shift в [kpi]")
         weekly = self._section("weekly_letter", WeeklyLetterSection) if "weekly_letter" in self.tree else None
+        updates = (self._section("updates", UpdatesSection) if "updates" in self.tree else None) or UpdatesSection()
         check_approvals(channels, intake, self.problems)
         shared = {"services": services, "series": channels.series, "ads": ads}
         there = {name for name in SECTIONS if name in self.tree or self.source.has_broken(name)}
@@ -389,7 +391,8 @@ class _Loader:
             return None
         calendar = calendar or CalendarOptions()
         more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily, ads, policies, weekly)
-        return Config(self.path, account, bridge, calendar, roles, rules, lines, *more, pay=pay, shift_start=shift)
+        head = (self.path, account, bridge, calendar, roles, rules, lines)
+        return Config(*head, *more, pay=pay, shift_start=shift, updates=updates)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:
         vendors: dict[str, Any] = {

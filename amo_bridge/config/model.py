@@ -23,7 +23,7 @@ from amo_bridge.dates.duration import Duration, describe
 from amo_bridge.events.calls import TALK_SECONDS
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.handler import Rule
-from amo_bridge.rules.option_types import CustomFieldName, PersonName, Strict, TagName, UserName
+from amo_bridge.rules.option_types import BaseUrl, CustomFieldName, PersonName, Strict, TagName, UserName
 from amo_bridge.rules.service_lines import ServicesSection
 from amo_bridge.text.names import normalise, same_name
 
@@ -245,6 +245,14 @@ class PoliciesSection(Strict):
         return self
 
 
+class UpdatesSection(Strict):
+    """``[updates]``: once a day the package index is asked whether there is a newer version. ``check``: off until
+    somebody wants it. ``index``: the index's address, for a mirror of one's own."""
+
+    check: bool = False
+    index: BaseUrl = "https://pypi.org"
+
+
 # The shape of the config file, apart from the rules' own options (those stand in the handlers' files).
 
 _ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
@@ -358,6 +366,7 @@ class Config:
     ads: AdsSection | None = None
     policies: PoliciesSection | None = None
     weekly_letter: WeeklyLetterSection | None = None
+    updates: UpdatesSection = field(default_factory=UpdatesSection)
 
     @property
     def letters_folder(self) -> Path | None:

@@ -1,4 +1,4 @@
-"""Rules of the shipped configs: examples for forms, hints above their options, the usual order."""
+"""Shipped configs: rules as examples for forms, hints above options and keys, the usual order."""
 
 from __future__ import annotations
 
@@ -142,3 +142,24 @@ def _explained(text: str) -> Iterator[tuple[str, str, str]]:
             words.append(line[2:].strip())
         else:
             words = []
+
+
+_SECTION = re.compile(r"(?:# )?\[([a-z_0-9]+)(?:\..+)?\]")
+
+
+@cache
+def section_hints() -> Mapping[tuple[str, str], str]:
+    """(section, key) → the comment above it in the shipped example."""
+    found: dict[tuple[str, str], str] = {}
+    section, words = "", list[str]()
+    for line in shipped_file("config.example.toml").read_text("utf-8").split("\n"):
+        if header := _SECTION.fullmatch(line):
+            section, words = header[1], []
+        elif shown := _SHOWN.match(line):
+            found.setdefault((section, shown[1]), " ".join(words))
+            words = []
+        elif line.startswith("# "):
+            words.append(line[2:].strip())
+        else:
+            words = []
+    return found

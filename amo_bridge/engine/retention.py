@@ -10,7 +10,8 @@ that is switched off would want nobody can tell: its rows stay.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -117,6 +118,18 @@ ONCE = "%|once|%"
 _addresses = enquiry_addresses.c
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Rows that may go. ``came_at``: of rows that are numbered in the order in which they came: those from ``before``
+    then."""
+
+    table: Table
+    number: Column[int]
+    may_go: ColumnElement[bool]
+    came_at: ColumnElement[float] | None = None
+    before: float = 0.0
+
+
 class Retention:
     """``keep``: for how long, as the config says. One account's rows; other accounts in the store are not touched.
 
@@ -143,51 +156,68 @@ class Retention:
     def tidy(self) -> Iterator[tuple[str, int]]:
         """Delete; after each chunk the table's name and how many rows of it went. Raises StoreUnavailable."""
         now = self._clock.now()
-        hooks = (now - self._keep.keep_hooks).timestamp()
-        told = (now - self._keep.keep_journal).timestamp()
-        done = func.coalesce(outbox.c.done_at, outbox.c.created_at)
-        yield from self._chunks(inbox, inbox.c.received_at, hooks, inbox.c.state == "decoded")
-        read = intake_requests.c.state.not_in(("new", "files"))
-        yield from self._chunks(intake_requests, intake_requests.c.received_at, hooks, read)
-        yield from self._chunks(events, events.c.received_at, hooks, events.c.state.in_(SETTLED))
-        known = enquiries.c.state.in_(("done", "skipped", "dry"))
-        yield from self._unordered(enquiries, enquiries.c.id, and_(known, enquiries.c.received_at < told))
-        kept = exists().where(enquiries.c.account == self._store.account_id, enquiries.c.id == _addresses.enquiry_id)
-        yield from self._unordered(enquiry_addresses, _addresses.enquiry_id, ~kept)
-        settled = and_(outbox.c.state.in_(SETTLED), done < told, outbox.c.key.not_like(ONCE))
-        yield from self._chunks(outbox, outbox.c.created_at, told, settled)
-        yield from self._chunks(journal, journal.c.at, told, true())
-        # Telephones of clients stand in them.
-        ended = dial_calls.c.state.not_in(("asking", "placed", "doubt", "unknown"))
-        yield from self._chunks(dial_calls, dial_calls.c.asked_at, told, ended)
-        over = and_(dials.c.state == "ended", dials.c.ended_at < told)
-        yield from self._chunks(dials, dials.c.started_at, told, over)
-        answered = approval_presses.c.done_at.is_not(None)
-        yield from self._chunks(approval_presses, approval_presses.c.received_at, told, answered)
-        decided = and_(approvals.c.state.in_(("closed", "refused")), approvals.c.due_at < told)
-        yield from self._unordered(approvals, approvals.c.id, decided)
-        closed = and_(staff_messages.c.state.in_(("closed", "refused")), staff_messages.c.due_at < told)
-        yield from self._unordered(staff_messages, staff_messages.c.id, closed)
-        yield from self._chunks(sms, sms.c.sent_at, told, sms.c.state != "sent")
-        taken = audience_uploads.c.ended_at < told
-        yield from self._unordered(audience_uploads, audience_uploads.c.id, taken)
-        left = and_(audience_members.c.state == "out", audience_members.c.since < told)
-        yield from self._unordered(audience_members, audience_members.c.id, left)
-        yield from self._unordered(audience_holds, audience_holds.c.deal_id, audience_holds.c.ended_at < told)
-        yield from self._unordered(touches, touches.c.id, touches.c.at < (now - TOUCHES_KEPT).timestamp())
-        passing = deal_facts.c.what.in_((STAGE, OWNER))
-        yield from self._unordered(
-            deal_facts, deal_facts.c.id, and_(passing, deal_facts.c.at < (now - MOVES_KEPT).timestamp())
-        )
-        finished = and_(tasks.c.is_completed, tasks.c.updated_at < (now - FINISHED_KEPT).timestamp())
-        yield from self._unordered(tasks, tasks.c.task_id, finished)
-        long_ago = (now - TASK_HISTORY_KEPT).timestamp()
-        yield from self._unordered(task_history, task_history.c.id, _is_past(self._store.account_id, long_ago))
+        for part in self._parts(now):
+            if part.came_at is None:
+                yield from self._unordered(part.table, part.number, part.may_go)
+            else:
+                yield from self._chunks(part.table, part.came_at, part.before, part.may_go)
         if self._timetable is not None:
-            for rows in forget_old(self._store, self._timetable(), told):
+            for rows in forget_old(self._store, self._timetable(), (now - self._keep.keep_journal).timestamp()):
                 yield timers.name, rows
         with self._store.write() as connection:
             self._cursors.write(connection, TIDIED_AT, now.timestamp())
+
+    def count(self) -> dict[str, int]:
+        """How many rows of each table would go today, steps of timers left out; nothing is deleted. Raises
+        StoreUnavailable."""
+        found: dict[str, int] = {}
+        with self._store.read() as connection:
+            for part in self._parts(self._clock.now()):
+                is_old = true() if part.came_at is None else part.came_at < part.before
+                query = select(func.count()).select_from(part.table)
+                rows = connection.execute(query.where(self._store.owns(part.table), is_old, part.may_go)).scalar_one()
+                found[part.table.name] = found.get(part.table.name, 0) + rows
+        return {name: rows for name, rows in found.items() if rows}
+
+    def _parts(self, now: datetime) -> Iterator[_Part]:
+        """What is old, in the order in which it goes."""
+        hooks = (now - self._keep.keep_hooks).timestamp()
+        told = (now - self._keep.keep_journal).timestamp()
+        done = func.coalesce(outbox.c.done_at, outbox.c.created_at)
+        yield _Part(inbox, inbox.c.id, inbox.c.state == "decoded", inbox.c.received_at, hooks)
+        read = intake_requests.c.state.not_in(("new", "files"))
+        yield _Part(intake_requests, intake_requests.c.id, read, intake_requests.c.received_at, hooks)
+        yield _Part(events, events.c.id, events.c.state.in_(SETTLED), events.c.received_at, hooks)
+        known = enquiries.c.state.in_(("done", "skipped", "dry"))
+        yield _Part(enquiries, enquiries.c.id, and_(known, enquiries.c.received_at < told))
+        kept = exists().where(enquiries.c.account == self._store.account_id, enquiries.c.id == _addresses.enquiry_id)
+        yield _Part(enquiry_addresses, _addresses.enquiry_id, ~kept)
+        settled = and_(outbox.c.state.in_(SETTLED), done < told, outbox.c.key.not_like(ONCE))
+        yield _Part(outbox, outbox.c.id, settled, outbox.c.created_at, told)
+        yield _Part(journal, journal.c.id, true(), journal.c.at, told)
+        # Telephones of clients stand in them.
+        ended = dial_calls.c.state.not_in(("asking", "placed", "doubt", "unknown"))
+        yield _Part(dial_calls, dial_calls.c.id, ended, dial_calls.c.asked_at, told)
+        over = and_(dials.c.state == "ended", dials.c.ended_at < told)
+        yield _Part(dials, dials.c.id, over, dials.c.started_at, told)
+        answered = approval_presses.c.done_at.is_not(None)
+        yield _Part(approval_presses, approval_presses.c.id, answered, approval_presses.c.received_at, told)
+        decided = and_(approvals.c.state.in_(("closed", "refused")), approvals.c.due_at < told)
+        yield _Part(approvals, approvals.c.id, decided)
+        closed = and_(staff_messages.c.state.in_(("closed", "refused")), staff_messages.c.due_at < told)
+        yield _Part(staff_messages, staff_messages.c.id, closed)
+        yield _Part(sms, sms.c.id, sms.c.state != "sent", sms.c.sent_at, told)
+        yield _Part(audience_uploads, audience_uploads.c.id, audience_uploads.c.ended_at < told)
+        left = and_(audience_members.c.state == "out", audience_members.c.since < told)
+        yield _Part(audience_members, audience_members.c.id, left)
+        yield _Part(audience_holds, audience_holds.c.deal_id, audience_holds.c.ended_at < told)
+        yield _Part(touches, touches.c.id, touches.c.at < (now - TOUCHES_KEPT).timestamp())
+        passing = deal_facts.c.what.in_((STAGE, OWNER))
+        yield _Part(deal_facts, deal_facts.c.id, and_(passing, deal_facts.c.at < (now - MOVES_KEPT).timestamp()))
+        finished = and_(tasks.c.is_completed, tasks.c.updated_at < (now - FINISHED_KEPT).timestamp())
+        yield _Part(tasks, tasks.c.task_id, finished)
+        long_ago = (now - TASK_HISTORY_KEPT).timestamp()
+        yield _Part(task_history, task_history.c.id, _is_past(self._store.account_id, long_ago))
 
     def _unordered(self, table: Table, number: Column[int], old: ColumnElement[bool]) -> Iterator[tuple[str, int]]:
         """Of rows that did not come in the order in which things happened."""

@@ -14,10 +14,11 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, PlainSerializer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from amo_bridge.dates.calendar import WEEKDAYS, DaySpan, parse_country, parse_timezone, parse_weekday
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.duration import describe, parse
 from amo_bridge.dates.offset import Offset
@@ -27,12 +28,13 @@ from amo_bridge.rules.option_types import AccountName, OptionName, Text, taken
 
 ControlKind = Literal[
     "text", "long text", "name", "choice", "switch", "whole", "number", "due", "offset", "recurrence", "duration",
-    "group", "rows", "pairs", "either", "toml",
+    "day", "time", "zone", "group", "rows", "pairs", "either", "toml",
 ]  # fmt: skip
-"""name: of something in the account, ``names`` says of what. group: a table of options; rows: a list; pairs: a table
-whose keys are data; either: one of several; toml: a value in TOML's own words."""
+"""name: of something in the account, or of another list; ``names`` says of what. group: a table of options; rows: a
+list; pairs: a table whose keys are data; either: one of several; toml: a value in TOML's own words."""
 COMPOSITE = ("group", "rows", "pairs", "either")
 PHRASES: Mapping[type[PhraseType], ControlKind] = {Due: "due", Offset: "offset", Recurrence: "recurrence"}
+COUNTRY = "страна"
 NO_DEFAULT: Any = object()
 DEEPEST = 8
 
@@ -62,6 +64,12 @@ class Control:
     @property
     def is_composite(self) -> bool:
         return self.kind in COMPOSITE
+
+    def walk(self) -> Iterator[Control]:
+        """Itself and all within."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
 
     @property
     def is_of_field(self) -> bool:
@@ -136,7 +144,9 @@ def _default_of(info: FieldInfo) -> Any:
 def toml_of(value: Any) -> Any:
     """An option's value as TOML has it; NO_DEFAULT for what TOML can't say."""
     match value:
-        case bool() | int() | float() | datetime() | date() | time():
+        case time():
+            return f"{value:%H:%M}"
+        case bool() | int() | float() | datetime() | date():
             return value
         case str():
             return str(value)
@@ -146,6 +156,8 @@ def toml_of(value: Any) -> Any:
             return float(value)
         case PhraseType():
             return value.phrase
+        case DaySpan():
+            return str(value)
         case BaseModel():
             told = {info.alias or name: (getattr(value, name), info) for name, info in type(value).model_fields.items()}
             return {key: toml_of(one) for key, (one, info) in told.items() if one is not None and one != info.default}
@@ -191,6 +203,8 @@ def _variants(branches: Sequence[Any], depth: int) -> Iterator[Control]:
 
 def _of_one(key: str, annotation: Any, metadata: tuple[Any, ...], depth: int) -> Control:
     origin, args = get_origin(annotation), get_args(annotation)
+    if (known := _by_its_reader(key, metadata)) is not None:
+        return known
     if origin is Literal and all(isinstance(one, str) for one in args):
         return Control(key, "choice", choices=args)
     if origin in (tuple, list, set, frozenset) and len([one for one in args if one is not Ellipsis]) == 1:
@@ -203,6 +217,20 @@ def _of_one(key: str, annotation: Any, metadata: tuple[Any, ...], depth: int) ->
     if isinstance(annotation, type):
         return _of_class(key, annotation, metadata, depth)
     return Control(key, "toml")
+
+
+def _by_its_reader(key: str, metadata: Sequence[Any]) -> Control | None:
+    """Of a type that is known by the function that reads it, or by being written as a text."""
+    readers = [one.func for one in metadata if isinstance(one, BeforeValidator | AfterValidator)]
+    if parse_timezone in readers:
+        return Control(key, "zone")
+    if parse_country in readers:
+        return Control(key, "name", names=COUNTRY)
+    if parse_weekday in readers:
+        return Control(key, "choice", choices=tuple(WEEKDAYS))
+    if readers and any(isinstance(one, PlainSerializer) and one.func is str for one in metadata):
+        return Control(key, "text")
+    return None
 
 
 def _of_class(key: str, known: type[Any], metadata: Sequence[Any], depth: int) -> Control:
@@ -219,7 +247,7 @@ def _of_class(key: str, known: type[Any], metadata: Sequence[Any], depth: int) -
             return Control(key, kind)
     simple: tuple[tuple[type, ControlKind], ...] = (
         (timedelta, "duration"), (bool, "switch"), (int, "whole"), (float, "number"), (Decimal, "number"),
-        (str, "text"),
+        (str, "text"), (date, "day"), (time, "time"),
     )  # fmt: skip
     found: ControlKind = next((kind for one, kind in simple if issubclass(known, one)), "toml")
     return Control(key, found, least=least, most=most)

@@ -480,10 +480,10 @@ def option_title(key: str, *, russian: bool = True) -> str:
     return words or key.replace("_", " ")
 
 
-def in_words_of_form(problem: str) -> str:
+def in_words_of_form(problem: str, titles: Mapping[str, object] = OPTIONS) -> str:
     """The loader's words about a block of TOML as they read beside a form: its options by their titles (Russian)."""
     told = _FORM_WORDS.get(problem, problem)
-    return _KEY.sub(lambda found: f"«{OPTIONS[found[0]]}»" if found[0] in OPTIONS else found[0], told)
+    return _KEY.sub(lambda found: f"«{titles[found[0]]}»" if found[0] in titles else found[0], told)
 
 
 def choice_title(choice: str, key: str = "", *, russian: bool = True) -> str:

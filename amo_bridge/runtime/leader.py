@@ -25,6 +25,7 @@ from amo_bridge.runtime.worker import (
     RETENTION,
     TIMERS,
     TOKEN_WATCH,
+    UPDATES,
     Ticker,
     Worker,
 )
@@ -124,6 +125,7 @@ class Leader:
         worker.request_job(RECONCILE)
         worker.request_job(FIRST_READING)
         worker.request_job(RETENTION)
+        worker.request_job(UPDATES)
         worker.request_job(TOKEN_WATCH)
         worker.request_job(TIMERS)
         worker.request_job(IMPORTS)

@@ -17,6 +17,7 @@ from amo_bridge.channels.registry import (
     ports_of,
 )
 from amo_bridge.channels.sender import ChannelWorkers, Sending, channel_senders
+from amo_bridge.channels.updates import UpdateCheck
 from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
@@ -67,6 +68,7 @@ from amo_bridge.runtime.worker import (
     SHIFT_STARTS,
     TIMERS,
     TOKEN_WATCH,
+    UPDATES,
     WEEKLY_LETTER,
     Worker,
 )
@@ -183,6 +185,8 @@ class CompositionRoot:
         worker.register_job(NAMES, self._refresh)
         retention = Retention(store, context.clock, context.config.bridge, self.rules.timetable)
         worker.register_job(RETENTION, RetentionJob(retention, lambda: worker.request_job(RETENTION)).run)
+        if context.config.updates.check:
+            worker.register_job(UPDATES, UpdateCheck(context.config.updates, store, context.clock).run)
         importer = ImportExecutor(
             store,
             self.client,

@@ -41,6 +41,7 @@ KPI_DAYS = "kpi_days"
 BIZON = "bizon"
 CALLS = "calls"
 NAMES = "names"
+UPDATES = "updates"
 # Asked for at the start, and by itself until it is done.
 FIRST_READING = "first_reading"
 JOB_WORDS: Mapping[str, str] = {
@@ -58,6 +59,7 @@ JOB_WORDS: Mapping[str, str] = {
     BIZON: "отчёты Бизон365",
     CALLS: "звонки АТС",
     NAMES: "имена аккаунта",
+    UPDATES: "новые версии моста",
     FIRST_READING: "первое чтение аккаунта",
 }
 """What requests of a job are for, as the log of requests says it."""
@@ -68,7 +70,7 @@ JOB_WORDS: Mapping[str, str] = {
 EVERY_SECONDS = {
     RECONCILE: 300, SERIES: 60, TIMERS: 10, EVENING: 60, DAILY_REPORTS: 60, RETENTION: 3600, TOKEN_WATCH: 3600,
     WEEKLY_LETTER: 60, POLICIES: 60, SHIFT_STARTS: 60, ADS_CHECK: 60, KPI_DAYS: 300, IMPORTS: 3, REHEARSALS: 3,
-    BIZON: 10, NAMES: 3600, CALLS: 300,
+    BIZON: 10, NAMES: 3600, CALLS: 300, UPDATES: 3600,
 }  # fmt: skip
 
 

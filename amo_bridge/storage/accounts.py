@@ -71,6 +71,8 @@ ROISTAT_STATES = "roistat_states"
 WEEKLY_LETTER_SENT = "weekly_letter_sent"
 ROISTAT_COSTS_READ = "roistat_costs_read"
 KPI_SEEN = "kpi_seen"
+UPDATE_ASKED_AT = "update_asked_at"
+UPDATE_SEEN = "update_seen"
 
 
 class Cursors:

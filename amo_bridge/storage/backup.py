@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, make_url, select, update
 
@@ -60,13 +61,15 @@ def files_of(config: Config) -> dict[str, Path]:
     return {DATABASE: database, **{name: config.data_folder / name for name in (*SMALL_DATABASES, *KEYS)}}
 
 
-def back_up(config: Config, target: Path, now: datetime) -> Copy:
-    """Write the archive, a new file. A bridge may be at work meanwhile. Raises CopyRefused, OSError."""
+def back_up(config: Config, target: Path, now: datetime, note: str = "") -> Copy:
+    """Write the archive, a new file. A bridge may be at work meanwhile. ``note``: what it was made for. Raises
+    CopyRefused, OSError."""
     files = files_of(config)
     if not files[DATABASE].exists():
         raise CopyRefused(f"копировать нечего: базы {files[DATABASE]} нет")
     has_keys = any(files[name].exists() for name in KEYS)
     about = {"format": FORMAT, "account": config.account.url, "made_at": now.isoformat(), "has_keys": has_keys}
+    about |= {"note": note} if note else {}
     with _new_file(target) as archive, tempfile.TemporaryDirectory(dir=target.parent, prefix=".amo-bridge-") as scratch:
         _add(archive, ABOUT, json.dumps(about, ensure_ascii=False, indent=2).encode())
         for name in (DATABASE, *SMALL_DATABASES):
@@ -76,6 +79,26 @@ def back_up(config: Config, target: Path, now: datetime) -> Copy:
             if files[name].exists():
                 _add(archive, name, files[name].read_bytes())
     return Copy(target, now, has_keys)
+
+
+def about_copy(source: Path) -> dict[str, Any]:
+    """What the archive says of itself: account, made_at, has_keys, note. Raises CopyRefused."""
+    try:
+        with tarfile.open(source) as archive:
+            # It stands first, so that nobody reads the rest.
+            first = archive.next()
+            content = archive.extractfile(first) if first is not None and first.name == ABOUT else None
+            about = json.loads(content.read()) if content else None
+    except (tarfile.TarError, OSError, ValueError) as error:
+        raise CopyRefused(f"{source.name} не читается: {error}") from error
+    if not isinstance(about, dict):
+        raise CopyRefused(f"{source.name} — не копия amo-bridge")
+    return about
+
+
+def size_of(config: Config) -> int:
+    """How many bytes the files of a copy take, about."""
+    return sum(path.stat().st_size for path in files_of(config).values() if path.exists())
 
 
 def restore(config: Config, source: Path, now: datetime, *, force: bool, catch_up: bool = False) -> Copy:

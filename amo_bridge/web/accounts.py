@@ -165,6 +165,11 @@ class AccountView:
                     return None
         return None
 
+    def names_login(self, login: str) -> bool:
+        """Does ``[people]`` say who logs in by this name?"""
+        people = self.config.channels.people.values()
+        return any(one.login and folded_login(one.login) == folded_login(login) for one in people)
+
     def health_snapshot(self) -> HealthSnapshot:
         """How it is doing, as the store tells; whether the bridge is at work or not."""
         return HealthReader(self.account_store, self.config.account.url, self.clock).read()

@@ -72,6 +72,7 @@ def test_hooks_and_their_events_go_after_their_time(store: Store) -> None:
     for days in (30, 14.1, 13.9, 0):
         hook(store, days)
         event(store, f"k{days}", days)
+    assert Retention(AccountStore(store, ACCOUNT), clock(NOON), KEEP).count() == {"inbox": 2, "events": 2}
     assert tidy(store) == {"inbox": 2, "events": 2}
     assert left(store, events.c.key) == ["k0", "k13.9"]
     assert left(store, inbox.c.received_at) == [ago(13.9), ago(0)]

@@ -39,6 +39,8 @@ SUBJECTS: Mapping[str, Any] = {
     "dials": _l("Дозвон"),
     "audiences": _l("Аудитории"),
     "reports": _l("Отчёты"),
+    "settings": _l("Настройки"),
+    "copies": _l("Копии данных"),
     "connection": _l("Подключение"),
     "requests": _l("Запросы к amoCRM"),
     "accounts": _l("Аккаунты этой установки"),

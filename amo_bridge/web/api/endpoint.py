@@ -84,7 +84,7 @@ class Error(Shape):
 # The API's doors, each described where it is made; OpenAPI and the tables for people are made from that.
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-COMMON_SUBJECTS = {"users", "tokens", "audit"}
+COMMON_SUBJECTS = {"users", "tokens", "audit", "copies"}
 REFUSALS = {
     "401": "No token, or one that does not work",
     "403": "The token's role is too small",

@@ -198,7 +198,7 @@ def kinds() -> RuleKinds:
 )
 def kind(kind: str) -> RuleKindForm:
     known = _known(kind)
-    return RuleKindForm(**_kind(known), options=[_option(one) for one in known.controls])
+    return RuleKindForm(**_kind(known), options=[option_shape(one) for one in known.controls])
 
 
 @api.endpoint(
@@ -328,16 +328,16 @@ def _wanted(draft: Draft, told: RuleWanted) -> Draft:
         except ConfigError as error:
             abort(refusal(422, "; ".join(error.problems)))
     elif told.values is not None:
-        if _has_null(told.values):
+        if has_null(told.values):
             abort(refusal(422, _("в TOML нет null: чего нет, того не пишут")))
         draft = rule_drafts.with_values(draft, told.values)
     return replace(draft, state=told.state or draft.state)
 
 
-def _has_null(value: Any) -> bool:
+def has_null(value: Any) -> bool:
     if isinstance(value, dict):
-        return any(map(_has_null, value.values()))
-    return any(map(_has_null, value)) if isinstance(value, list) else value is None
+        return any(map(has_null, value.values()))
+    return any(map(has_null, value)) if isinstance(value, list) else value is None
 
 
 def _refusing(deed: Callable[[], object]) -> None:
@@ -372,7 +372,7 @@ def _kind(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _option(control: Control) -> RuleOption:
+def option_shape(control: Control) -> RuleOption:
     return RuleOption(
         key=control.key,
         kind=control.kind,
@@ -384,5 +384,5 @@ def _option(control: Control) -> RuleOption:
         choices=list(control.choices),
         least=control.least,
         most=control.most,
-        parts=[_option(part) for part in control.parts],
+        parts=[option_shape(part) for part in control.parts],
     )

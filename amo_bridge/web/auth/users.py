@@ -218,6 +218,12 @@ class Users:
             return None
         return _user(row), self.sit_down(row.id)
 
+    def knows(self, user_id: int, password: str) -> bool:
+        """Is it the user's password? To be asked again before what a stolen sitting must not do."""
+        with self._store.read() as connection:
+            row = connection.execute(select(users).where(users.c.id == user_id)).first()
+        return fits(row.password if row else "", password) and row is not None and row.disabled_at is None
+
     def sit_down(self, user_id: int) -> str:
         """The secret of a new sitting. Sittings that are over are swept away."""
         secret, now = secrets.token_urlsafe(32), self._now

@@ -10,16 +10,16 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.channels.registry import Vendor, connected_vendors, serving, unconnected, vendor_of
-from amo_bridge.channels.trials import Trial, TrialKind, callers, kind_of, send_trial
+from amo_bridge.channels.registry import connected_vendors, serving, unconnected, vendor_of
+from amo_bridge.channels.trials import TrialKind, callers, kind_of
 from amo_bridge.channels.vendor_states import ChannelState, VendorStates
-from amo_bridge.errors import ChannelError, ChannelUncertain, ConfigError, StoreUnavailable
-from amo_bridge.logs import mask_text
+from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import audit, current_account
+from amo_bridge.web.context import audit, current_account, user
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import channel_setup
+from amo_bridge.web.services import channels as service
 from amo_bridge.web.services.channel_setup import LONGEST_VALUE, ON, Outdated, Setup
 from amo_bridge.web.services.config import LONGEST_SECRET, Unfit
 
@@ -83,11 +83,11 @@ def connect(vendor: str) -> Response | tuple[str, int]:
     if state.problems:
         flash(_("Файл записан, но пока не действует: %(why)s", why="; ".join(state.problems)))
         return redirect(url_for("channels.show"))
-    is_well, words = _asked(channel_setup.vendor_at(vendor))
-    if is_well:
-        flash(_("[%(vendor)s] подключён. %(words)s", vendor=vendor, words=words))
+    outcome = service.ask(here, channel_setup.vendor_at(vendor))
+    if outcome.is_well:
+        flash(_("[%(vendor)s] подключён. %(words)s", vendor=vendor, words=outcome.words))
         return redirect(url_for("channels.show"))
-    flash(_("[%(vendor)s]: сохранено, но сервис не пускает. %(words)s", vendor=vendor, words=words))
+    flash(_("[%(vendor)s]: сохранено, но сервис не пускает. %(words)s", vendor=vendor, words=outcome.words))
     return redirect(url_for("channels.setup", vendor=vendor))
 
 
@@ -135,28 +135,14 @@ def _setup_page(filled: Setup, problems: Sequence[str] = ()) -> str:
 def ask(vendor: str) -> Response:
     """Does the vendor let us in, and what does it say? Nothing is sent to anybody."""
     here = current_account()
-    asked = next((one for one in connected_vendors(here.config) if one.section == vendor), None)
-    if asked is None:
+    try:
+        outcome = service.ask(here, service.connected(here, vendor))
+    except LookupError:
         flash(_("Такого раздела в настройке нет."))
         return redirect(url_for("channels.show"))
-    _is_well, words = _asked(asked)
     audit("channels.ask", f"Спрошен поставщик [{vendor}]")
-    flash(f"[{vendor}] {words}")
+    flash(f"[{vendor}] {outcome.words}")
     return redirect(url_for("channels.show"))
-
-
-def _asked(vendor: Vendor[Any]) -> tuple[bool, str]:
-    """Does the vendor let us in, and what does it say?"""
-    here = current_account()
-    try:
-        if words := vendor.secret_problem(here.bridge.environment):
-            return False, words
-        return True, str(vendor.client_of(here.config, here.bridge.environment).check())
-    except ConfigError as error:
-        why = "; ".join(error.problems)
-    except (ChannelError, ValueError) as error:
-        why = str(error)
-    return False, str(_("Не вышло: %(why)s", why=why))
 
 
 @routes.post("/channels/<vendor>/trial")
@@ -164,20 +150,23 @@ def _asked(vendor: Vendor[Any]) -> tuple[bool, str]:
 def trial(vendor: str) -> Response:
     """Send one message, or make one call, to the address that was typed; show what the vendor says."""
     here = current_account()
-    asked = next((one for one in connected_vendors(here.config) if one.section == vendor), None)
-    if asked is None:
+    to, person = request.form.get("to", "").strip()[:200], request.form.get("person", "").strip()[:200]
+    try:
+        outcome = service.try_out(here, service.connected(here, vendor), to, person)
+    except LookupError:
         flash(_("Такого раздела в настройке нет."))
         return redirect(url_for("channels.show"))
-    to, person = request.form.get("to", "").strip()[:200], request.form.get("person", "").strip()[:200]
-    wanted = Trial(to, person, here.clock.now(), here.account_store.account_id)
-    try:
-        words = send_trial(asked, here.config, here.bridge.environment, wanted)
-    except ChannelUncertain as error:
-        words = _("Неизвестно, ушло ли: %(why)s", why=str(error))
-    except ChannelError as error:
-        words = _("Не вышло: %(why)s", why=str(error))
-    except ConfigError as error:
-        words = _("Не вышло: %(why)s", why="; ".join(error.problems))
-    audit("channels.trial", f"Пробное по [{vendor}]: {mask_text(to)}", details=mask_text(words))
-    flash(f"[{vendor}] {words}")
+    flash(f"[{vendor}] {outcome.words}")
     return redirect(url_for("channels.show"))
+
+
+@routes.post("/channels/trial")
+@open_to(Role.ADMIN)
+def trial_to_self() -> Response:
+    """A trial message to whoever asks, by every way in which the bridge tells him."""
+    outcomes = service.try_out_on(current_account(), user().login)
+    for section, outcome in outcomes:
+        flash(f"[{section}] {outcome.words}")
+    if not outcomes:
+        flash(_("Послать некуда: впишите у себя в «Людях и их каналах» имя входа и канал, и подключите канал."))
+    return redirect(url_for("settings.show", name="people"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from flask import Blueprint, abort, render_template, request, url_for
@@ -11,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from amo_bridge.config.blocks import keys_of_block, without_block
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.option_controls import Control
 from amo_bridge.rules.option_words import KINDS, choice_title, in_words_of_form, option_title, variant_title
 from amo_bridge.versioned_file import Written
 from amo_bridge.web.accounts import AccountView
@@ -20,7 +22,7 @@ from amo_bridge.web.context import current_account
 from amo_bridge.web.pages.config import review
 from amo_bridge.web.services.block_drafts import Merge, is_russian
 from amo_bridge.web.services.config import CONFIG_BYTES
-from amo_bridge.web.services.option_forms import ROOT, BadForm, Path, fields_of_tree, pressed, tree_of_fields
+from amo_bridge.web.services.option_forms import ROOT, BadForm, Path, Tree, fields_of_tree, pressed, tree_of_fields
 from amo_bridge.web.services.rule_drafts import (
     STATES,
     Checked,
@@ -35,7 +37,7 @@ from amo_bridge.web.services.rule_drafts import (
     trial_of,
     with_toml,
 )
-from amo_bridge.web.services.rule_lists import PHRASES, comes_to, lists_of
+from amo_bridge.web.services.rule_lists import comes_to, lists_of, phrases_in
 from amo_bridge.web.services.rules import RuleFacts
 
 routes = Blueprint("rule_forms", __name__)
@@ -147,13 +149,17 @@ def _text_of(kind: Kind) -> str:
 
 
 def _with_fields(draft: Draft) -> Draft:
+    state = request.form.get("state", draft.state)
+    return replace(draft, tree=sent_tree(), state=next((one for one in STATES if one == state), draft.state))
+
+
+def sent_tree() -> Tree:
+    """What stands in the fields of the options."""
     form: MultiDict[str, str] = request.form
-    state = form.get("state", draft.state)
     try:
-        tree = tree_of_fields({name: text for name, text in form.items() if name.startswith(f"{ROOT}.")})
+        return tree_of_fields({name: text for name, text in form.items() if name.startswith(f"{ROOT}.")})
     except BadForm:
         abort(400)
-    return replace(draft, tree=tree, state=next((one for one in STATES if one == state), draft.state))
 
 
 def _merged(name: str) -> Merge[Draft]:
@@ -251,20 +257,20 @@ def _form(
         toml=draft.with_name().toml() if toml is None else toml,
         toml_problems=toml_problems or [],
         needs_account=here.crm_account is None,
-        say=_words(here, _address(draft), focus),
+        say=words_of_controls(here, draft.controls, _address(draft), focus),
         title_path=_titles_of,
     )
 
 
-def _words(here: AccountView, action: str, focus: str) -> dict[str, object]:
-    """What the controls are drawn with."""
+def words_of_controls(here: AccountView, controls: Sequence[Control], action: str, focus: str) -> dict[str, object]:
+    """What the controls of a form are drawn with."""
     russian, lists = is_russian(), lists_of(here)
     return {
         "action": action,
         "focus": focus,
         "lists": lists,
-        "named": sorted(lists.names),
-        "phrases": tuple(PHRASES),
+        "named": lists.named_in(controls),
+        "phrases": phrases_in(controls),
         "nothing": _("не задано"),
         "title_of": lambda control: control.title or option_title(control.key, russian=russian),
         "choice_of": lambda choice, key="": choice_title(choice, key, russian=russian),

@@ -217,11 +217,17 @@ def addresses_of_account(here: AccountView, base: str) -> list[AddressView]:
     return [_address(here, one, base, last) for one in here.bridge.intake_addresses.all()]
 
 
+def addresses_secrets(here: AccountView) -> dict[str, str]:
+    """The variables of all secrets that the addresses need → whose it is and what, in words. Raises StoreUnavailable,
+    ConfigError."""
+    vendors = [one.vendor for one in here.bridge.intake_addresses.all()]
+    tokens = {API_TOKENS[one.name]: f"{one.title}: {_('токен API')}" for one in vendors if one.name in API_TOKENS}
+    return tokens | {one.variable: f"{vendor.title}: {one.what}" for vendor in vendors for one in vendor.secrets}
+
+
 def variables_of(here: AccountView) -> set[str]:
     """The variables of all secrets that the addresses need. Raises StoreUnavailable, ConfigError."""
-    vendors = [one.vendor for one in here.bridge.intake_addresses.all()]
-    tokens = {API_TOKENS[vendor.name] for vendor in vendors if vendor.name in API_TOKENS}
-    return tokens | {one.variable for vendor in vendors for one in vendor.secrets}
+    return set(addresses_secrets(here))
 
 
 def keep_secret(here: AccountView, variable: str, word: str) -> None:

@@ -33,9 +33,10 @@ OF_SUBJECT: Mapping[str, str] = {
     "config": "names", "connect_page": "connect-account", "daily": "daily-report", "deal": "pages", "dial": "channels",
     "documents": "schedules", "done": "pages", "enquiries": "intake", "failed": "troubleshooting", "files": "channels",
     "kpi": "kpi", "mine": "pages", "overview": "pages", "pay": "pay", "policies": "policies",
-    "rehearsals": "rehearsal", "reports": "pages", "requests": "pages", "rule_forms": "rules-by-form",
-    "rules": "rules", "scripts": "scripts", "services": "services", "stage_map": "pages", "texts": "texts",
-    "upcoming": "schedules", "users": "pages", "violations": "schedules", "webinars": "webinar",
+    "copies": "settings", "rehearsals": "rehearsal", "reports": "pages", "requests": "pages",
+    "rule_forms": "rules-by-form", "rules": "rules", "scripts": "scripts", "services": "services",
+    "settings": "settings", "stage_map": "pages", "texts": "texts", "upcoming": "schedules",
+    "users": "pages", "violations": "schedules", "webinars": "webinar",
 }  # fmt: skip
 """Subject of pages (the blueprint) → the document about it."""
 

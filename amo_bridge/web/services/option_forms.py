@@ -6,6 +6,7 @@ form comes back as it was; values are made of it only to be written or checked.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ THERE = "+"
 INNER = "v"
 """Of a variant: its own field."""
 MOST_FIELDS, DEEPEST, LONGEST_NUMBER = 4000, 40, 6
+_SHAPES = {"day": ("date", re.compile(r"\d{4}-\d\d-\d\d")), "time": ("time", re.compile(r"\d\d:\d\d"))}
 Tree = dict[str, Any]
 Path = tuple[str | int, ...]
 MISSING: Any = object()
@@ -300,6 +302,12 @@ class Node:
     @property
     def kind(self) -> str:
         return "toml" if self.is_raw else self.control.kind
+
+    @property
+    def input_type(self) -> str:
+        """The browser's own field for a day or an hour, where it can show what stands there."""
+        shape = _SHAPES.get(self.kind)
+        return shape[0] if shape and (not self.text or shape[1].fullmatch(self.text)) else "text"
 
     @property
     def is_raw(self) -> bool:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from amo_bridge.channels.updates import newer_version
 from amo_bridge.engine import alerts
 from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.engine.history import Count, Line
@@ -162,6 +163,7 @@ def health_issues(account: AccountView, health: HealthSnapshot | None, now: date
         *_of_channels(account),
         *_of_names(account),
         *_of_config(account),
+        *_of_updates(account),
     ]
     if words := alerts.warning(account.bridge.token_ends_at, now):
         found.append(HealthIssue("warning", words, "connect_page.show"))
@@ -233,6 +235,13 @@ def _of_names(account: AccountView) -> list[HealthIssue]:
     ]
     found += [HealthIssue("warning", words, "config.edit") for words in dict.fromkeys(one.line for one in others)]
     return found
+
+
+def _of_updates(account: AccountView) -> list[HealthIssue]:
+    if not (account.config.updates.check and account.is_known) or not (newer := newer_version(account.account_store)):
+        return []
+    words = _("Вышла новая версия моста: %(newer)s. Как обновить — docs/operations.md", newer=newer)
+    return [HealthIssue("warning", words, "settings.show_all")]
 
 
 def _of_config(account: AccountView) -> list[HealthIssue]:

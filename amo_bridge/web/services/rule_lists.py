@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
 
+from babel import Locale
+from flask_babel import get_locale
 from flask_babel import gettext as _
+from holidays.registry import COUNTRIES
 from pydantic import BaseModel
 
 from amo_bridge.config.account_check import DATE_TYPES
@@ -27,14 +32,14 @@ from amo_bridge.config.model import (
 from amo_bridge.config.pay import PaySection
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.account import Account
-from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.dates.calendar import CalendarOptions, parse_timezone
 from amo_bridge.dates.due import Due, FieldNotFilled
 from amo_bridge.dates.duration import parse
 from amo_bridge.dates.offset import Offset
 from amo_bridge.dates.recurrence import Recurrence
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import BUILT_IN_FIELDS
-from amo_bridge.rules.option_controls import ControlKind
+from amo_bridge.rules.option_controls import COUNTRY, Control, ControlKind
 from amo_bridge.rules.option_types import (
     ContactDateFieldName,
     ContactFieldName,
@@ -69,7 +74,9 @@ PHRASES: Mapping[ControlKind, tuple[str, ...]] = {
     "offset": ("- 5 d", "- 1 d 10:00", "+ 1 d", "+ 2 рабочих дня"),
     "recurrence": ("рабочий день 18:30", "пн 10:00", "среда, пятница 16:00", "1 число 10:00", "последнее число 16:00"),
     "duration": ("24 часа", "3 дня", "90 мин"),
+    "zone": tuple(sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc/"))),
 }
+"""Kinds of controls that any text may be typed into → what is offered; each is told what it comes to."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,15 @@ class Lists:
 
     def of(self, kind: str, phrase: ControlKind = "text") -> tuple[str, ...]:
         return PHRASES.get(phrase) or self.names.get(kind, ())
+
+    def named_in(self, controls: Iterable[Control]) -> list[str]:
+        """Of what these controls choose from by lists, in an order that stays."""
+        wanted = {inner.names for one in controls for inner in one.walk()}
+        return sorted(name for name in self.names if name in wanted)
+
+    def label(self, kind: str, name: str) -> str:
+        """Who or what that is, where the name alone does not say it."""
+        return self.labels.get(name, "") if kind in (PersonName.kind, COUNTRY) else ""
 
     def options_of(self, field: str) -> tuple[str, ...]:
         """The choices of a field; of all fields while nobody has said of which."""
@@ -108,7 +124,8 @@ def lists_of(here: AccountView) -> Lists:
         EnclosureName.kind: _files(folder, "", but=(".txt", ".html", ".docx")),
         SeriesName.kind: config.channels.series.named,
     }
-    names = {kind: tuple(found) for kind, found in {**spoken, **ours}.items()}
+    countries = _countries()
+    names = {kind: tuple(found) for kind, found in {**spoken, **ours, COUNTRY: countries}.items()}
     if account is None:
         names[PersonName.kind] = tuple(dict.fromkeys((MANAGER, *config.roles, *spoken.get(PersonName.kind, ()))))
         return Lists(names, {field: tuple(found) for field, found in options.items()}, _labels(config))
@@ -119,8 +136,21 @@ def lists_of(here: AccountView) -> Lists:
     return Lists(names, choices, _labels(config))
 
 
+def _countries() -> dict[str, str]:
+    """The countries whose holidays are known → what people call them."""
+    known = (get_locale() or Locale("ru")).territories
+    found = {names[1]: known.get(names[1], names[1]) for names in COUNTRIES.values()}
+    return dict(sorted(found.items(), key=lambda one: one[1]))
+
+
+def phrases_in(controls: Iterable[Control]) -> list[ControlKind]:
+    """The kinds of phrases that these controls take."""
+    wanted = {inner.kind for one in controls for inner in one.walk()}
+    return [kind for kind in PHRASES if kind in wanted]
+
+
 def _labels(config: Config) -> dict[str, str]:
-    told = {MANAGER: str(_("ответственный за сделку"))}
+    told = {**_countries(), MANAGER: str(_("ответственный за сделку"))}
     for role, spec in config.roles.items():
         if isinstance(spec, UserName):
             told[role] = str(spec)
@@ -164,6 +194,8 @@ def comes_to(here: AccountView, kind: str, phrase: str) -> str:
     if not phrase.strip():
         return ""
     now = here.clock.now()
+    if kind == "zone":
+        return _clock_in(phrase, now)
     calendar = here.config.calendar.calendar(here.zone.key)
     try:
         if kind == "due":
@@ -182,6 +214,14 @@ def comes_to(here: AccountView, kind: str, phrase: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _clock_in(zone: str, now: datetime) -> str:
+    try:
+        known = parse_timezone(zone)
+    except ValueError as error:
+        return str(error)
+    return str(_("Там сейчас: %(when)s", when=f"{now.astimezone(ZoneInfo(known)):%d.%m.%Y %H:%M}"))
 
 
 # What the config's editor completes.
