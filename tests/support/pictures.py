@@ -107,6 +107,8 @@ def pages_of(deal: int) -> dict[str, str]:
         "failed": "/failed",
         "connection": "/connection",
         "config": "/config",
+        "map": "/map",
+        "settings": "/settings/calendar",
         "users": "/users",
         "audit": "/audit",
         "api": "/api",
@@ -129,7 +131,7 @@ def for_documents(browser: Browser, bridge: RunningBridge, deal: int, folder: Pa
     form = "/rules/new/file_sets_tasks?like=file_sets_tasks.contract"
     addresses = {**pages_of(deal), "rule-form": form}
     for viewport, theme, names, ending in (
-        (DESKTOP, "light", ("overview", "rules", "rule-form", "deal", "upcoming"), ""),
+        (DESKTOP, "light", ("overview", "rules", "rule-form", "map", "settings", "deal", "upcoming"), ""),
         (PHONE, "dark", ("overview", "deal"), "-phone"),
     ):
         with opened(browser, bridge.url, viewport=viewport, color_scheme=theme) as context:

@@ -25,7 +25,7 @@ from amo_bridge.web.services.rule_lists import completions_of
 routes = Blueprint("config", __name__)
 EDITOR = "/config"
 RULE_FORM = ("state", "block", "base")
-MENU = Menu(_l("Настройка"), "config.edit", place=70, role=Role.ADMIN)
+MENU = Menu(_l("Файл настройки"), "config.edit", place=70, role=Role.ADMIN)
 
 
 @routes.get("/config")

@@ -244,7 +244,7 @@ def pressed(controls: Sequence[Control], tree: Tree, button: str) -> str:
         control = _at(controls, steps[1:])
         if control is not None and control.kind in ("rows", "pairs"):
             number = str(max((int(one) for one in _numbers(found)), default=-1) + 1)
-            found[number] = {HERE: THERE} if control.parts[0].kind == "group" else {}
+            found[number] = _fresh(control.parts[0]) if control.kind == "rows" else {"value": _fresh(control.parts[1])}
             return f"{name}.{number}"
         return name
     if what == "remove":
@@ -257,6 +257,15 @@ def pressed(controls: Sequence[Control], tree: Tree, button: str) -> str:
             return f"{'.'.join(steps[:-1])}.{before[-1]}"
         return name
     raise BadForm(button)
+
+
+def _fresh(control: Control) -> Tree:
+    """A row that is added: its fields are there at once."""
+    if control.kind == "group":
+        return {HERE: THERE}
+    if control.kind == "rows" and control.parts[0].kind == "group":
+        return {HERE: THERE, "0": {HERE: THERE}}
+    return {}
 
 
 def _at(controls: Sequence[Control], steps: Sequence[str]) -> Control | None:

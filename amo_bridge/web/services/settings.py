@@ -215,7 +215,8 @@ TITLES: Mapping[str, Any] = MappingProxyType(
 IN_SECTION: Mapping[tuple[str, str], Any] = {
     ("evening_list", "to"): _l("Кому"), ("daily_report", "tell"): _l("Кому показать подтверждённые"),
     ("approvals", "tasks"): _l("Начало текста задачи"), ("weekly_letter", "people"): _l("Кому"),
-    ("dial", "opt_out_tag"): _l("Тег «не звонить»"),
+    ("dial", "opt_out_tag"): _l("Тег «не звонить»"), ("people", "value"): _l("Каналы"),
+    ("absences", "value"): _l("Когда"),
 }  # fmt: skip
 """Where a key means another thing than elsewhere."""
 HABITS = Habits(lambda keys: True, lambda keys: 0.0)
@@ -236,7 +237,7 @@ def _worded(control: Control, table: str, *, is_russian: bool) -> Control:
     hint = section_hints().get((table, control.key), "") if is_russian else ""
     return replace(
         control,
-        title=title_of(control.key, table) if control.key and control.key not in ("key", "value") else "",
+        title=title_of(control.key, table) if control.key not in ("", "key") else "",
         hint=control.hint or hint,
         parts=tuple(_worded(part, table, is_russian=is_russian) for part in control.parts),
     )

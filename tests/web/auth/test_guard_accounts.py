@@ -120,9 +120,9 @@ def test_different_roles_in_different_accounts(several: Pages) -> None:
     visit = person(several, {OWN: Role.VIEWER, OTHER: Role.ADMIN})
     assert visit.get(f"{under(OWN)}/config").status_code == 403
     assert visit.get(f"{under(OTHER)}/config").status_code == 200
-    assert "Настройка" not in words_of(visit.get(f"{under(OWN)}/rules"))
+    assert "Файл настройки" not in words_of(visit.get(f"{under(OWN)}/rules"))
     page = words_of(visit.get(f"{under(OTHER)}/rules"))
-    assert "Настройка" in page
+    assert "Файл настройки" in page
     assert "Пользователи" not in page
 
 
