@@ -391,8 +391,10 @@ class _Loader:
             return None
         calendar = calendar or CalendarOptions()
         more = (absences, services, provision, webinar, channels, evening, intake, kpi, daily, ads, policies, weekly)
-        head = (self.path, account, bridge, calendar, roles, rules, lines)
-        return Config(*head, *more, pay=pay, shift_start=shift, updates=updates)
+        return Config(
+            self.path, account, bridge, calendar, roles, rules, lines, *more,
+            pay=pay, shift_start=shift, updates=updates,
+        )  # fmt: skip
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:
         vendors: dict[str, Any] = {

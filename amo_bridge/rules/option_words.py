@@ -457,6 +457,8 @@ GROUPS: Mapping[str, str] = {
     "LineTask": "Задача",
     "BloggerTask": "Задача",
     "AttachmentSpec": "Файл",
+    "RoleByField": "кто в поле сделки",
+    "PersonViolation": "Нарушение",
 }
 VALUES: Mapping[str, str] = {
     "long text": "текст",

@@ -33,6 +33,7 @@ from amo_bridge.config.model import (
     KpiSection,
     PoliciesSection,
     RoleByField,
+    ShiftStartSection,
     UpdatesSection,
     WeeklyLetterSection,
 )
@@ -152,6 +153,11 @@ SECTIONS: tuple[Section, ...] = (
         DailyReportSection, is_optional=True,
     ),
     Section(
+        "shift_start", "shift_start", _l("Начало смены"),
+        _l("Перед сменой спросить, на месте ли; не начал — напомнить, потом сказать руководителю. Час — в KPI."),
+        ShiftStartSection, is_optional=True,
+    ),
+    Section(
         "evening_list", "evening_list", _l("Вечерний список"),
         _l("В конце дня каждому — его просроченные и сегодняшние задачи."), EveningListSection, is_optional=True,
     ),
@@ -199,7 +205,8 @@ TITLES: Mapping[str, Any] = MappingProxyType(
         "tasks": _l("Задач"), "sales": _l("Продаж"), "amount": _l("Сумма продаж"),
         "talk_seconds": _l("С какой длины звонок — разговор, секунд"), "shift": _l("Начало смены"),
         "event_days": _l("Дни мероприятий"), "at": _l("Во сколько"), "event_at": _l("Во сколько в дни мероприятий"),
-        "remind_after": _l("Напомнить через"), "escalate_after": _l("Сказать руководителю через"),
+        "ask_before": _l("Спросить за"), "remind_after": _l("Напомнить через"),
+        "escalate_after": _l("Сказать руководителю через"),
         "escalate_to": _l("Кому сказать"), "violation": _l("Нарушение"), "clause": _l("Пункт"),
         "penalty": _l("Штраф"), "day": _l("День недели"), "folder": _l("Папка с текстами"),
         "days": _l("Рабочих дней на ознакомление"), "remind_days": _l("Напомнить за дней"),
