@@ -9,11 +9,11 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.config.files import Written
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.retention import Retention
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.rules.option_words import in_words_of_form
+from amo_bridge.versioned_file import Written
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account, number, user

@@ -21,7 +21,6 @@ from pydantic import BaseModel, Field
 from amo_bridge.config.account_fit import fit
 from amo_bridge.config.blocks import BlockPath, block_of, typed_toml, values_of, with_block, without_block
 from amo_bridge.config.channels import ApprovalsSection, DialSection, PersonSection
-from amo_bridge.config.files import Written
 from amo_bridge.config.loader import Readable
 from amo_bridge.config.model import (
     Absence,
@@ -43,6 +42,7 @@ from amo_bridge.errors import ConfigError
 from amo_bridge.rules.option_controls import Control, controls_of
 from amo_bridge.rules.option_types import Strict, UserName
 from amo_bridge.runtime.config_reload import SETTLED_KEYS, FileState
+from amo_bridge.versioned_file import Written
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.block_drafts import BlockDraft, CheckedBlock, Merge, Places, check_block, is_russian
