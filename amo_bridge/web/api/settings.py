@@ -1,4 +1,4 @@
-"""``/settings``, ``/copies``: sections of the config by form, secrets, copies, trial messages, for programs.
+"""``/settings``, ``/copies``: sections of the config, secrets, copies, trials, for programs.
 
 No secret and no copy goes out: what a program may do with one is to set it, to make one, to see that it is there.
 """

@@ -1,4 +1,4 @@
-"""Settings by form: sections of the config, their mistakes in place, TOML beside; secrets that go in and never out."""
+"""Settings by form: sections of the config, mistakes in place, TOML beside; secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drafts of blocks by form, rules and sections alike: values, merge with the file, mistakes beside fields.
+"""Drafts of blocks by form, rules and sections alike: values, merge, mistakes beside fields.
 
 Nothing is judged here: mistakes are the loader's and the account's.
 """

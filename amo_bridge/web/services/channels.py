@@ -1,4 +1,4 @@
-"""Vendors of channels asked and tried, a trial to oneself; secrets that are set, from where, kept and forgotten.
+"""Vendors of channels asked and tried; secrets: which are set, from where, kept, forgotten.
 
 A secret's value goes in and never comes out: not to a page, not to a program, not into the audit.
 """

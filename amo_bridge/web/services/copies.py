@@ -1,4 +1,4 @@
-"""Copies of the bridge's data made from a page: made, listed, read, deleted; restored by a command alone.
+"""Copies of the bridge's data from a page: made, listed, deleted; put back by a command.
 
 A copy has the tokens and mostly the key in it: whoever has the file has the account. So a program's token makes copies
 and lists them, and never gets one.

@@ -1,4 +1,4 @@
-"""Settings by form: sections of the config, their drafts, mistakes, saving; the year as the calendar has it.
+"""Settings by form: sections of the config, drafts, mistakes, saving; the year drawn.
 
 The controls come from the sections' models, the words above the keys from the shipped example.
 """
