@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Table, insert
 
-from amo_bridge.crm.account import Account
+from amo_bridge.crm.account import LOST, WON, Account
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.skips import NOTHING_PACKED, Skip, pack
@@ -159,6 +159,7 @@ class LargeStore:
             id=FIRST_DEAL + number, name=name, pipeline_id=pipeline, status_id=status, price=1000 + number,
             responsible_user_id=self._person(number), created_at=at, updated_at=at,
             contact_ids=(FIRST_CONTACT + number,), main_contact_id=FIRST_CONTACT + number,
+            closed_at=at if status in (WON, LOST) else None, loss_reason="Дорого" if status == LOST else None,
         )  # fmt: skip
         return {
             "deal_id": record.id,
@@ -171,6 +172,7 @@ class LargeStore:
             "came_by": "[]",
             "plain_name": normalise(name),
             "responsible_user_id": record.responsible_user_id,
+            "closed_at": at.timestamp() if status in (WON, LOST) else None,
         }
 
     def _contact(self, number: int) -> Row:

@@ -277,6 +277,16 @@ def known_contacts(connection: Connection, account: int, contact_ids: Iterable[i
     return found
 
 
+def deals_of_contacts(connection: Connection, account: int, contact_ids: Iterable[int]) -> dict[int, Sequence[int]]:
+    """Contact → its deals, of those that are known: a report of hundreds needs nothing else of them."""
+    found: dict[int, Sequence[int]] = {}
+    for chunk in chunks(sorted(set(contact_ids))):
+        mine = (contacts.c.account == account, contacts.c.contact_id.in_(chunk))
+        for row in connection.execute(select(contacts.c.contact_id, contacts.c.record).where(*mine)):
+            found[row.contact_id] = json.loads(row.record).get("deal_ids") or ()
+    return found
+
+
 def forget_contacts(connection: Connection, account: int, contact_ids: Iterable[int]) -> None:
     """Contacts that are deleted, merged into others, or not to be seen any more."""
     ids = sorted(set(contact_ids))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from math import inf
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -81,10 +80,9 @@ class TouchLog:
     ) -> dict[Card, list[Touch]]:
         """Card → its touches before ``until``, oldest first; cards without any are left out. Raises
         StoreUnavailable."""
-        end = until.timestamp() if until else inf
         with self._store.read() as connection:
-            rows = _rows(connection, self._store.account_id, cards, since)
-            return _by_card(row for row in rows if row.at < end and self._counts(row))
+            rows = _rows(connection, self._store.account_id, cards, since, until)
+            return _by_card(row for row in rows if self._counts(row))
 
     def between(self, begin: datetime, end: datetime) -> list[tuple[Card, Touch]]:
         """All touches from ``begin`` until before ``end``, oldest first. Raises StoreUnavailable."""
@@ -101,17 +99,24 @@ class TouchLog:
 
 
 def _rows(
-    connection: Connection, account: int, cards: Iterable[Card], since: datetime | None = None
+    connection: Connection,
+    account: int,
+    cards: Iterable[Card],
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Iterator[Row[Any]]:
-    """What is kept of these cards; of each card the oldest first."""
+    """What is kept of these cards, before ``until``; of each card the oldest first."""
     by_type: dict[str, set[int]] = {}
     for kind, number in cards:
         by_type.setdefault(kind, set()).add(number)
-    recent = touches.c.at >= (since.timestamp() if since else 0.0)
+    recent = [touches.c.at >= (since.timestamp() if since else 0.0)]
+    recent += [touches.c.at < until.timestamp()] if until else []
     for kind, numbers in by_type.items():
         for chunk in chunks(sorted(numbers)):
             mine = (touches.c.account == account, touches.c.entity_type == kind, touches.c.entity_id.in_(chunk))
-            yield from connection.execute(select(touches).where(*mine, recent).order_by(touches.c.at, touches.c.id))
+            # Sorted here: for the sake of an ORDER BY SQLite reads all touches of the account by their time.
+            rows = connection.execute(select(touches).where(*mine, *recent)).all()
+            yield from sorted(rows, key=lambda row: (row.at, row.id))
 
 
 def _by_card(rows: Iterable[Row[Any]]) -> dict[Card, list[Touch]]:

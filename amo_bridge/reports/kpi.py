@@ -20,10 +20,9 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.account import LOST, WON
-from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import Card
 from amo_bridge.events.calls import by_call, is_missed, is_talk, knows_most
-from amo_bridge.mirror.contacts import known_contacts
+from amo_bridge.mirror.contacts import deals_of_contacts
 from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.rules.deal import Touch
 from amo_bridge.storage.database import AccountStore, chunks
@@ -254,12 +253,12 @@ def _clients(connection: Connection, account: int, cards: Iterable[Card]) -> _Cl
     told = list(cards)
     touched = {number for kind, number in told if kind == "contact"}
     contact_of_deal = dict(_main_contacts(connection, account, [number for kind, number in told if kind == "deal"]))
-    known = known_contacts(connection, account, sorted(touched | set(contact_of_deal.values())))
-    for one in known.values():
-        for deal in one.deal_ids:
+    linked = deals_of_contacts(connection, account, touched | set(contact_of_deal.values()))
+    for contact, own in linked.items():
+        for deal in own:
             # Whoever was touched himself in these days is the client, though another one is the deal's first.
-            if one.id in touched or deal not in contact_of_deal:
-                contact_of_deal[deal] = one.id
+            if contact in touched or deal not in contact_of_deal:
+                contact_of_deal[deal] = contact
     return _ClientOf(contact_of_deal)
 
 
@@ -267,7 +266,7 @@ def _main_contacts(connection: Connection, account: int, deal_ids: Iterable[int]
     for chunk in chunks(sorted(deal_ids)):
         mine = (deals.c.account == account, deals.c.deal_id.in_(chunk))
         for row in connection.execute(select(deals.c.deal_id, deals.c.record).where(*mine)):
-            if contacts := DealRecord.from_json(json.loads(row.record)).contact_ids:
+            if contacts := json.loads(row.record).get("contact_ids"):
                 yield row.deal_id, contacts[0]
 
 
