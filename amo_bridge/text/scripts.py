@@ -268,11 +268,13 @@ def source_of(text: str) -> ScriptSource:
     first, _, rest = text.partition("\n")
     subject = SUBJECT.match(first)
     found = ScriptSource(subject["subject"].strip() if subject else "")
-    steps, last, blanks = [SourceStep()], "", 1
+    steps, bodies = [SourceStep()], [[""]]
+    last, blanks = "", 1
     for line in (rest if subject else text).split("\n"):
         heading = _HEADING.match(line)
         if heading and blanks > _loses_its_end(last):
             steps.append(SourceStep(title=line[heading.end() :].strip(), level=heading.end() - 1))
+            bodies.append([])
         elif asked := _ASK.match(line):
             said, *then = _ARROW.split(asked[2].strip(), maxsplit=1)
             match ASKS[asked[1].lower()]:
@@ -283,7 +285,9 @@ def source_of(text: str) -> ScriptSource:
                 case "note":
                     steps[-1].notes.append(asked[2].strip())
         else:
-            steps[-1].body += f"{line}\n"
+            bodies[-1].append(line)
         last, blanks = (line, 0) if line.strip() else (last, blanks + 1)
+    for step, lines in zip(steps, bodies, strict=True):
+        step.body = "\n".join(lines)
     found.steps = [step for step in steps if step.title or step.as_text()]
     return found

@@ -28,6 +28,9 @@ MEMORY_BYTES = 1024**3
 MOST_AT_ONCE = 2
 _START = "from amo_bridge.text.template_check import main; main()"
 _FREE = threading.BoundedSemaphore(MOST_AT_ONCE)
+_TOO_MUCH = 3
+"""How a child ends that has run out of memory, or of levels."""
+_TOO_MUCH_PROCESSOR, _KILLED = 24, 9  # SIGXCPU, SIGKILL; Windows has no such signals to import
 _TOO_LONG = "шаблон слишком долго заполняется или занимает слишком много памяти: уберите из него большие циклы"
 
 
@@ -61,9 +64,10 @@ def check(
             return Checked((Finding(file, None, f"длиннее {LONGEST_TEMPLATE} знаков"),))
     mark = new_mark() if is_script else ""
     request = {"folder": str(folder), "name": name, "edited": dict(edited), "mark": mark, "facts": _plain(facts)}
-    answer = _ask(request)
-    if answer is None:
-        return Checked((Finding(f"{name}.txt", None, _TOO_LONG),))
+    try:
+        answer = _ask(request)
+    except _NotChecked as error:
+        return Checked((Finding(f"{name}.txt", None, str(error)),))
     rendered = Rendered(**answer["rendered"]) if answer["rendered"] else None
     script = Script(rendered.subject, tuple(blocks_of(rendered.text, mark))) if rendered and is_script else None
     findings = tuple(Finding(*one) for one in answer["findings"])
@@ -74,27 +78,41 @@ def _plain(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if facts is None else {key: dict(v) if isinstance(v, Mapping) else v for key, v in facts.items()}
 
 
+class _NotChecked(Exception):
+    """Why there is no answer (Russian)."""
+
+
 def _ask(request: Mapping[str, Any]) -> Any:
-    """What the child says; None if it has died of a limit."""
+    """What the child says. Raises _NotChecked."""
     if not _FREE.acquire(timeout=SECONDS * MOST_AT_ONCE):
-        return None
+        raise _NotChecked("мост сейчас проверяет другие шаблоны: повторите через минуту")
     try:
         # Nothing in there needs a token or a password of ours.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("AMO_BRIDGE")}
         told = subprocess.run(
             [sys.executable, "-c", _START],
             input=json.dumps(request).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
             timeout=SECONDS * 4,
             env=environment,
-            check=True,
+            check=False,
         )
-        return json.loads(told.stdout)
-    except (subprocess.SubprocessError, ValueError):
-        return None
+    except subprocess.TimeoutExpired as error:
+        raise _NotChecked(_TOO_LONG) from error
+    except OSError as error:
+        raise _NotChecked(f"проверка не началась: {error}") from error
     finally:
         _FREE.release()
+    if told.returncode == 0:
+        return json.loads(told.stdout)
+    if told.returncode in (_TOO_MUCH, -_TOO_MUCH_PROCESSOR, -_KILLED):
+        raise _NotChecked(_TOO_LONG)
+    # Only here: the child starts without it.
+    import structlog
+
+    log = structlog.get_logger()
+    log.error("template not checked", code=told.returncode, error=told.stderr.decode("utf-8", "replace")[-2000:])
+    raise _NotChecked("шаблон не проверен из-за ошибки моста, она записана в журнал сервера")
 
 
 # --- the process that tries it ----------------------------------------------------------------------------------------
@@ -124,7 +142,7 @@ def main() -> None:
     try:
         answer = _answer(request)
     except (MemoryError, RecursionError):
-        sys.exit(1)
+        sys.exit(_TOO_MUCH)
     json.dump(answer, sys.stdout)
 
 

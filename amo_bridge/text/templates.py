@@ -203,10 +203,15 @@ class Templates:
         except TemplateSyntaxError as error:
             yield error.lineno, f"Jinja не понимает: {error.message}"
             return
+        at = next((node.lineno for node in tree.find_all(_INCLUDES)), None)
         for included in find_referenced_templates(tree):
-            if included is not None and self._source(included) is None:
-                line = next((node.lineno for node in tree.find_all(nodes.Include)), None)
-                yield line, f"нет файла {included}, который шаблон включает"
+            if included is None:
+                yield at, "имя включаемого файла должно стоять прямо в кавычках"
+            elif not included.endswith((".txt", ".html")):
+                # The folder may hold more than templates.
+                yield at, f"включить можно только файл .txt или .html, а не {included}"
+            elif self._source(included) is None:
+                yield at, f"нет файла {included}, который шаблон включает"
         for word in sorted(find_undeclared_variables(tree) - WORDS):
             places = (node.lineno for node in tree.find_all(nodes.Name) if node.name == word)
             yield next(places, None), _means_nothing(word, WORDS)
@@ -265,6 +270,7 @@ class Templates:
         return [f"в шаблоне {_means_nothing(word, WORDS)}" for word in unknown]
 
 
+_INCLUDES = (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)
 _FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
 """What rendering may end in."""
 

@@ -357,9 +357,9 @@ class ScriptAnswers(Shape):
 
 
 class ScriptAnswered(Shape):
-    """``state``: saved; nothing, if there was nothing to write down."""
+    """``state``: saved; again, if one of this mark was saved before; nothing, if there was nothing to write down."""
 
-    state: Literal["saved", "nothing"]
+    state: Literal["saved", "again", "nothing"]
 
 
 @api.endpoint(
@@ -426,6 +426,6 @@ def answer(deal_id: int, name: str, told: ScriptAnswers) -> ScriptAnswered:
     outcome = scripts.write_down(name, script, written)
     if outcome == "dry":
         abort(refusal(409, _("Не сохранено: мост работает вхолостую (dry_run) и в amoCRM ничего не меняет")))
-    if outcome not in ("saved", "nothing"):
+    if outcome in ("wrong", "meanwhile"):
         abort(refusal(422, "; ".join(f"{field}: {words}" for field, words in written.mistakes.items())))
-    return ScriptAnswered(state="saved" if outcome == "saved" else "nothing")
+    return ScriptAnswered(state=outcome)

@@ -47,8 +47,12 @@ def write_down(deal_id: int, name: str) -> str | Response | tuple[str, int]:
         return render_template("scripts/bad.html", deal=scripts.deal, name=name, why=str(error)), 409
     written = _written(scripts, script)
     outcome = scripts.write_down(name, script, written)
-    if outcome == "saved":
-        flash(_("Записано в сделку: в amoCRM появится через несколько секунд."))
+    if outcome in ("saved", "again"):
+        flash(
+            _("Записано в сделку: в amoCRM появится через несколько секунд.")
+            if outcome == "saved"
+            else _("Этот разговор уже записан, второй раз не записан. Новый разговор — на этой странице.")
+        )
         return redirect(url_for("scripts.one", deal_id=deal_id, name=name))
     return _page(scripts, name, script, written, outcome), 200 if outcome == "nothing" else 422
 

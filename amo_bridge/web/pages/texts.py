@@ -42,6 +42,7 @@ from amo_bridge.web.services.texts import listed as listed_texts
 routes = Blueprint("texts", __name__)
 MENU = Menu(_l("Тексты"), "texts.show", place=24, role=Role.HEAD)
 MOST_STEPS, MOST_ROWS, MOST_DEALS = 60, 20, 8
+LONGEST_TITLE, LONGEST_WORDS = 500, 200
 WORDS = (
     "клиент.имя", "клиент.полное_имя", "сделка.название", "сделка.этап", "сделка.бюджет", "менеджер.имя",
     "менеджер.почта",
@@ -349,23 +350,39 @@ def _source_sent(form: Mapping[str, str]) -> ScriptSource:
 def _step_sent(form: Mapping[str, str], n: int) -> SourceStep:
     rows = range(MOST_ROWS)
     answers = [(_asked(form, f"answer.{n}.{m}"), _asked(form, f"leads.{n}.{m}")) for m in rows]
+    # An answer without words is told of, not lost.
     return SourceStep(
         title=_one_line(form.get(f"title.{n}", "")),
         body=form.get(f"body.{n}", "").replace("\r\n", "\n").strip("\n"),
-        answers=[(words, step) for words, step in answers if words],
+        answers=[(words, step) for words, step in answers if words or step],
         fields=[name for m in rows if (name := _asked(form, f"field.{n}.{m}"))],
         notes=[words for m in rows if (words := _asked(form, f"note.{n}.{m}"))],
         level=max(1, min(6, int(level) if (level := form.get(f"level.{n}", "1")).isdecimal() else 1)),
     )
 
 
+def _fits_form(source: ScriptSource) -> bool:
+    """Has the constructor's form room for all of it? What it has none for would be lost."""
+    return (
+        len(source.title) <= LONGEST_TITLE
+        and len(source.steps) <= MOST_STEPS
+        and all(
+            len(step.title) <= LONGEST_TITLE
+            and max(len(step.answers), len(step.fields), len(step.notes)) < MOST_ROWS
+            and all(len(part) <= LONGEST_WORDS for pair in step.answers for part in pair)
+            and all(len(part) <= LONGEST_WORDS for part in (*step.fields, *step.notes))
+            for step in source.steps
+        )
+    )
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:500]
+    return " ".join(text.split())[:LONGEST_TITLE]
 
 
 def _asked(form: Mapping[str, str], name: str) -> str:
     """Of a line in square brackets: they and braces would end it."""
-    return _one_line("".join(" " if sign in "[]{}" else sign for sign in form.get(name, "")))[:200]
+    return _one_line("".join(" " if sign in "[]{}" else sign for sign in form.get(name, "")))[:LONGEST_WORDS]
 
 
 def _changed(edit: Edit) -> str | Response | tuple[str, int]:
@@ -467,6 +484,8 @@ def _page(
     **more: object,
 ) -> str:
     here, lists = edit.file.here, lists_of(edit.file.here)
+    if not edit.as_text and (len(edit.parts[TEXT]) > LONGEST_TEMPLATE or not _fits_form(edit.source)):
+        edit.as_text = True
     saved = edit.saved()
     changes = {ending: difference(saved[ending], text) for ending, text in edit.parts.items()}
     known = here.crm_account
@@ -475,7 +494,7 @@ def _page(
         "texts/edit.html",
         edit=edit,
         name=name or edit.file.name,
-        source=edit.source if edit.kind == "scripts" else None,
+        source=None if edit.as_text else edit.source,
         checked=checked,
         excerpts=list(_excerpts(edit, checked)) if checked else [],
         deal=deal,

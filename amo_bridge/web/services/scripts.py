@@ -41,8 +41,9 @@ INPUTS: Mapping[str, Input] = {
     "checkbox": "switch",
 }  # fmt: skip
 """Type of a deal's field → what it is filled in by. Others (files, links to other cards) a script can't fill."""
-Outcome = Literal["saved", "nothing", "wrong", "meanwhile", "dry"]
-"""«wrong» is told beside the fields; «meanwhile» somebody else has filled one; «dry»: the bridge changes nothing."""
+Outcome = Literal["saved", "again", "nothing", "wrong", "meanwhile", "dry"]
+"""«again»: this page has been saved already; «wrong» is told beside the fields; «meanwhile» somebody else has filled
+one; «dry»: the bridge changes nothing."""
 
 
 class FieldInput(NamedTuple):
@@ -137,8 +138,9 @@ class ScriptService:
         edits = ManualEdits(self.page.account_store, self.page.clock, PAGE)
         if not values and not note:
             return "nothing"
-        if edits.answer(self.deal.id, values, note, who(), written.mark):
-            audit("script.answer", f"Сделка {self.deal.id}: записан разговор по скрипту «{name}»")
+        if not edits.answer(self.deal.id, values, note, who(), written.mark):
+            return "again"
+        audit("script.answer", f"Сделка {self.deal.id}: записан разговор по скрипту «{name}»")
         return "saved"
 
     def _note(self, script: Script, written: Written) -> Iterator[str]:

@@ -68,6 +68,7 @@ def test_a_talk_is_written_down_once(folder: Path, master: Program) -> None:
     assert kinds == ["heading", "field", "answer"]
     said = {"answers": {"Узнать": "Да"}, "fields": {"Основной продукт": "Кофе"}, "mark": "0123456789"}
     assert master.ask("POST", path, said).json == {"state": "saved"}
+    assert master.ask("POST", path, said).json == {"state": "again"}
     assert master.ask("POST", path, {"mark": "0123456789"}).json == {"state": "nothing"}
     assert master.ask("POST", path, {**said, "answers": {"Узнать": "Нет"}}).status_code == 422
     assert master.ask("POST", path, {**said, "fields": {"Бюджет": "1"}}).status_code == 422

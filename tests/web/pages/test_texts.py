@@ -181,10 +181,13 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: Path, admin: Visit) ->
         "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
         '{{ "".__class__.__mro__ }}',
         '{% include "../config.toml" %}',
+        '{% include "secret.key" %}',
+        '{% set name = "secret.key" %}{% include name %}',
     ],
-    ids=["loops", "doubling", "depth", "classes", "files"],
+    ids=["loops", "doubling", "depth", "classes", "files", "other files", "hidden names"],
 )
 def test_a_template_harms_nobody_but_itself(folder: Path, harm: str) -> None:
+    (folder / "letters/secret.key").write_text("тайна", "utf-8")
     made = check(folder / "letters", "x", {"x.txt": f"Тема: a\n\n{harm}\n"}, {"поле": {}})
     assert made.rendered is None
     assert made.findings
@@ -246,6 +249,23 @@ def test_steps_are_added_moved_and_dropped(folder: Path, admin: Visit) -> None:
     assert "[ответ: Дорого → Возразить]" in words_of(as_text)
 
 
+def test_a_script_that_the_form_has_no_room_for_is_shown_as_text(folder: Path, admin: Visit) -> None:
+    for text in (
+        "Тема: x\n" + "".join(f"\n# Шаг {n}\n" for n in range(61)),
+        "Тема: x\n\n" + "".join(f"[ответ: {n}]\n" for n in range(25)),
+    ):
+        (folder / "scripts/call.txt").write_text(text, "utf-8")
+        page = admin.get("/texts/scripts/call")
+        assert 'name="text.txt"' in page.text
+        assert 'name="title.0"' not in page.text
+
+
+def test_a_text_that_is_too_long_is_told(folder: Path, admin: Visit) -> None:
+    page = send(admin, "/texts/scripts/call?as=text", "check", text__txt="Тема: x\n" + "\n" * 150_000 + "конец")
+    assert page.status_code == 422
+    assert "длиннее 100000 знаков" in words_of(page)
+
+
 def test_an_answer_that_leads_nowhere_is_told(folder: Path, admin: Visit) -> None:
     fields = form_of(SCRIPT) | {"leads.0.0": "Возражать"}
     page = admin.post("/texts/scripts/call", {**fields, "do": "check"})
@@ -274,8 +294,9 @@ TALK = {"answer.1": "0", "field.0": "Кофе", "was.0": "", "note.3.0": "цен
 def test_what_the_client_says_goes_into_the_deal_once(folder: Path, pages: Pages) -> None:
     manager = pages.visit(Role.WEBINAR)
     path = f"/deals/{DEAL}/scripts/call"
-    for _ in range(2):
-        assert manager.post(path, {**TALK, "mark": "0123456789abcdef"}).status_code == 302
+    for words in ("Записано в сделку", "второй раз не записан"):
+        told = manager.post(path, {**TALK, "mark": "0123456789abcdef"}, follow_redirects=True)
+        assert words in words_of(told)
     (_, field), (_, note) = wanted_of(pages)
     assert field["custom_fields_values"] == [
         {"field_id": agency().field("Основной продукт").id, "values": [{"value": "Кофе"}]},
