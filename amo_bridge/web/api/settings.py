@@ -86,8 +86,8 @@ class RetentionCounts(Shape):
 
 
 class SecretNamed(Shape):
-    """``source``: outside (the environment), page (kept encrypted), none, unreadable. ``is_ours``: it can be set here.
-    Its value is told to nobody."""
+    """``source``: outside (the environment), page (kept encrypted), file (the key, beside the store), none, unreadable.
+    ``is_ours``: it can be set here. Its value is told to nobody."""
 
     variable: str
     what: str

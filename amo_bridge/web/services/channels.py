@@ -20,6 +20,7 @@ from amo_bridge.crm.tokens import KEY_VARIABLE
 from amo_bridge.errors import ChannelError, ChannelUncertain, ConfigError
 from amo_bridge.logs import mask_text
 from amo_bridge.runtime.connection import TOKEN
+from amo_bridge.storage.backup import KEYS
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.context import audit
 from amo_bridge.web.services.channel_setup import FORMS
@@ -106,10 +107,10 @@ def _ways_to(here: AccountView, name: str, person: PersonSection) -> Iterator[tu
 
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
-Source = Literal["outside", "page", "none", "unreadable"]
+Source = Literal["outside", "page", "file", "none", "unreadable"]
 SOURCES = {
     "outside": _l("задан: переменная окружения"), "page": _l("задан: зашифрован у моста"), "none": _l("не задан"),
-    "unreadable": _l("файл с ним не читается"),
+    "file": _l("в файле рядом с базой"), "unreadable": _l("файл с ним не читается"),
 }  # fmt: skip
 
 
@@ -168,5 +169,7 @@ def _source(here: AccountView, variable: str) -> Source:
     except ConfigError:
         return "unreadable"
     if not is_set:
-        return "none"
+        folder = here.config.data_folder
+        has_file = variable == KEY_VARIABLE and any((folder / name).exists() for name in KEYS)
+        return "file" if has_file else "none"
     return "outside" if here.bridge.is_set_outside(variable) else "page"

@@ -87,6 +87,18 @@ class Kind:
         return self._words[1]
 
     @property
+    def flow(self) -> list[tuple[str, str]]:
+        """The kind as a picture: (what the box is about, its words), from what happens to what is done."""
+        when, *then = [part.strip() for part in self.sentence.split("→")]
+        if not then:
+            return [("", when)]
+        options = self.handler.options.model_fields
+        parts = [one for control in controls_of(self.handler.options) for one in control.walk()]
+        where = [(_("Где"), _("на этапах, которые вы назовёте"))] if "stages" in options else []
+        ifs = [(_("Если"), _("подходит ваше условие"))] if any(one.of == "Condition" for one in parts) else []
+        return [(_("Когда"), when), *where, *ifs, *((_("Тогда"), one) for one in then)]
+
+    @property
     def examples(self) -> tuple[Example, ...]:
         return examples().rules.get(self.name, ())
 

@@ -88,7 +88,8 @@ def mistakes_in(page: TestResponse) -> dict[str, str]:
 def test_the_catalogue_has_every_kind_with_its_examples(known: Pages, admin: Visit) -> None:
     page = admin.get("/rules/new")
     words = words_of(page)
-    assert "Задачи на этапе Сделка пришла на этап → ставятся задачи." in words
+    assert "Когда Сделка пришла на этап → Где на этапах, которые вы назовёте → Если подходит ваше условие" in words
+    assert "→ Тогда ставятся задачи." in words
     assert "В настройке 5 таких правил" in words
     assert page.text.count('class="card kind"') == len(shipped("handlers")) + len(shipped("schedules"))
     assert "Куда идёт потерянная сделка" in words
