@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.account import LOST, WON, Account
@@ -45,11 +45,14 @@ def deals_by_campaign(
     """Folded name of a campaign → the open deals that name it. Raises UnknownName for a field that is not there."""
     field = account.field(section.campaign_field)
     reader = FieldReader(account)
-    is_open = (store.owns(deals), deals.c.status_id.not_in((WON, LOST)))
-    # Most deals have no campaign: those are passed by without being read.
-    query = select(deals.c.record).where(*is_open, deals.c.record.like(f'%"{field.id}":%'))
+    # Numbers of stages lie on both sides of won and lost, which are neighbours: of an index two ranges, where «not in»
+    # would read every deal that was ever closed.
+    is_open = or_(deals.c.status_id < WON, deals.c.status_id > LOST)
+    # Most deals have no campaign: those are passed by without being decoded.
+    names_one = deals.c.record.like(f'%"{field.id}":%')
+    query = select(deals.c.deal_id, deals.c.record).where(store.owns(deals), is_open, names_one)
     found: dict[str, list[DealRecord]] = {}
-    for text in connection.execute(query.order_by(deals.c.deal_id)).scalars():
+    for _deal_id, text in sorted(map(tuple, connection.execute(query))):
         record = DealRecord.from_json(json.loads(text))
         if not record.is_deleted and (name := campaign_name(reader, section, record)):
             found.setdefault(folded(name), []).append(record)

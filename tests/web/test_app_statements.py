@@ -40,7 +40,6 @@ WHOLE: dict[str, str] = {
     "SELECT count(*) AS count_1 FROM deals WHERE": "how many the overview shows: an index alone, 3 ms for 100,000",
     "SELECT deals.pipeline_id, deals.status_id, count(*)": "deals on every stage: an index alone",
     f"{DEALS} AND (deals.plain_name LIKE": "parts of names are looked for in an index alone",
-    f"{DEALS} AND (deals.status_id NOT IN (?)) AND deals.record LIKE": "campaigns of open deals, 40 ms for 100,000",
     "FROM audience_members WHERE audience_members.account = ?": "sizes of audiences: an index alone",
     "FROM audience_uploads WHERE": "one a day and audience",
     "FROM ad_statistics WHERE": "a row a campaign and day",

@@ -32,7 +32,7 @@ from amo_bridge.web.services.overview import (
 )
 from amo_bridge.web.services.webinars import STATES
 
-KEPT_FOR_SECONDS = 2.0
+KEPT_FOR_SECONDS = 5.0
 # In the application: whose state (account, address, language, role) → until when, and its HTML.
 KEPT = "amo_bridge.overview"
 
