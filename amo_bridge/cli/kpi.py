@@ -78,10 +78,16 @@ def kpi(action: str, month: Month, csv_file: Path | None, config_path: Path) -> 
     if csv_file is not None:
         write_csv(csv_file, as_csv(HEAD, rows), f"строк: {len(rows)}")
         return
-    table = Table(*HEAD)
+    # Reasons stand below: the table is wide as it is, and names must stay whole.
+    table = Table()
+    for number, title in enumerate(HEAD[:-1]):
+        table.add_column(title, no_wrap=number == 0)
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*map(str, row[:-1]))
     console().print(table)
+    for name, *_, why in rows:
+        if why:
+            console().print(f"{name}, {HEAD[-1].lower()}: {why}", markup=False)
 
 
 def _rows(
