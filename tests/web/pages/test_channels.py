@@ -204,6 +204,23 @@ def test_a_trial_message_by_max_and_both_messengers_are_shown_as_ways_to_tell_pe
     assert "бот MAX @agency_bot на связи" in words_of(admin.get("/channels"))
 
 
+@responses.activate
+def test_a_trial_to_oneself_goes_by_ones_own_ways(exchange: Pages, admin: Visit) -> None:
+    page = "/settings/people"
+    admin.post("/channels/trial", page="/settings")
+    assert "Послать некуда" in words_of(admin.get(page))
+    config = exchange.bridge.config
+    anna = {UserName("Елена Орлова"): PersonSection(telegram=78, max=5, login="анна")}
+    people = {**config.channels.people, **anna}
+    exchange.bridge.config = replace(config, channels=replace(config.channels, people=people))
+    send = responses.post("https://api.telegram.org/bott/sendMessage", json={"ok": True, "result": {}})
+    assert "Послать пробное сообщение себе" in words_of(admin.get(page))
+    admin.post("/channels/trial", page=page)
+    assert "[telegram] Telegram принял сообщение" in words_of(admin.get(page))
+    assert len(send.calls) == 1
+    assert "78" in str(send.calls[0].request.body)
+
+
 def test_what_sends_nothing_to_people_has_no_trial(connected: Pages, admin: Visit) -> None:
     config = connected.bridge.config
     connected.bridge.config = replace(config, channels=replace(config.channels, storage=StorageSection()))
