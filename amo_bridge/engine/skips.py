@@ -3,16 +3,18 @@
 Most of what rules decide is that nothing is to be done, and dozens of them hear of one event. Rows of older releases,
 and what one rule alone left undone, are a row for the rule (``verdict`` «skipped», ``rule``). The others lie together
 in ``skips``, on the event's own row or on one that has nothing else (``verdict`` «skips»): JSON with the rules in the
-order in which they were asked, each with its clause and the number of its reason. Whoever reads the journal reads both.
+order in which they were asked, each with its clause and the number of its reason; one of the same handler as the rule
+before is named by its block alone (.new_client). Whoever reads the journal reads both.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.events import Event
@@ -54,7 +56,12 @@ class NumberedSkip(NamedTuple):
 def pack(kind: type[Event], skips: Sequence[Skip], what: str) -> dict[str, Any]:
     """The columns for skips about one event. ``what``: what the row itself says of the event."""
     reasons: dict[str, int] = {}
-    rules = [(skip.rule, skip.clause, reasons.setdefault(skip.reason, len(reasons))) for skip in skips]
+    rules, last = [], ""
+    for skip in skips:
+        handler, _, block = skip.rule.partition(".")
+        name = f".{block}" if handler == last else skip.rule
+        rules.append((name, skip.clause, reasons.setdefault(skip.reason, len(reasons))))
+        last = handler
     packed: dict[str, Any] = {"why": list(reasons), "rules": rules}
     if skips[0].what != what:
         packed["what"] = skips[0].what
@@ -70,8 +77,10 @@ def unpack(row: Row[Any]) -> Iterator[Skip]:
     if row.skips is None:
         return
     packed = json.loads(row.skips)
-    what = packed.get("what", row.what)
-    for rule, clause, reason in packed["rules"]:
+    what, handler = packed.get("what", row.what), ""
+    for name, clause, reason in packed["rules"]:
+        rule = handler + name if name.startswith(".") else name
+        handler = rule.partition(".")[0]
         yield Skip(rule, clause, what, packed["why"][reason])
 
 
@@ -100,17 +109,28 @@ def skips_of_rule(connection: Connection, account: int, rule: Rule, most: int) -
     of a type is looked for among the last ``LOOKED_THROUGH`` of them."""
     found = []
     for kind in sorted(kinds_heard(rule)):
-        numbers = select(journal.c.id).where(journal.c.account == account, journal.c.kind == kind)
-        oldest = numbers.order_by(journal.c.id.desc()).offset(LOOKED_THROUGH - 1).limit(1).scalar_subquery()
-        named = journal.c.skips.contains(json.dumps(rule.name, ensure_ascii=False), autoescape=True)
-        query = _of_kind(account, kind, most).where(journal.c.id >= func.coalesce(oldest, 0), named)
-        for row in connection.execute(query):
-            found += [
-                NumberedSkip(row.id, row.at, row.event_id, row.deal_id, skip)
-                for skip in unpack(row)
-                if skip.rule == rule.name
-            ]
+        # A block of another handler may have this name too, so it is only known from the row itself.
+        named = _of_kind(account, kind, LOOKED_THROUGH).where(_among_newest(account, kind), _names_block(rule))
+        found += list(islice(_of_rule(rule, connection.execute(named)), most))
     return sorted(found, key=lambda one: -one.row_id)[:most]
+
+
+def _of_rule(rule: Rule, rows: Iterable[Row[Any]]) -> Iterator[NumberedSkip]:
+    for row in rows:
+        for skip in unpack(row):
+            if skip.rule == rule.name:
+                yield NumberedSkip(row.id, row.at, row.event_id, row.deal_id, skip)
+
+
+def _names_block(rule: Rule) -> ColumnElement[bool]:
+    return journal.c.skips.contains(f'.{rule.block}",', autoescape=True)
+
+
+def _among_newest(account: int, kind: str) -> ColumnElement[bool]:
+    """Among the ``LOOKED_THROUGH`` newest rows of the type."""
+    numbers = select(journal.c.id).where(journal.c.account == account, journal.c.kind == kind)
+    oldest = numbers.order_by(journal.c.id.desc()).offset(LOOKED_THROUGH - 1).limit(1).scalar_subquery()
+    return journal.c.id >= func.coalesce(oldest, 0)
 
 
 def _of_kind(account: int, kind: str, most: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -189,3 +190,12 @@ def test_skips_of_an_event_are_one_row_with_it(store: Store) -> None:
         (1, "came", None), (2, "came", None), (2, "acts", "first.one"),
     ]  # fmt: skip
     assert len(rows[0].skips.encode()) < 1500
+
+
+def test_rules_of_one_handler_keep_their_names(store: Store) -> None:
+    of_one = [replace(FIRST, block=block) for block in ("one", "two", "three")]
+    packed(store, 1, [skip(one, "не тот этап") for one in (*of_one, SECOND, of_one[1])])
+    kept = [entry.rule for entry in Journal(AccountStore(store, ACCOUNT)).of_deal(7)]
+    assert kept == ["", "first.one", "first.two", "first.three", "second.one", "first.two"]
+    assert [line.rule for line in history(store).of_rule(of_one[2], 50)] == ["first.three"]
+    assert history(store).of_rule(replace(SECOND, block="two"), 50) == []
