@@ -10,7 +10,9 @@ from pygal.style import CleanStyle
 from bench.figures import Figures
 
 # Without pygal's script, which would be fetched from another host: a picture in a document must request nothing.
-PLAIN = {"js": [], "style": CleanStyle(font_family="sans-serif"), "width": 800, "height": 440, "show_dots": True}
+# White behind it, so that it is read on a dark page too.
+STYLE = CleanStyle(font_family="sans-serif", background="#ffffff", plot_background="#f4f4f4")
+PLAIN = {"js": [], "style": STYLE, "width": 800, "height": 440, "show_dots": True}
 GROWTH, COMPARED = "cost-growth.svg", "bridge-and-naive.svg"
 
 

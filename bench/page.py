@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.figures import Figures, Row
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 MARKS = {True: "✓", False: "**missed**", None: "–"}
 
 
 def write(figures: Figures, rows: list[Row], path: Path) -> Path:
     """Put the figures between the marks of the page; returns the page."""
-    before, _, rest = path.read_text("utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    parts = "\n\n".join([_machine(), _goals(rows), _sizes(figures)])
-    path.write_text(f"{before}{BEGIN}\n{parts}\n{END}{after}", "utf-8")
+    return put(path, "bench", [machine(), _goals(rows), _sizes(figures)])
+
+
+def put(path: Path, mark: str, parts: Sequence[str]) -> Path:
+    """Put the parts between two marks of the page; returns the page."""
+    begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
+    before, _, rest = path.read_text("utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    text = "\n\n".join(parts)
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
     return path
 
 
-def _machine() -> str:
+def machine() -> str:
     day = datetime.now(UTC).date().isoformat()
     load = os.getloadavg()[0]
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from amo_bridge.clock import SystemClock
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.scheduler import DueTimers
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import deals, timers
@@ -64,7 +66,10 @@ def _batches(number: int) -> Iterator[range]:
 
 def _deal(account: int, number: int, now: float) -> dict[str, object]:
     times = {"stage_since": now, "updated_at": now, "read_at": now}
-    return {"account": account, "deal_id": number, "pipeline_id": 1, "status_id": 1, "record": "{}", **times}
+    at = datetime.fromtimestamp(now, UTC)
+    record = DealRecord(id=number, name=f"Сделка {number}", pipeline_id=1, status_id=1, created_at=at, updated_at=at)
+    told = json.dumps(record.to_json(), ensure_ascii=False)
+    return {"account": account, "deal_id": number, "pipeline_id": 1, "status_id": 1, "record": told, **times}
 
 
 def _step(account: int, number: int, now: float) -> dict[str, object]:
