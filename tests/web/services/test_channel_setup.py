@@ -198,7 +198,7 @@ def test_where_the_file_can_not_be_written_the_secret_stays_as_it_was(
     def read_only(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(f"amo_bridge.config.files.{place}", read_only)
+    monkeypatch.setattr(f"amo_bridge.versioned_file.{place}", read_only)
     answer = submit(admin, "smsru", secret="another", sender="New")
     assert answer.status_code == 409
     assert "Ничего не изменилось" in words_of(answer)
