@@ -372,7 +372,10 @@ def test_own_handlers_have_forms_and_a_broken_one_is_told_with_its_line(pages: P
     try:
         visit = made.visit(Role.ADMIN)
         words = words_of(visit.get("/rules/new"))
-        assert "Deal gets gift свой Клиенту исполнился год → подарок." in words
+        assert (
+            "Deal gets gift свой Когда Клиенту исполнился год → Где на этапах, которые вы назовёте → Тогда подарок."
+            in words
+        )
         address = "/rules/new/deal_gets_gift"
         page = visit.get(address)
         assert "Где дарить" in words_of(page)
