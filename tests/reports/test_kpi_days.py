@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -271,3 +273,43 @@ def test_a_month_that_was_counted_costs_a_few_statements_and_no_touch(team: Team
 def test_now_is_aware() -> None:
     assert MOSCOW.midnight(MONDAY) == datetime(2026, 11, 29, 21, tzinfo=UTC)
     assert MOSCOW.today(datetime(2026, 11, 29, 21, tzinfo=UTC)) == MONDAY
+
+
+@pytest.mark.parametrize(("zone", "seed"), [("Europe/Moscow", 0), ("Asia/Vladivostok", 1)])
+def test_a_made_up_month_comes_to_what_was_made_up(store: Store, zone: str, seed: int) -> None:
+    """Calls, sales and losses as they come, late, corrected, cancelled; the job runs now and then, each time as after a
+    kill: the page and the table say what was made up."""
+    team, dice = Team(store), Random(seed)
+    team.way = Way(ZoneInfo(zone), 99, 30)
+    talks, sales, lost = Counter[int](), Counter[int](), Counter[int]()
+    table: dict[int, tuple[int, int, int]] = {}
+    for today in range(30):
+        for number in range(dice.randrange(4)):
+            day = today if number < 2 else dice.randrange(today + 1)
+            place, deal = day + dice.choice((0.001, 0.4, 0.999)), 100 * today + number
+            is_talk = dice.random() < 0.5
+            team.call(place, deal, seconds=60 if is_talk else 0)
+            if not is_talk and dice.random() < 0.5:
+                team.call(place, deal, seconds=60, corrects=True)
+                is_talk = True
+            talks[day] += is_talk
+        for counter, status, number in ((sales, WON, 10_000 + today), (lost, LOST, 20_000 + today)):
+            team.sell(today + 0.5, status=status, number=number, reason="Дорого")
+            counter[today] += 1
+            if dice.random() < 0.4:
+                earlier = dice.randrange(today + 1)
+                team.sell(earlier + 0.5, status=7, number=number - today + earlier)
+                counter[earlier] = 0
+        if dice.random() < 0.5:
+            team.tick(today + 1)
+            table |= {day: _told(team, day) for day in team.written_anew()}
+    team.tick(31)
+    table |= {day: _told(team, day) for day in team.written_anew()}
+    made_up = {day: (talks[day], sales[day], lost[day]) for day in range(30)}
+    assert {day: _told(team, day) for day in range(30)} == made_up
+    assert {day: told for day, told in table.items() if day < 30} == made_up
+
+
+def _told(team: Team, day: int) -> tuple[int, int, int]:
+    figures = team.of(day, now=31)
+    return figures.talks, figures.sales, figures.lost
