@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, ColumnElement, Row, Table, and_, delete, exists, func, select, true
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, delete, exists, func, select, true
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -103,6 +103,8 @@ def _unwanted(
 log = structlog.get_logger()
 EVERY = timedelta(days=1)
 BATCH_SIZE = 500
+MOST_COUNTED = 10_000
+"""Of one table, to be shown: a page must not read a store of years."""
 # Rules ask for a month of touches, reports for a year.
 TOUCHES_KEPT = timedelta(days=400)
 # So long a finished task may still be told of: its result, or that it was opened again.
@@ -158,7 +160,7 @@ class Retention:
         now = self._clock.now()
         for part in self._parts(now):
             if part.came_at is None:
-                yield from self._unordered(part.table, part.number, part.may_go)
+                yield from self._unordered(part)
             else:
                 yield from self._chunks(part.table, part.came_at, part.before, part.may_go)
         if self._timetable is not None:
@@ -168,15 +170,20 @@ class Retention:
             self._cursors.write(connection, TIDIED_AT, now.timestamp())
 
     def count(self) -> dict[str, int]:
-        """How many rows of each table would go today, steps of timers left out; nothing is deleted. Raises
-        StoreUnavailable."""
+        """How many rows of each table would go today, ``MOST_COUNTED`` at most of each and steps of timers left out;
+        nothing is deleted. Raises StoreUnavailable."""
         found: dict[str, int] = {}
-        with self._store.read() as connection:
-            for part in self._parts(self._clock.now()):
-                is_old = true() if part.came_at is None else part.came_at < part.before
-                query = select(func.count()).select_from(part.table)
-                rows = connection.execute(query.where(self._store.owns(part.table), is_old, part.may_go)).scalar_one()
-                found[part.table.name] = found.get(part.table.name, 0) + rows
+        for part in self._parts(self._clock.now()):
+            if part.came_at is None:
+                with self._store.read() as connection:
+                    rows = len(connection.execute(self._old_numbers(part).limit(MOST_COUNTED)).all())
+            else:
+                rows = 0
+                for ids in self._old_in_order(part.table, part.came_at, part.before, part.may_go):
+                    rows += len(ids)
+                    if rows >= MOST_COUNTED:
+                        break
+            found[part.table.name] = min(found.get(part.table.name, 0) + rows, MOST_COUNTED)
         return {name: rows for name, rows in found.items() if rows}
 
     def _parts(self, now: datetime) -> Iterator[_Part]:
@@ -219,22 +226,34 @@ class Retention:
         long_ago = (now - TASK_HISTORY_KEPT).timestamp()
         yield _Part(task_history, task_history.c.id, _is_past(self._store.account_id, long_ago))
 
-    def _unordered(self, table: Table, number: Column[int], old: ColumnElement[bool]) -> Iterator[tuple[str, int]]:
+    def _old_numbers(self, part: _Part) -> Select[Any]:
         """Of rows that did not come in the order in which things happened."""
-        mine = and_(self._store.owns(table), old)
+        return select(part.number).where(self._store.owns(part.table), part.may_go)
+
+    def _unordered(self, part: _Part) -> Iterator[tuple[str, int]]:
         while True:
             with self._store.read() as connection:
-                ids = connection.execute(select(number).where(mine).limit(BATCH_SIZE)).scalars().all()
+                ids = connection.execute(self._old_numbers(part).limit(BATCH_SIZE)).scalars().all()
             if not ids:
                 return
             with self._store.write() as connection:
-                connection.execute(delete(table).where(mine, number.in_(ids)))
-            yield table.name, len(ids)
+                mine = and_(self._store.owns(part.table), part.may_go)
+                connection.execute(delete(part.table).where(mine, part.number.in_(ids)))
+            yield part.table.name, len(ids)
 
     def _chunks(
         self, table: Table, came_at: ColumnElement[float], before: float, may_go: ColumnElement[bool]
     ) -> Iterator[tuple[str, int]]:
-        """Rows are numbered in the order in which they came: the first one that is young ends the walk."""
+        for ids in self._old_in_order(table, came_at, before, may_go):
+            with self._store.write() as connection:
+                connection.execute(delete(table).where(table.c.id.in_(ids), may_go))
+            yield table.name, len(ids)
+
+    def _old_in_order(
+        self, table: Table, came_at: ColumnElement[float], before: float, may_go: ColumnElement[bool]
+    ) -> Iterator[list[int]]:
+        """Numbers of old rows, some at a time. Rows are numbered in the order in which they came: the first one that is
+        young ends the walk."""
         old = and_(came_at < before, may_go)
         last = 0
         while True:
@@ -245,9 +264,7 @@ class Retention:
             with self._store.read() as connection:
                 rows = connection.execute(walk).all()
             if ids := [row.id for row in rows if row.old]:
-                with self._store.write() as connection:
-                    connection.execute(delete(table).where(table.c.id.in_(ids), may_go))
-                yield table.name, len(ids)
+                yield ids
             if len(rows) < BATCH_SIZE or rows[-1].came_at >= before:
                 return
             last = rows[-1].id

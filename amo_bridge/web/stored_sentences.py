@@ -1,4 +1,4 @@
-"""English of sentences that the bridge has stored in Russian: reasons, events, deeds of the journal and the outbox.
+"""English of sentences stored in Russian: reasons, events and actions of the journal and the outbox.
 
 A stored sentence is known by its form: ``translations/stored/en.po`` has every one that the code makes, with {1} and
 {2} where names stand. What fits no form, or fits one in two ways, stays as it is: a person's own words are not

@@ -80,7 +80,7 @@ class SettingsReview(Shape):
 
 
 class RetentionCounts(Shape):
-    """Table of the store → how many of its rows would go today."""
+    """Table of the store → how many of its rows would go today; 10,000 stands for as many and more."""
 
     rows: dict[str, int]
 

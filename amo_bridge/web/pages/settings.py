@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.engine.retention import Retention
+from amo_bridge.engine.retention import MOST_COUNTED, Retention
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.rules.option_words import in_words_of_form
 from amo_bridge.versioned_file import Written
@@ -83,7 +83,7 @@ def count() -> str:
     """How much would be deleted today by what the bridge works by."""
     here = current_account()
     rows = Retention(here.account_store, here.clock, here.config.bridge).count() if here.is_known else {}
-    return render_template("settings/count.html", rows=rows)
+    return render_template("settings/count.html", rows=rows, most=MOST_COUNTED)
 
 
 @routes.get("/settings/secrets")
