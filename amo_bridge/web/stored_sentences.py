@@ -28,6 +28,10 @@ SPAN = re.compile(r"(\d+) (рабоч\w+ )?(минут|час|дн|ден|нед
 UNITS = {"минут": "minute", "час": "hour", "дн": "day", "ден": "day", "недел": "week"}
 BEGINNING = 4
 """Letters by which the forms that may fit are found at once."""
+LONGEST = 2000
+"""Signs of a sentence that is read: trying forms costs the square of them, and clients write of what stands in some."""
+DEEPEST = 6
+"""Sentences within sentences that are read: people's words may look like one within one, hundreds of times."""
 
 
 class Form:
@@ -53,8 +57,8 @@ class Form:
             return None
         return dict(zip(self._places, found.groups(), strict=True))
 
-    def in_english(self, values: Mapping[str, str]) -> str:
-        return PLACE.sub(lambda place: _value(values[place[1]], place[2]), self._english)
+    def in_english(self, values: Mapping[str, str], depth: int) -> str:
+        return PLACE.sub(lambda place: _value(values[place[1]], place[2], depth), self._english)
 
 
 def _pattern(own: Sequence[str], more: str) -> str:
@@ -70,18 +74,20 @@ class AmbiguousSentence(Exception):
     """It may be read in two ways."""
 
 
-def in_english(sentence: str) -> str | None:
-    """The same in English; None if it is no sentence of the bridge."""
-    known = _known(sentence)
+def in_english(sentence: str, depth: int = 0) -> str | None:
+    """The same in English; None if it is no sentence of the bridge. ``depth``: in how many others it stands."""
+    if len(sentence) > LONGEST or depth > DEEPEST:
+        return None
+    known = _known(sentence, depth)
     if known is not None:
         return known
     parts = sentence.split("; ")
-    told = [_known(part) for part in parts] if len(parts) > 1 else [None]
+    told = [_known(part, depth) for part in parts] if len(parts) > 1 else [None]
     return "; ".join(filter(None, told)) if all(told) else None
 
 
 @lru_cache(maxsize=4096)
-def _known(sentence: str) -> str | None:
+def _known(sentence: str, depth: int) -> str | None:
     by_beginning = _forms()
     fitting = (*by_beginning.get(sentence[:BEGINNING], ()), *by_beginning.get("", ()))
     for form in sorted(fitting, key=lambda one: -one.weight):
@@ -90,7 +96,7 @@ def _known(sentence: str) -> str | None:
         except AmbiguousSentence:
             return None
         if values is not None:
-            return form.in_english(values)
+            return form.in_english(values, depth)
     return None
 
 
@@ -110,13 +116,13 @@ def catalogue() -> dict[str, str]:
         return {str(one.id): str(one.string) for one in read_po(source, locale="en", abort_invalid=True) if one.id}
 
 
-def _value(value: str, kind: str | None) -> str:
+def _value(value: str, kind: str | None, depth: int) -> str:
     if kind == "s":
         return SPAN.sub(_span, value)
     if kind == "l":
-        told = [in_english(part) for part in value.split(", ")]
+        told = [in_english(part, depth + 1) for part in value.split(", ")]
         return ", ".join(filter(None, told)) if all(told) else value
-    return (in_english(value) or value) if kind == "t" else value
+    return (in_english(value, depth + 1) or value) if kind == "t" else value
 
 
 def _span(found: re.Match[str]) -> str:

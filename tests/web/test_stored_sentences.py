@@ -12,7 +12,7 @@ from support.api_client import Program
 from support.pages import Pages, Visit, words_of
 
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.stored_sentences import PLACE, RUSSIAN_LETTERS, catalogue, in_english
+from amo_bridge.web.stored_sentences import LONGEST, PLACE, RUSSIAN_LETTERS, catalogue, in_english
 
 ROOT = Path(__file__).parents[2]
 ENGINE = (
@@ -187,6 +187,23 @@ def test_names_stay_and_sentences_in_sentences_are_english_too(russian: str, eng
 )
 def test_what_the_bridge_did_not_say_is_not_translated(russian: str) -> None:
     assert in_english(russian) is None
+
+
+@pytest.mark.parametrize(
+    ("beginning", "again", "end"),
+    [
+        ("", "остаётся: ", "поле"),
+        ("поле «Имя» = Иван", ": как было", ""),
+        ("загрузка вебинара № 1", " (2", ""),
+        ("нарушение пункта 1", " — 2", ""),
+        ("", "; ", "."),
+    ],
+)
+@pytest.mark.parametrize("signs", [LONGEST - 100, 10_000])
+def test_words_of_people_can_neither_break_nor_hold_up_a_page(beginning: str, again: str, end: str, signs: int) -> None:
+    """What a client writes stands in some sentences, and may look like hundreds of ours, one within another."""
+    told = in_english(f"{beginning}{again * (signs // len(again))}{end}")
+    assert told is None or signs <= LONGEST, "trying the forms costs the square of the length"
 
 
 REASON = "этап «Бриф» не из этого правила"
