@@ -19,6 +19,8 @@ from flask import Flask
 from flask_babel import get_locale
 from markupsafe import Markup
 
+from amo_bridge.engine.journal import BY_API
+
 CATALOGUE = Path(__file__).parent / "translations" / "stored" / "en.po"
 PLACE = re.compile(r"\{(\d)(?:!([tls]))?\}")
 """Where something stands in a form. In English ``!t``: it is a stored sentence itself; ``!l``: some of them, with
@@ -142,9 +144,10 @@ def stored(sentence: str) -> str:
 
 
 def stored_by_whom(sentence: str) -> str:
-    """The same of what begins with a person's login and a colon."""
-    who, colon, told = sentence.partition(": ")
-    return f"{who}: {stored(told)}" if colon else stored(sentence)
+    """The same of what begins with a colon after a person's login, or a program's name."""
+    kind = BY_API if sentence.startswith(BY_API) else ""
+    who, colon, told = sentence.removeprefix(kind).partition(": ")
+    return f"{kind}{who}: {stored(told)}" if colon else stored(sentence)
 
 
 def stored_on_page(sentence: str) -> str | Markup:

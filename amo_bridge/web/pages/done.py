@@ -9,13 +9,14 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.engine.effects import CHANNEL_KINDS
+from amo_bridge.engine.history import Line
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu, download
 from amo_bridge.web.services.decisions import ENDINGS, SOURCES, Wish, decisions_of, wish_asked_for
-from amo_bridge.web.stored_sentences import stored
+from amo_bridge.web.stored_sentences import stored, stored_by_whom
 
 routes = Blueprint("done", __name__)
 MENU = Menu(_l("Что сделал мост"), "done.show", place=15)
@@ -50,11 +51,15 @@ def table() -> Response:
         [
             f"{one.at.astimezone(here.zone):%d.%m.%Y %H:%M:%S}", one.line.deal_id or "", one.deal_name, one.person,
             one.line.rule, one.line.clause, stored(one.line.what), one.ending,
-            "; ".join(map(stored, one.line.actions)), stored(one.line.reason), one.source,
+            "; ".join(map(stored, one.line.actions)), _why(one.line), one.source,
         ]
         for one in (found.rows if found else [])
     ]  # fmt: skip
     return download(as_csv(header, rows), f"amo-bridge-{wish.since.isoformat()}.csv")
+
+
+def _why(line: Line) -> str:
+    return stored_by_whom(line.reason) if line.verdict == "undone" else stored(line.reason)
 
 
 def _shown() -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -317,6 +318,15 @@ def test_the_list_is_drawn_anew_by_what_is_chosen(day: Day, viewer: Visit) -> No
 def test_an_undoing_counts_as_done(day: Day) -> None:
     day.pages.say("undone", deal_id=ROSE, event_id=4, at=TUESDAY, reason="Анна: не будет отправлено")
     assert events(day.pages, ending="done") == [4, 1]
+
+
+@pytest.mark.parametrize("who", ["Анна", "API: отчёты"])
+def test_the_file_says_what_was_taken_back_as_the_page_does(day: Day, viewer: Visit, who: str) -> None:
+    day.pages.say("undone", deal_id=ROSE, event_id=4, at=TUESDAY, reason=f"{who}: этап → «Ж»: как было")
+    viewer.post("/settings/language/en", page="/")
+    told = f"{who}: stage → «Ж»: as it was"
+    for path in ("/done", "/done.csv"):
+        assert told in html.unescape(viewer.get(f"{path}?from=2026-11-23&to=2026-11-24").get_data(as_text=True)), path
 
 
 def test_another_day_keeps_whatever_else_is_chosen(day: Day, viewer: Visit) -> None:
