@@ -141,7 +141,9 @@ class ShiftStartJob:
         due = shift_due(engine, engine.config, today)
         if due is None or now < due - section.ask_before:
             return
-        people = [(user.id, user.name) for user in shift_people(engine, section, today)]
+        # A bridge that comes back in the evening asks nobody, and tells of nobody, at night.
+        is_over = now >= max(engine.calendar.close_of(today), due + section.escalate_after)
+        people = [] if is_over else [(user.id, user.name) for user in shift_people(engine, section, today)]
         with self._store.write() as connection:
             self._starts.make(connection, today, due, people)
         waiting = {one.user_id: one for one in self._starts.between(today, today) if one.begun_at is None}

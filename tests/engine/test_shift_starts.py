@@ -132,6 +132,20 @@ def test_a_bridge_that_was_down_gives_the_same_time(morning: Morning) -> None:
     assert morning.start.due == TEN
 
 
+def test_a_bridge_that_comes_back_after_work_asks_nobody(asked: Morning) -> None:
+    asked.shift["violation"] = {"clause": "S9", "penalty": 500}
+    for minutes in range(0, 120, 5):
+        asked.at(TEN + timedelta(hours=10, minutes=minutes))
+    assert (asked.telegram.sent, asked.put) == ([], [])
+
+
+def test_a_shift_in_the_evening_is_looked_at(morning: Morning) -> None:
+    morning.measured["event_days"] = {"2026-11-24": "20:00"}
+    for minutes in (0, 11, 25, 31):
+        morning.at(TEN + timedelta(hours=10, minutes=minutes))
+    assert len(morning.notices) == 1
+
+
 @pytest.mark.parametrize("way", ["telegram", "max"])
 def test_a_press_before_the_shift_confirms_it(asked: Morning, way: Any) -> None:
     asked.ways |= {who: {way: NUMBERS[who]} for who in (IVAN, MARIA)}
