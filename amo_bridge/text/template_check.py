@@ -1,7 +1,8 @@
 """Check of a typed template: done by a process of its own, with limits of memory and time.
 
 Jinja's sandbox keeps a template from code and files, not from a loop in a loop or a text doubled thirty times: those
-harm only the process that tries them. What takes longer is refused, so it is never saved.
+harm only the process that tries them. Each is filled in there before it is saved, without a deal with made-up data,
+and what takes longer is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from amo_bridge.text.names import normalise
 from amo_bridge.text.scripts import Script, blocks_of, lost_answers, marking, new_mark
-from amo_bridge.text.templates import FIELD, BadTemplate, Finding, Rendered, Templates
+from amo_bridge.text.templates import FIELD, WORDS, BadTemplate, Finding, Rendered, Templates
 
 LONGEST_TEMPLATE = 100_000
 """Of one file, in signs."""
@@ -135,6 +136,29 @@ class _Folded(Mapping[str, str]):
         return len(self._values)
 
 
+_SAMPLES = ("пример", "")
+"""Once with something in every field, once with nothing: both ways of an «if»."""
+
+
+class _Sample(Mapping[str, str]):
+    """Stands for a deal that nobody has chosen: has every field."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __getitem__(self, name: str) -> str:
+        return self._value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __str__(self) -> str:
+        return self._value
+
+
 def main() -> None:
     """Takes a request on stdin, writes what is wrong and what came out; without an answer if it took too much."""
     _limit()
@@ -160,6 +184,10 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
     if mark:
         source = edited.get(f"{name}.txt", "")
         findings += [Finding(f"{name}.txt", line, words) for line, words in lost_answers(source)]
+    if not findings:
+        # A template is saved without a deal too: what would hold the bridge up must be found before that.
+        for sample in _SAMPLES:
+            templates.try_out(name, dict.fromkeys(WORDS, _Sample(sample)))
     rendered = None
     if facts is not None and not findings:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,11 @@ class Templates:
         told = self._environment.from_string(subject).render(facts)
         text = self._environment.from_string(body).render(facts).strip() + "\n"
         return Rendered(" ".join(told.split()), text, self._html(name, facts))
+
+    def try_out(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Fill a letter in with made-up facts: only what it costs counts, that it fails by them means nothing."""
+        with suppress(BadTemplate, *_FAILURES):
+            self._filled(name, facts)
 
     def problems_of(self, name: str) -> list[str]:
         """What can be told to be wrong with a template before there is anything to fill in (Russian)."""
@@ -271,7 +277,7 @@ class Templates:
 
 
 _INCLUDES = (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)
-_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
+_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 """What rendering may end in."""
 
 

@@ -193,6 +193,27 @@ def test_a_template_harms_nobody_but_itself(folder: Path, harm: str) -> None:
     assert made.findings
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        '{% if сделка.бюджет %}{{ сделка.бюджет }}{% else %}{{ "a" * 10**11 }}{% endif %}',
+    ],
+    ids=["loops", "where a field is empty"],
+)
+def test_a_text_that_would_hold_the_bridge_up_is_not_saved(folder: Path, admin: Visit, harm: str) -> None:
+    page = send(admin, "/texts/scripts/call", "save", text__txt=f"{SCRIPT}\n{harm}\n")
+    assert page.status_code == 422
+    assert "слишком долго заполняется" in words_of(page)
+    assert (folder / "scripts/call.txt").read_text("utf-8") == SCRIPT
+
+
+def test_a_filter_that_does_not_fit_is_the_templates_own_mistake(folder: Path) -> None:
+    made = check(folder / "letters", "x", {"x.txt": "Тема: a\n\n{{ 5 | dictsort }}\n"}, {"поле": {}})
+    assert made.findings[0].line == 3
+    assert "items" in made.words[0]
+
+
 def test_a_letter_is_sent_to_oneself_and_to_nobody_else(folder: Path, pages: Pages, admin: Visit) -> None:
     path = "/texts/letters/ждём/бриф"
     with post_office() as post:
