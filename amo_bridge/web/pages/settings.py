@@ -55,12 +55,13 @@ def show(name: str) -> str | tuple[str, int]:
 @open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
 def sent(name: str) -> str | tuple[str, int]:
     section = _section(name)
-    text = request.form.get("base", "").replace("\r\n", "\n")
+    text, tree = request.form.get("base", "").replace("\r\n", "\n"), sent_tree()
     try:
-        draft = replace(_written(section), tree=sent_tree())
-        merge = draft.merged(section.keys_in(text) if text else {})
+        merge = replace(_written(section), tree=tree).merged(section.keys_in(text) if text else {})
     except ConfigError as error:
-        return render_template("config/problems.html", problems=error.problems), 409
+        # Nothing of the form is lost while somebody mends the file.
+        form = {"action": request.path, "fields": [("base", text), *fields_of_tree(tree)]}
+        return render_template("config/problems.html", problems=error.problems, rule_form=form), 409
     return _sent(merge)
 
 

@@ -18,6 +18,7 @@ from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account, user
+from amo_bridge.web.error_pages import error_response
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.pages.config import review
 from amo_bridge.web.services import config_texts
@@ -82,6 +83,12 @@ class Edit:
     def is_unsaved(self) -> bool:
         saved = self.saved()
         return any(self.parts[ending].strip() != saved[ending].strip() for ending in self.parts)
+
+
+@routes.errorhandler(ConfigError)
+def unreadable(error: ConfigError) -> Response:
+    """A file of texts, or the config, that can't be read: the rest of the pages is as it was."""
+    return error_response(409, _("Файл не открыть"), " ".join(error.problems))
 
 
 @routes.get("/texts")

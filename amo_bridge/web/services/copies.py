@@ -97,8 +97,9 @@ def delete(here: AccountView, name: str) -> None:
 
 def restore_command(here: AccountView, copy: DataCopy) -> str:
     """What to type on the server once the bridge is stopped."""
-    config = here.config.path
-    return shlex.join(["amo-bridge", "restore", str(copy.path), "--force", "--config", str(config)])
+    # Whole paths: it is typed in any folder.
+    copied, config = copy.path.resolve(), here.config.path.resolve()
+    return shlex.join(["amo-bridge", "restore", str(copied), "--force", "--config", str(config)])
 
 
 def _copy(path: Path) -> DataCopy:

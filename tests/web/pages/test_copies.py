@@ -34,6 +34,16 @@ def made(owner: Visit) -> str:
     return found[0]
 
 
+def test_the_command_that_puts_it_back_runs_in_any_folder(
+    pages: Pages, owner: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = pages.bridge.config
+    made(owner)
+    monkeypatch.chdir(config.path.parent)
+    pages.bridge.config = replace(config, path=Path(config.path.name))
+    assert f"--config {config.path}" in words_of(owner.get(PAGE))
+
+
 def test_a_copy_is_made_listed_and_can_be_put_back(pages: Pages, owner: Visit, tmp_path: Path) -> None:
     assert "Копий ещё нет" in words_of(owner.get(PAGE))
     name = made(owner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -157,6 +158,19 @@ def test_a_second_tab_undoes_nobodys_save(known: Pages, admin: Visit) -> None:
     page = sent(admin, "/settings/calendar", mine, o__country="BY")
     assert page.status_code == 409
     assert "Изменено и там, и у вас: Праздники страны" in words_of(page)
+
+
+def test_a_form_is_not_lost_while_the_file_can_not_be_read(known: Pages, admin: Visit) -> None:
+    path, text = known.bridge.config.path, text_of(known)
+    page = admin.get("/settings/retention")
+    path.write_text(f"{text}\n[bridge\n", "utf-8")
+    refused = sent(admin, "/settings/retention", page, o__keep_journal="77 d")
+    assert refused.status_code == 409
+    path.write_text(text, "utf-8")
+    (again,) = re.findall(r'<form method="post" action="/settings/retention">(.*?)</form>', refused.text, re.S)
+    fields = {name: unescape(told) for name, told in re.findall(r'name="([^"]+)" value="([^"]*)"', again)}
+    back = admin.post("/settings/retention", {**fields, "do": "show"}, page="/settings/retention")
+    assert 'value="77 d"' in back.text
 
 
 def test_two_tabs_add_two_people(known: Pages, admin: Visit) -> None:

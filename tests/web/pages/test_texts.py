@@ -166,6 +166,15 @@ def test_a_text_stays_in_its_folder(folder: Path, admin: Visit, name: str) -> No
     assert sorted(path for path in folder.rglob("*") if "data" not in path.parts) == before
 
 
+def test_a_file_that_can_not_be_read_is_named(folder: Path, admin: Visit) -> None:
+    (folder / "scripts/old.txt").write_bytes("Тема: Старый\n".encode("cp1251"))
+    page = admin.get("/texts/scripts/old")
+    assert page.status_code == 409
+    assert "Файл не открыть" in words_of(page)
+    assert "old.txt не читается" in words_of(page)
+    assert admin.get("/texts").status_code == 200
+
+
 def test_a_link_out_of_the_folder_is_not_followed(folder: Path, admin: Visit) -> None:
     (folder / "secret.txt").write_text("Тема: секрет\n", "utf-8")
     (folder / "letters/link.txt").symlink_to(folder / "secret.txt")
