@@ -64,9 +64,13 @@ def with_rule_text(source: str, known: RuleText, text: str) -> str:
         raise ConfigError([why])
     if not text:
         raise ConfigError([_("Текст не может быть пустым")])
-    wanted = _plain((*known.rule.path, *known.path))
-    places = [one for one in strings_of(source) if _plain(one.path) == wanted]
-    exact = [one for one in places if one.path == (*known.rule.path, *known.path)] or places
+    path, strings = (*known.rule.path, *known.path), strings_of(source)
+    places = [one for one in strings if _plain(one.path) == _plain(path)]
+    if not places:
+        # «sms = "…"» says «sms = { text = "…" }».
+        path = path[:-1]
+        places = [one for one in strings if _plain(one.path) == _plain(path)]
+    exact = [one for one in places if one.path == path] or places
     spans = [one for one in exact if _value_of(source[one.start : one.end]) == known.text]
     if len(spans) != 1:
         told = _("Место этого текста в файле не найти: он записан необычно. Измените его в файле")
