@@ -148,13 +148,13 @@ def letter(name: str) -> str:
 @routes.post("/texts/scripts/<name>")
 @open_to(Role.HEAD, most_bytes=MOST_BYTES)
 def change_script(name: str) -> str | Response | tuple[str, int]:
-    return _changed(_sent(_file("scripts", name)))
+    return _changed(_sent(_file_sent("scripts", name)))
 
 
 @routes.post("/texts/letters/<path:name>")
 @open_to(Role.ADMIN, most_bytes=MOST_BYTES)
 def change_letter(name: str) -> str | Response | tuple[str, int]:
-    return _changed(_sent(_file("letters", name)))
+    return _changed(_sent(_file_sent("letters", name)))
 
 
 # --- what stands in the config ----------------------------------------------------------------------------------------
@@ -284,6 +284,15 @@ def _series_page(
 
 def _file(kind: Kind, name: str) -> TextFile:
     return text_file(current_account(), kind, name) or abort(404)
+
+
+def _file_sent(kind: Kind, name: str) -> TextFile:
+    """What a form edits; the file may have gone meanwhile, and what was typed is not lost with it."""
+    here = current_account()
+    is_edit = f"mark{TEXT}" in request.form and request.form.get("do") != "remove"
+    if is_edit and is_fit_name(kind, name) and folder_of(here, kind) is not None:
+        return TextFile(here, kind, name)
+    return _file(kind, name)
 
 
 def _opened(file: TextFile) -> Edit:

@@ -17,10 +17,13 @@ from support.pages import Pages, Visit, agency, saved, words_of
 from werkzeug.test import TestResponse
 
 from amo_bridge.config.channels import MailSection
+from amo_bridge.config.files import difference
+from amo_bridge.config.loader import load
 from amo_bridge.storage.tables import outbox
 from amo_bridge.text.scripts import source_of
 from amo_bridge.text.template_check import check
 from amo_bridge.web.auth.users import Role
+from amo_bridge.web.services.config_texts import rule_texts, with_rule_text
 
 SCRIPT = """Тема: Звонок: {{ сделка.название }}
 
@@ -124,6 +127,18 @@ def test_what_was_changed_on_the_disk_meanwhile_is_not_overwritten(folder: Path,
     assert "Чужая правка" in file.read_text("utf-8")
     assert admin.post(path, {**marks(late.text), "do": "save", "text.txt": LETTER + "Моя\n"}).status_code == 302
     assert file.read_text("utf-8") == LETTER + "Моя\n"
+
+
+def test_what_was_deleted_meanwhile_takes_nothing_typed_with_it(folder: Path, admin: Visit) -> None:
+    path, file = "/texts/letters/ждём/бриф", folder / "letters/ждём/бриф.txt"
+    opened = {**marks(admin.get(path).text), "text.txt": LETTER + "Моя\n"}
+    file.unlink()
+    late = admin.post(path, {**opened, "do": "save"})
+    assert (late.status_code, "Моя" in late.text, file.exists()) == (409, True, False)
+    assert admin.post(path, {**opened, **marks(late.text), "do": "save"}).status_code == 302
+    assert file.read_text("utf-8") == LETTER + "Моя\n"
+    file.unlink()
+    assert admin.post(path, {"do": "remove", "mark.txt": "", "mark.html": ""}).status_code == 404
 
 
 def test_a_version_before_is_looked_at_and_put_back(folder: Path, admin: Visit) -> None:
@@ -401,6 +416,17 @@ def test_the_text_of_a_task_is_tried_and_changed_in_its_place(folder: Path, admi
     after = (folder / "config.toml").read_text("utf-8")
     assert after != before
     assert after.replace("Позвонить: {Название}", was) == before
+
+
+def test_a_text_that_stands_for_a_whole_table_is_changed_too(folder: Path) -> None:
+    config = load(folder / "config.toml", {})
+    known = next(one for one in rule_texts(config) if one.place == "steps[3].sms.text")
+    source = (folder / "config.toml").read_text("utf-8")
+    text = 'Здравствуйте! Про "ваш" \\ проект'
+    after = with_rule_text(source, known, text)
+    (folder / "config.toml").write_text(after, "utf-8")
+    assert text in [one.text for one in rule_texts(load(folder / "config.toml", {}))]
+    assert len([line for line in difference(source, after) if line[0] in "+-"]) == 2
 
 
 # --- who may ----------------------------------------------------------------------------------------------------------
