@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ CLIENTS = ("Ромашка", "Север", "Кофе и книги", "Студи
 FIRST, MEETING, BRIEF = "Продажи / Новый клиент", "Продажи / Встреча назначена", "Продажи / Бриф получен"
 KNOWN = {"Клиент (бренд)": "Ромашка", "Основной продукт": "Букеты", "Тип клиента": "Прямой клиент"}
 LOST = "Продажи / Закрыто и не реализовано"
+DOCUMENTED = ("overview", "rules", "rule-form", "map", "settings", "script-form", "deal", "upcoming")
+DOCUMENTED_PHONE = ("overview", "deal", "script")
 
 
 @contextmanager
@@ -39,6 +42,8 @@ def bridge_at_work() -> Iterator[tuple[RunningBridge, int]]:
         path = Path(folder) / "config.toml"
         text = EXAMPLE.read_text("utf-8").replace("https://example.amocrm.ru", crm.url)
         path.write_text(text, "utf-8")
+        for texts in ("letters", "scripts"):
+            shutil.copytree(EXAMPLE.parent / texts, path.parent / texts)
         bridge = RunningBridge(load(path, {}), ENVIRONMENT)
         try:
             bridge.wait_ready()
@@ -109,6 +114,9 @@ def pages_of(deal: int) -> dict[str, str]:
         "config": "/config",
         "map": "/map",
         "settings": "/settings/calendar",
+        "texts": "/texts",
+        "script-form": "/texts/scripts/first-call",
+        "script": f"/deals/{deal}/scripts/first-call",
         "users": "/users",
         "audit": "/audit",
         "api": "/api",
@@ -131,8 +139,8 @@ def for_documents(browser: Browser, bridge: RunningBridge, deal: int, folder: Pa
     form = "/rules/new/file_sets_tasks?like=file_sets_tasks.contract"
     addresses = {**pages_of(deal), "rule-form": form}
     for viewport, theme, names, ending in (
-        (DESKTOP, "light", ("overview", "rules", "rule-form", "map", "settings", "deal", "upcoming"), ""),
-        (PHONE, "dark", ("overview", "deal"), "-phone"),
+        (DESKTOP, "light", DOCUMENTED, ""),
+        (PHONE, "dark", DOCUMENTED_PHONE, "-phone"),
     ):
         with opened(browser, bridge.url, viewport=viewport, color_scheme=theme) as context:
             page = context.new_page()

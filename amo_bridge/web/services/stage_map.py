@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.stage_map import Conflict, StageMap, Way
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services.overview import DAYS, midnights
 
-WIDTH = 420
-BOX_WIDTH, BOX_HEIGHT, GAP = 200, 34, 22
+WIDTH = 980
+BOX_WIDTH, BOX_HEIGHT, GAP = 250, 34, 20
 TOP = 8
 LANE = 34
 """How far the next arrow bows out."""
+CHIP_HEIGHT, CHIP_GAP = 24, 8
+LETTER = 7.2
+"""About how wide a letter of a chip is: browsers measure texts, servers don't."""
+MOST_STEPS = 3
+"""Names of a ladder's steps that are told beside it."""
+LONGEST_TARGET = 40
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,24 @@ class Exit:
     is_new: bool
 
 
+ChipKind = Literal["gate", "work", "exit"]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A rule beside its stage. ``kind``: guards it, works on it, leads to another pipeline. ``x``: its left edge."""
+
+    rule: Rule
+    label: str
+    kind: ChipKind
+    x: int
+    width: int
+
+
 @dataclass(frozen=True)
 class StageBox:
-    """``deals``: how many stand there; None where the account is not known. ``y``: the box's upper edge."""
+    """``deals``: how many stand there; None where the account is not known. ``y``: the box's upper edge. ``chips``: as
+    many rules as there is room for beside it; ``left_out``: how many there are besides."""
 
     title: str
     name: str
@@ -49,6 +71,8 @@ class StageBox:
     guards: Sequence[RuleOnStage]
     exits: Sequence[Exit]
     y: int
+    chips: Sequence[Chip] = ()
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,8 +152,35 @@ def _pipeline(
     # The longest bow out furthest, so that they cross the others least.
     inner.sort(key=lambda way: abs(middle[way.source] - middle[way.target]))
     arrows = [_arrow(way, middle[way.source], middle[way.target], lane) for lane, way in enumerate(inner)]
-    width = max([WIDTH, *(arrow.x + 60 for arrow in arrows)])
-    return PipelineDrawing(name, boxes, arrows, width, TOP + len(boxes) * (BOX_HEIGHT + GAP))
+    begin = max([BOX_WIDTH + 24, *(arrow.x + round(len(arrow.label) * LETTER) + 16 for arrow in arrows)])
+    width = max(WIDTH, begin + 400)
+    with_chips = [_with_chips(box, begin, width, set(middle)) for box in boxes]
+    return PipelineDrawing(name, with_chips, arrows, width, TOP + len(boxes) * (BOX_HEIGHT + GAP))
+
+
+def _with_chips(box: StageBox, begin: int, width: int, own: Container[str]) -> StageBox:
+    """``own``: the stages of this pipeline; ways to them are arrows."""
+    told: list[tuple[Rule, str, ChipKind]] = [(one.rule, _label(one), "gate") for one in box.guards]
+    told += [(one.rule, _label(one), "work") for one in box.works]
+    for one in box.exits:
+        if one.target not in own:
+            target = one.target if len(one.target) <= LONGEST_TARGET else f"{one.target[: LONGEST_TARGET - 1]}…"
+            told.append((one.rule, f"{one.rule.clause or one.rule.block} → {target}", "exit"))
+    chips: list[Chip] = []
+    for rule, label, kind in told:
+        wide = round(len(label) * LETTER) + 16
+        if begin + wide > width - 48:  # room for «+ 3» is left
+            break
+        chips.append(Chip(rule, label, kind, begin, wide))
+        begin += wide + CHIP_GAP
+    return replace(box, chips=chips, left_out=len(told) - len(chips))
+
+
+def _label(one: RuleOnStage) -> str:
+    steps = getattr(one.rule.options, "steps", ())
+    names = [str(getattr(step, "title", "")) for step in steps if not isinstance(step, str)]
+    told = ", ".join(filter(None, names[:MOST_STEPS])) + (" …" if len(names) > MOST_STEPS else "")
+    return " · ".join(filter(None, (one.label, told, f"×{one.acted}" if one.acted else "")))
 
 
 def _arrow(way: Way, begin: int, end: int, lane: int) -> Arrow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, expect
 from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
@@ -21,6 +23,21 @@ def test_the_page_before_the_account_is_known_and_after(pages: Pages, viewer: Vi
     assert "Смотря по сделке, правила могут помешать друг другу: 4" in words
     assert 'class="way opens"' not in page.text, "another pipeline's arrow is in the list"
     assert "откроет сделку на Реализация / Тайминг A80" in words
+
+
+def test_the_picture_has_the_rules_beside_their_stages(pages: Pages, viewer: Visit) -> None:
+    pages.know_account(agency())
+    pages.know_deal("Ромашка")
+    pages.say("acts")
+    page = viewer.get("/map").text
+    shown = re.findall(r'<a class="rule (\w+)" href="([^"]+)">.*?<text[^>]*>([^<]*)</text></a>', page, re.DOTALL)
+    assert ("work", "/rules/stage_creates_tasks.new_client", "A10 · ×1") in shown, "how often it acted"
+    assert ("gate", "/rules/stage_needs_fields.meeting_date", "A40") in shown
+    assert ("work", "/rules/stage_ladder.brief_awaited", "A20–A23 · 3 d, 5 d, 6 d …") in shown, "a ladder's days"
+    exits = {label for kind, _, label in shown if kind == "exit"}
+    assert {"A80 → Реализация / Тайминг", "A82 → Работа с потерянными / Потерянные"} <= exits
+    assert "A51 → Продажи / Согласование КП" not in exits, "an arrow of this pipeline"
+    assert re.search(r'text-anchor="end">1</text>', page), "the deals of a stage"
 
 
 def test_a_stage_that_was_renamed_in_amocrm_keeps_its_rules(pages: Pages, viewer: Visit) -> None:
