@@ -17,7 +17,7 @@ from amo_bridge.channels.staff_messages import MESSENGERS, StaffMessages
 from amo_bridge.clock import Clock
 from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.engine.shift_starts import ABOUT, ShiftStart, ShiftStarts, notice_of, shift_page
+from amo_bridge.engine.shift_starts import ABOUT, ShiftStart, ShiftStarts, is_shift_over, notice_of, shift_page
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import outbox
 
@@ -47,10 +47,11 @@ class ShiftStartButtons(ButtonSubject):
         self._messages = StaffMessages(self.mark, ABOUT, bots, store, clock)
 
     def run(self) -> int:
-        engine = self._rule_engine()
-        today = engine.calendar.local(self._account_clock.now()).date()
+        engine, now = self._rule_engine(), self._account_clock.now()
+        today = engine.calendar.local(now).date()
         waiting = {one.number: one for one in self._starts.between(today, today) if one.begun_at is None}
-        return self._end_others(engine, waiting) + self._ask(engine, waiting)
+        ended = self._end_others(engine, waiting)
+        return ended if is_shift_over(engine, today, now) else ended + self._ask(engine, waiting)
 
     def _ask(self, engine: RuleEngine, waiting: Mapping[int, ShiftStart]) -> int:
         if not waiting:

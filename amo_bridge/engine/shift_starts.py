@@ -141,8 +141,7 @@ class ShiftStartJob:
         due = shift_due(engine, engine.config, today)
         if due is None or now < due - section.ask_before:
             return
-        # A bridge that comes back in the evening asks nobody, and tells of nobody, at night.
-        is_over = now >= max(engine.calendar.close_of(today), due + section.escalate_after)
+        is_over = is_shift_over(engine, today, now)
         people = [] if is_over else [(user.id, user.name) for user in shift_people(engine, section, today)]
         with self._store.write() as connection:
             self._starts.make(connection, today, due, people)
@@ -203,6 +202,14 @@ def shift_due(engine: RuleEngine, config: Config, day: date) -> datetime | None:
     """When the shift of a working day begins; None on a day off."""
     at = shift_hour(config.kpi, day)
     return engine.calendar.moment(day, at) if at and engine.calendar.is_working_day(day) else None
+
+
+def is_shift_over(engine: RuleEngine, day: date, now: datetime) -> bool:
+    """From then on nobody is asked, and nobody is told of: a bridge or a messenger that comes back at night."""
+    section, due = engine.config.shift_start, shift_due(engine, engine.config, day)
+    if section is None or due is None:
+        return True
+    return now >= max(engine.calendar.close_of(day), due + section.escalate_after)
 
 
 def shift_page(pages_url: str) -> str:

@@ -139,6 +139,15 @@ def test_a_bridge_that_comes_back_after_work_asks_nobody(asked: Morning) -> None
     assert (asked.telegram.sent, asked.put) == ([], [])
 
 
+def test_a_messenger_that_comes_back_after_work_asks_nobody(asked: Morning) -> None:
+    asked.stand_ins.faults.add("limited", vendor="telegram", count=None)  # type: ignore[union-attr]
+    asked.at(TEN - timedelta(minutes=10))
+    assert asked.telegram.sent == []
+    asked.stand_ins.faults.clear()  # type: ignore[union-attr]
+    asked.at(TEN + timedelta(hours=12))
+    assert asked.telegram.sent == []
+
+
 def test_a_shift_in_the_evening_is_looked_at(morning: Morning) -> None:
     morning.measured["event_days"] = {"2026-11-24": "20:00"}
     for minutes in (0, 11, 25, 31):
