@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count, takewhile
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -187,17 +188,29 @@ def change_series() -> str | tuple[str, int]:
             template=request.form.get(f"template.{n}", "").strip(),
             was=request.form.get(f"was.{n}", type=int),
         )
-        for n in range(MOST_ROWS)
-        if f"after.{n}" in request.form
+        # As many as there are: a row that is not read would leave the series.
+        for n in takewhile(lambda n: f"after.{n}" in request.form, count())
     ]
-    if request.form.get("do") == "add":
-        return _series_page(here, name, [*rows, config_texts.SeriesRow()][:MOST_ROWS], is_new=is_new)
+    match request.form.get("do"):
+        case "add":
+            return _series_page(here, name, [*rows, config_texts.SeriesRow()], is_new=is_new)
+        case "show":
+            return _series_page(here, name, rows, is_new=is_new)
     file = here.file.read()
+    if not is_new and request.form.get("seen") != config_texts.series_mark(file.text, name):
+        problems = [str(_("Эта серия в настройке уже другая: откройте её заново"))]
+        return _series_page(here, name, rows, is_new=is_new, problems=problems), 409
     try:
         text = config_texts.with_series(file.text, name, rows, is_new=is_new)
     except ConfigError as error:
         return _series_page(here, name, rows, is_new=is_new, problems=error.problems), 422
-    return review(here, text, file, back="/texts")
+    form = {"action": url_for("texts.change_series"), "fields": _series_fields()}
+    return review(here, text, file, back="/texts", rule_form=form)
+
+
+def _series_fields() -> list[tuple[str, str]]:
+    """The form as it was sent, to go on with."""
+    return [(name, text) for name, text in request.form.items() if name not in ("csrf_token", "do")]
 
 
 @routes.get("/texts/rules/<rule>/<int:number>")
@@ -267,9 +280,13 @@ def _series_page(
     is_new: bool,
     problems: list[str] | None = None,
 ) -> str:
+    seen = (
+        request.form.get("seen") if request.method == "POST" else config_texts.series_mark(here.file.read().text, name)
+    )
     return render_template(
         "texts/series.html",
         name=name,
+        seen=seen or "",
         rows=rows,
         is_new=is_new,
         problems=problems or [],

@@ -19,6 +19,7 @@ from amo_bridge.errors import ConfigError
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import Text, names_in
+from amo_bridge.versioned_file import mark_of
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services import rule_lists
 
@@ -111,6 +112,11 @@ def series_rows(source: str, name: str) -> list[SeriesRow] | None:
     if known is None:
         return None
     return [SeriesRow(_text(one, "after"), _text(one, "template"), n) for n, one in enumerate(_letters(known))]
+
+
+def series_mark(source: str, name: str) -> str:
+    """Tells whether the series is still what a form was opened with. Raises ConfigError."""
+    return mark_of(repr(values_of(source, ("series", name))).encode())[:16]
 
 
 def with_series(source: str, name: str, rows: Sequence[SeriesRow], *, is_new: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -385,7 +386,7 @@ def test_the_days_of_a_series_are_changed_in_their_place(folder: Path, admin: Vi
         (folder / f"letters/утепляющая/{name}.txt").parent.mkdir(exist_ok=True)
         (folder / f"letters/утепляющая/{name}.txt").write_text(LETTER, "utf-8")
     page = admin.get("/texts/series/утепляющая")
-    fields = dict(re.findall(r'name="((?:after|template|was)\.\d+)" value="([^"]*)"', page.text))
+    fields = dict(re.findall(r'name="(seen|(?:after|template|was)\.\d+)" value="([^"]*)"', page.text))
     assert len([name for name in fields if name.startswith("was")]) == 3
     review = admin.post(
         "/texts/series", {**fields, "name": "утепляющая", "after.1": "5 d 11:00"}, page="/texts/series/утепляющая"
@@ -399,6 +400,35 @@ def test_the_days_of_a_series_are_changed_in_their_place(folder: Path, admin: Vi
         if old != new
     ]
     assert len(changed) == 1
+
+
+def series_fields(page: TestResponse) -> dict[str, str]:
+    return dict(re.findall(r'name="(name|seen|(?:after|template|was)\.\d+)" value="([^"]*)"', page.text))
+
+
+def test_a_long_series_loses_no_letter(folder: Path, admin: Visit) -> None:
+    path = folder / "config.toml"
+    letters = ", ".join(f'{{ after = "{n} d", template = "ждём бриф" }}' for n in range(1, 26))
+    path.write_text(f"{path.read_text('utf-8')}\n[series.long]\nletters = [{letters}]\n", "utf-8")
+    address = "/texts/series/long"
+    review = admin.post("/texts/series", {**series_fields(admin.get(address)), "after.0": "1 d 11:00"}, page=address)
+    assert saved(admin, review).status_code == 302
+    kept = tomllib.loads(path.read_text("utf-8"))["series"]["long"]["letters"]
+    assert [one["after"] for one in kept] == ["1 d 11:00", *(f"{n} d" for n in range(2, 26))]
+    back = admin.post("/texts/series", {**series_fields(admin.get(address)), "after.0": "2 d", "do": "show"})
+    assert 'name="after.24" value="25 d"' in back.text
+
+
+def test_a_letter_that_somebody_has_added_meanwhile_stays(folder: Path, admin: Visit) -> None:
+    path = folder / "config.toml"
+    one = '{ after = "1 d", template = "ждём бриф" }'
+    before = path.read_text("utf-8")
+    path.write_text(f"{before}\n[series.common]\nletters = [{one}]\n", "utf-8")
+    fields = series_fields(admin.get("/texts/series/common"))
+    path.write_text(f"{before}\n[series.common]\nletters = [{one}, {one.replace('1 d', '5 d')}]\n", "utf-8")
+    late = admin.post("/texts/series", {**fields, "after.0": "3 d"}, page="/texts/series/common")
+    assert late.status_code == 409
+    assert 'name="after.0" value="3 d"' in late.text
 
 
 def test_the_text_of_a_task_is_tried_and_changed_in_its_place(folder: Path, admin: Visit) -> None:
