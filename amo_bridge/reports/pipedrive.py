@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
@@ -83,7 +84,7 @@ class PipedriveLog:
             }
             for one in rows.values()
         ]  # fmt: skip
-        self._mark_days(connection, {key: one.at.timestamp() if one.at else None for key, one in rows.items()})
+        self._mark_days(connection, {(one["item"], one["item_id"]): one for one in values})
         insert_or_replace(connection, pipedrive_items, ("account", "item", "item_id"), values)
 
     def forget(self, connection: Connection, item: str, numbers: Iterable[int]) -> None:
@@ -102,17 +103,18 @@ class PipedriveLog:
         with self._store.read() as connection:
             return sorted(connection.execute(query).scalars())
 
-    def _mark_days(self, connection: Connection, becomes: Mapping[tuple[str, int], float | None]) -> None:
-        """Days of KPI on which these things counted or count hear of it."""
+    def _mark_days(self, connection: Connection, becomes: Mapping[tuple[str, int], Mapping[str, Any] | None]) -> None:
+        """Days of KPI on which these things counted or count hear that they are other ones, or gone."""
         moments = []
-        before: dict[tuple[str, int], float | None] = {}
+        before: dict[tuple[str, int], Mapping[str, Any]] = {}
         for some in chunks(sorted({number for _, number in becomes})):
             mine = (self._store.owns(pipedrive_items), pipedrive_items.c.item_id.in_(some))
-            for row in connection.execute(select(pipedrive_items).where(*mine)):
-                before[row.item, row.item_id] = row.at
-        for key, at in becomes.items():
-            if before.get(key) != at:
-                moments += [one for one in (before.get(key), at) if one is not None]
+            for row in connection.execute(select(pipedrive_items).where(*mine)).mappings():
+                before[row["item"], row["item_id"]] = row
+        for key, now in becomes.items():
+            was = before.get(key)
+            if was is None or now is None or any(was[name] != value for name, value in now.items()):
+                moments += [one["at"] for one in (was, now) if one is not None and one["at"] is not None]
         mark_sales(connection, self._store.account_id, moments)
 
     def keep_users(self, connection: Connection, users: Iterable[PipedriveUser]) -> None:

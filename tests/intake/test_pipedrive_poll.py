@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,12 +19,12 @@ from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError
 from amo_bridge.intake.pipedrive_poll import PipedrivePoll
 from amo_bridge.reports.kpi import Figures
-from amo_bridge.reports.pipedrive import READ_AT, PipedriveFigures, PipedriveLog, together
+from amo_bridge.reports.pipedrive import READ_AT, PipedriveFigures, PipedriveItem, PipedriveLog, together
 from amo_bridge.standins.pipedrive import PipedriveStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, Store
-from amo_bridge.storage.tables import intake_requests, pipedrive_items
+from amo_bridge.storage.tables import intake_requests, kpi_days, pipedrive_items
 
 IVAN, MARIA = "Иван Петров", "Мария Кузнецова"
 DAY = date(2026, 11, 23)
@@ -291,3 +292,18 @@ def test_a_lost_deal_counts_with_its_reason(office: Office) -> None:
     office.win(1, 500, status="lost", lost_time=lost, lost_reason="Дорого")
     office.run()
     assert (office.of(IVAN).sales, office.of(IVAN).lost_by) == (0, {"Дорого": 1})
+
+
+def test_a_table_hears_of_another_price_and_another_persons_sale(office: Office) -> None:
+    """And of nothing that was only read once more."""
+    end = datetime(2026, 11, 23, 21, tzinfo=UTC).timestamp()
+    day = {"day": DAY.isoformat(), "ends_at": end, "way": "", "counted_at": end, "is_stale": False}
+    with office.store.write() as connection:
+        connection.execute(insert(kpi_days).values(account=ACCOUNT, **day))
+    won = PipedriveItem("deal", 9, 1, NOON, cost=100, currency="RUB")
+    editions = []
+    for one in (won, won, replace(won, cost=200), replace(won, user_id=2), replace(won, user_id=2)):
+        with office.store.write() as connection:
+            PipedriveLog(office.store).keep(connection, [one])
+            editions.append(connection.execute(select(kpi_days.c.edition)).scalar_one())
+    assert editions == [1, 1, 2, 3, 3]
