@@ -84,7 +84,7 @@ class PipedriveLog:
             }
             for one in rows.values()
         ]  # fmt: skip
-        self._mark_days(connection, {(one["item"], one["item_id"]): one for one in values})
+        self._mark_days(connection, dict(zip(rows, values, strict=True)))
         insert_or_replace(connection, pipedrive_items, ("account", "item", "item_id"), values)
 
     def forget(self, connection: Connection, item: str, numbers: Iterable[int]) -> None:
@@ -109,8 +109,8 @@ class PipedriveLog:
         before: dict[tuple[str, int], Mapping[str, Any]] = {}
         for some in chunks(sorted({number for _, number in becomes})):
             mine = (self._store.owns(pipedrive_items), pipedrive_items.c.item_id.in_(some))
-            for row in connection.execute(select(pipedrive_items).where(*mine)).mappings():
-                before[row["item"], row["item_id"]] = row
+            for row in connection.execute(select(pipedrive_items).where(*mine)):
+                before[row.item, row.item_id] = row._asdict()
         for key, now in becomes.items():
             was = before.get(key)
             if was is None or now is None or any(was[name] != value for name, value in now.items()):
