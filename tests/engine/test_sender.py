@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -76,7 +77,7 @@ def texts(crm: ScriptedCrm) -> list[list[str]]:
 def kept_events(store: Store) -> list[tuple[str, int]]:
     with store.read() as connection:
         rows = connection.execute(select(events.c.body, events.c.deal_id).order_by(events.c.id)).all()
-    return [(row.body.partition('"type": "')[2].partition('"')[0], row.deal_id) for row in rows]
+    return [(json.loads(row.body)["type"], row.deal_id) for row in rows]
 
 
 def shown(of: Effect, **more: Any) -> dict[str, Any]:

@@ -409,8 +409,8 @@ def test_check_knocks_at_the_mailboxes(agency: Agency, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("vendor", "name", "updates"),
     [
-        ("telegram_staff", "telegram", ["callback_query", "message"]),
-        ("max_staff", "max", ["message_callback", "message_created", "bot_started"]),
+        ("telegram_staff", "telegram", ["callback_query", "message", "edited_message"]),
+        ("max_staff", "max", ["message_callback", "message_created", "message_edited", "bot_started"]),
     ],
 )
 def test_the_bot_for_colleagues_hands_over_presses(agency: Agency, vendor: str, name: str, updates: list[str]) -> None:
