@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
+from sqlalchemy import Connection, Engine, create_mock_engine
 from support.local_crm import LocalCrm, served
 from support.running_bridge import RunningBridge, config_for
 from werkzeug.routing import Rule
@@ -28,6 +29,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime import worker
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import metadata
 
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/test"
 
@@ -46,6 +48,31 @@ def addresses_are_compiled_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rule, "_compile_builder", compile_builder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_are_compiled_once() -> Iterator[None]:
+    """SQLAlchemy writes out some two hundred statements for each new store; thousands of tests make one."""
+    statements: dict[str, list[str]] = {}
+    made_anew = metadata.create_all
+
+    def create_all(bind: Engine | Connection) -> None:
+        if isinstance(bind, Engine):
+            return made_anew(bind)
+        dialect = bind.dialect
+        if dialect.name not in statements:
+            found: list[str] = []
+            written = create_mock_engine(
+                f"{dialect.name}://", lambda statement, *_: found.append(str(statement.compile(dialect=dialect)))
+            )
+            made_anew(written, checkfirst=False)
+            statements[dialect.name] = found
+        for statement in statements[dialect.name]:
+            bind.exec_driver_sql(statement)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metadata, "create_all", create_all)
         yield
 
 
