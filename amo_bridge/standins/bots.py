@@ -304,7 +304,9 @@ class TelegramStandIn(BotStandIn):
         self._message(user_id, {"text": text})
 
     def reply(self, user_id: int, text: str) -> None:
-        self._message(user_id, {"text": text, "reply_to_message": {"message_id": self.sent[-1]["id"]}})
+        # Nothing to answer yet: then it is a message like any other.
+        answered = {"reply_to_message": {"message_id": self.sent[-1]["id"]}} if self.sent else {}
+        self._message(user_id, {"text": text, **answered})
 
     def share_contact(self, user_id: int, phone: str) -> None:
         first, last = self._name(user_id)
@@ -500,7 +502,8 @@ class MaxStandIn(BotStandIn):
         self._message(user_id, {"text": text})
 
     def reply(self, user_id: int, text: str) -> None:
-        self._message(user_id, {"text": text}, {"link": {"type": "reply", "message": {"mid": self.sent[-1]["id"]}}})
+        answered = {"link": {"type": "reply", "message": {"mid": self.sent[-1]["id"]}}} if self.sent else {}
+        self._message(user_id, {"text": text}, answered)
 
     def share_contact(self, user_id: int, phone: str) -> None:
         name = self.people.get(user_id, "")

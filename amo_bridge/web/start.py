@@ -45,7 +45,7 @@ from amo_bridge.start.first_rehearsal import FirstRehearsal, first_rehearsal
 from amo_bridge.start.regulations import REGULATIONS, regulation
 from amo_bridge.start.steps import Start
 from amo_bridge.storage.database import Store
-from amo_bridge.web import middleware
+from amo_bridge.web import middleware, stored_sentences
 from amo_bridge.web.auth.users import Links
 
 log = structlog.get_logger()
@@ -122,6 +122,8 @@ def create_start_app(beginning: Beginning, *, proxies: int = 0) -> Flask:
     CSRFProtect(app)
     middleware.install_languages(app)
     middleware.install_headers(app)
+    # The parts that all pages share name its filters.
+    stored_sentences.install_stored_sentences(app)
     app.context_processor(lambda: {"language": str(get_locale()), "asset": _asset, "theme": "auto"})
     _install_endpoints(app, beginning)
     _install_errors(app)

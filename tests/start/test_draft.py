@@ -186,12 +186,12 @@ def test_a_condition_is_never_left_out(accounts: dict[str, Account]) -> None:
 
 
 def test_answers_that_contradict_each_other_cost_only_their_rule(accounts: dict[str, Account]) -> None:
-    """The field with the password is also to be told as the campaign's name."""
+    """The field with the password is also to be told as the day of the payment."""
     smm = next(one for one in REGULATIONS if one.name == "smm")
-    draft = drafted(smm, accounts["smm"], {"поле Название рекламной кампании": "Логин/пароль от аккаунта Instagram"})
+    draft = drafted(smm, accounts["smm"], {"поле Дата оплаты": "Логин/пароль от аккаунта Instagram"})
     (gone,) = draft.off
-    assert (gone.name, "secret_fields" in gone.why) == ("campaign_norms.norms", True)
-    assert "# [schedules.campaign_norms.norms]" in draft.text
+    assert (gone.name, "secret_fields" in gone.why) == ("filled_field_starts_deeds.paid", True)
+    assert "# [handlers.filled_field_starts_deeds.paid]" in draft.text
 
 
 def test_a_role_that_nobody_has_takes_its_rules_along_as_comments(accounts: dict[str, Account]) -> None:
