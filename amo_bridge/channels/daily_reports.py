@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.messengers import Button
-from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, Reply, StaffBots, user_of
-from amo_bridge.channels.staff_messages import MESSENGERS, StaffMessages
+from amo_bridge.channels.presses import NO_BUTTON, NOBODY, Judged, Press, Reply, StaffBots, user_of
+from amo_bridge.channels.staff_messages import MESSENGERS, Question, StaffQuestions
 from amo_bridge.clock import Clock
 from amo_bridge.engine.daily_reports import (
     ABOUT,
@@ -28,10 +28,8 @@ from amo_bridge.engine.daily_reports import (
     report_page,
     report_text,
 )
-from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.tables import outbox
+from amo_bridge.storage.database import AccountStore
 
 CONFIRM = "Подтвердить"
 ASKED_FOR = timedelta(days=7)
@@ -50,10 +48,8 @@ CHANGED = "Отчёт изменился: посмотрите его ещё р�
 _DATA = re.compile(r"dr:([0-9]{1,18}):([0-9]{1,9})")
 
 
-class DailyReportButtons(ButtonSubject):
-    """``clock``: the bridge's own; ``account_clock``: amoCRM's, by which reports are kept."""
-
-    mark = "dr"
+class DailyReportButtons(StaffQuestions[DailyReport]):
+    mark, about = "dr", ABOUT
 
     def __init__(
         self,
@@ -63,13 +59,8 @@ class DailyReportButtons(ButtonSubject):
         clock: Clock,
         account_clock: Clock,
     ) -> None:
-        self._bots = bots
-        self._store = store
-        self._rule_engine = rule_engine
-        self._clock = clock
-        self._account_clock = account_clock
+        super().__init__(bots, store, rule_engine, clock, account_clock)
         self._reports = DailyReports(store, account_clock)
-        self._messages = StaffMessages(self.mark, ABOUT, bots, store, clock)
 
     # --- asking ---
 
@@ -80,24 +71,13 @@ class DailyReportButtons(ButtonSubject):
         self._mark_reached(reports, now)
         return moved
 
-    def _ask(self, engine: RuleEngine, reports: dict[int, DailyReport], now: datetime) -> int:
-        if not reports:
-            return 0
-        reach = Reach(engine.config.channels, engine.account)
-        known = self._messages.of(list(reports))
-        moved = 0
-        for number, report in reports.items():
-            person = reach.person(report.user_id)
-            if person is None or not self._messages.is_due(known.get(number), report.version):
-                continue
-            if reach.quiet_until(person, now):
-                continue
-            buttons = [Button(CONFIRM, f"{self.mark}:{number}:{report.version}")]
-            text, url = _asking(engine, report), report_page(engine.viewer.pages_url, number)
-            moved += self._messages.send(
-                number, report.version, person, text, url, buttons, self._notice_instead(engine, report)
-            ) in ("sent", "refused")
-        return moved
+    def _version(self, one: DailyReport) -> int:
+        return one.version
+
+    def _question(self, engine: RuleEngine, one: DailyReport) -> Question:
+        url = report_page(engine.viewer.pages_url, one.number)
+        button = Button(CONFIRM, f"{self.mark}:{one.number}:{one.version}")
+        return Question(_asking(engine, one), url, button, notice_of(one, "made", one.user_id, _text(engine, one), url))
 
     def _mark_reached(self, reports: dict[int, DailyReport], now: datetime) -> None:
         """Who was sent his report, or a notice in its place, by now: the time to confirm begins then."""
@@ -108,26 +88,8 @@ class DailyReportButtons(ButtonSubject):
                 for number in told:
                     self._reports.mark(connection, number, told_at=now.timestamp())
 
-    def _notice_instead(self, engine: RuleEngine, report: DailyReport) -> Callable[[Connection], None]:
-        url = report_page(engine.viewer.pages_url, report.number)
-
-        def put(connection: Connection) -> None:
-            planned = notice_of(report, "made", report.user_id, _text(engine, report), url)
-            insert_new(connection, outbox, [planned.row(self._store.account_id, self._clock.now())])
-
-        return put
-
-    def _end_others(self, engine: RuleEngine, wanted: dict[int, DailyReport]) -> int:
-        """Messages about reports that are confirmed, or too old to be asked for, say so."""
-        moved = 0
-        for row in self._messages.open():
-            if row.number in wanted:
-                continue
-            report = self._reports.of(row.number)
-            moved += self._messages.end(
-                row, self._outcome(engine, report), report_page(engine.viewer.pages_url, row.number)
-            )
-        return moved
+    def _ending(self, engine: RuleEngine, number: int) -> tuple[str, str]:
+        return self._outcome(engine, self._reports.of(number)), report_page(engine.viewer.pages_url, number)
 
     def _outcome(self, engine: RuleEngine, report: DailyReport | None) -> str:
         if report is None:
@@ -186,9 +148,6 @@ class DailyReportButtons(ButtonSubject):
             return Judged(CORRECTED if said == "saved" and report.is_confirmed else PLANNED[said])
 
         return Judged("", keep=keep)
-
-    def expire(self, connection: Connection, press: Press) -> None:
-        """Nothing to write down: the message still asks, and the reminder comes."""
 
 
 def _text(engine: RuleEngine, report: DailyReport) -> str:

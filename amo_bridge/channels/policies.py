@@ -7,16 +7,16 @@ message is about, as long as that is in force.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.messengers import Button
-from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, StaffBots, user_of
-from amo_bridge.channels.staff_messages import MESSENGERS, StaffMessages
+from amo_bridge.channels.presses import NO_BUTTON, NOBODY, Judged, Press, StaffBots, user_of
+from amo_bridge.channels.staff_messages import MESSENGERS, Question, StaffQuestions
 from amo_bridge.clock import Clock
-from amo_bridge.engine.people import Reach
 from amo_bridge.engine.policies import (
     ABOUT,
     Acknowledgement,
@@ -28,18 +28,15 @@ from amo_bridge.engine.policies import (
     policy_page,
 )
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.tables import outbox
+from amo_bridge.storage.database import AccountStore
 
 READ = "Прочитано"
 OLDER = "Вышла новая версия: прочитайте её"
 _DATA = re.compile(r"rd:([0-9]{1,18})")
 
 
-class PolicyButtons(ButtonSubject):
-    """``clock``: the bridge's own; ``account_clock``: amoCRM's, by which acknowledgements are kept."""
-
-    mark = "rd"
+class PolicyButtons(StaffQuestions[Acknowledgement]):
+    mark, about = "rd", ABOUT
 
     def __init__(
         self,
@@ -49,13 +46,8 @@ class PolicyButtons(ButtonSubject):
         clock: Clock,
         account_clock: Clock,
     ) -> None:
-        self._bots = bots
-        self._store = store
-        self._rule_engine = rule_engine
-        self._clock = clock
-        self._account_clock = account_clock
+        super().__init__(bots, store, rule_engine, clock, account_clock)
         self._policies = Policies(store, account_clock)
-        self._messages = StaffMessages(self.mark, ABOUT, bots, store, clock)
 
     # --- asking ---
 
@@ -66,31 +58,21 @@ class PolicyButtons(ButtonSubject):
         unread = {one.number: one for one in self._policies.unread(people)}
         return self._end_others(engine, unread) + self._ask(engine, unread, self._account_clock.now())
 
-    def _ask(self, engine: RuleEngine, unread: Mapping[int, Acknowledgement], now: datetime) -> int:
-        if not unread:
-            return 0
-        reach = Reach(engine.config.channels, engine.account)
-        known = self._messages.of(list(unread))
-        moved = 0
-        for number, one in unread.items():
-            person = reach.person(one.user_id)
-            row = known.get(number)
-            # Where no button could be sent in the term before, the notice comes again.
-            is_anew = row is not None and row.state == "refused" and row.version < one.term
-            if person is None or not (is_anew or self._messages.is_due(row, one.term)):
-                continue
-            if reach.quiet_until(person, now):
-                continue
-            policy = self._policies.of(one.policy_id)
-            if policy is None:
-                continue
-            text = self._text(engine, policy, one)
-            url = policy_page(engine.viewer.pages_url, policy.number)
-            buttons = [Button(READ, f"{self.mark}:{number}")]
-            moved += self._messages.send(
-                number, one.term, person, text, url, buttons, self._notice_instead(one, text, url)
-            ) in ("sent", "refused")
-        return moved
+    def _version(self, one: Acknowledgement) -> int:
+        return one.term
+
+    def _is_due(self, row: Row[Any] | None, one: Acknowledgement) -> bool:
+        # Where no button could be sent in the term before, the notice comes again.
+        is_anew = row is not None and row.state == "refused" and row.version < one.term
+        return is_anew or super()._is_due(row, one)
+
+    def _question(self, engine: RuleEngine, one: Acknowledgement) -> Question | None:
+        policy = self._policies.of(one.policy_id)
+        if policy is None:
+            return None
+        text, url = self._text(engine, policy, one), policy_page(engine.viewer.pages_url, policy.number)
+        notice = notice_of(one, one.step("new"), one.user_id, text, url)
+        return Question(text, url, Button(READ, f"{self.mark}:{one.number}"), notice)
 
     def _text(self, engine: RuleEngine, policy: Policy, one: Acknowledgement) -> str:
         """With what has changed since the version that this person has read last."""
@@ -102,23 +84,9 @@ class PolicyButtons(ButtonSubject):
         versions = {version.version: version for version in self._policies.versions(policy.number)}
         return change_text(engine, policy, versions.get(max(read, default=0)), one.due)
 
-    def _notice_instead(self, one: Acknowledgement, text: str, url: str) -> Callable[[Connection], None]:
-        def put(connection: Connection) -> None:
-            planned = notice_of(one, one.step("new"), one.user_id, text, url)
-            insert_new(connection, outbox, [planned.row(self._store.account_id, self._clock.now())])
-
-        return put
-
-    def _end_others(self, engine: RuleEngine, unread: Mapping[int, Acknowledgement]) -> int:
-        """Messages about what was read, or is not in force any more, say so."""
-        moved = 0
-        for row in self._messages.open():
-            if row.number in unread:
-                continue
-            one = self._policies.acknowledgement(row.number)
-            url = policy_page(engine.viewer.pages_url, one.policy_id) if one else ""
-            moved += self._messages.end(row, self._outcome(engine, one), url)
-        return moved
+    def _ending(self, engine: RuleEngine, number: int) -> tuple[str, str]:
+        one = self._policies.acknowledgement(number)
+        return self._outcome(engine, one), policy_page(engine.viewer.pages_url, one.policy_id) if one else ""
 
     def _outcome(self, engine: RuleEngine, one: Acknowledgement | None) -> str:
         if one is not None and one.read_at is not None:
@@ -155,6 +123,3 @@ class PolicyButtons(ButtonSubject):
             return None if done else Judged("Уже отмечено")
 
         return Judged("Отмечено: прочитано", keep=keep)
-
-    def expire(self, connection: Connection, press: Press) -> None:
-        """Nothing to write down: the message still asks, and the reminder comes."""

@@ -7,29 +7,25 @@ a notice with the link to his page.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.messengers import Button
-from amo_bridge.channels.presses import NO_BUTTON, NOBODY, ButtonSubject, Judged, Press, StaffBots, user_of
-from amo_bridge.channels.staff_messages import MESSENGERS, StaffMessages
+from amo_bridge.channels.presses import NO_BUTTON, NOBODY, Judged, Press, StaffBots, user_of
+from amo_bridge.channels.staff_messages import MESSENGERS, Question, StaffQuestions
 from amo_bridge.clock import Clock
-from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.shift_starts import ABOUT, ShiftStart, ShiftStarts, is_shift_over, notice_of, shift_page
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.tables import outbox
+from amo_bridge.storage.database import AccountStore
 
 CONFIRM = "Я на смене"
 OVER = "Эта смена уже прошла: ничего не изменено"
 _DATA = re.compile(r"sh:([0-9]{1,18})")
 
 
-class ShiftStartButtons(ButtonSubject):
-    """``clock``: the bridge's own; ``account_clock``: amoCRM's, by which shifts are kept."""
-
-    mark = "sh"
+class ShiftStartButtons(StaffQuestions[ShiftStart]):
+    mark, about = "sh", ABOUT
 
     def __init__(
         self,
@@ -39,51 +35,25 @@ class ShiftStartButtons(ButtonSubject):
         clock: Clock,
         account_clock: Clock,
     ) -> None:
-        self._store = store
-        self._rule_engine = rule_engine
-        self._clock = clock
-        self._account_clock = account_clock
+        super().__init__(bots, store, rule_engine, clock, account_clock)
         self._starts = ShiftStarts(store, account_clock)
-        self._messages = StaffMessages(self.mark, ABOUT, bots, store, clock)
 
     def run(self) -> int:
         engine, now = self._rule_engine(), self._account_clock.now()
         today = engine.calendar.local(now).date()
         waiting = {one.number: one for one in self._starts.between(today, today) if one.begun_at is None}
         ended = self._end_others(engine, waiting)
-        return ended if is_shift_over(engine, today, now) else ended + self._ask(engine, waiting)
+        return ended if is_shift_over(engine, today, now) else ended + self._ask(engine, waiting, now)
 
-    def _ask(self, engine: RuleEngine, waiting: Mapping[int, ShiftStart]) -> int:
-        if not waiting:
-            return 0
-        reach, now = Reach(engine.config.channels, engine.account), self._account_clock.now()
-        known = self._messages.of(list(waiting))
-        moved = 0
-        for number, one in waiting.items():
-            person = reach.person(one.user_id)
-            if person is None or not self._messages.is_due(known.get(number), 1) or reach.quiet_until(person, now):
-                continue
-            text, url = _text(engine, one), shift_page(engine.viewer.pages_url)
-            buttons = [Button(CONFIRM, f"{self.mark}:{number}")]
-            sent = self._messages.send(number, 1, person, text, url, buttons, self._notice_instead(engine, one))
-            moved += sent in ("sent", "refused")
-        return moved
+    def _version(self, one: ShiftStart) -> int:
+        return 1
 
-    def _notice_instead(self, engine: RuleEngine, one: ShiftStart) -> Callable[[Connection], None]:
-        def put(connection: Connection) -> None:
-            planned = notice_of(one, "asked", _text(engine, one), shift_page(engine.viewer.pages_url))
-            insert_new(connection, outbox, [planned.row(self._store.account_id, self._clock.now())])
+    def _question(self, engine: RuleEngine, one: ShiftStart) -> Question:
+        text, url = _text(engine, one), shift_page(engine.viewer.pages_url)
+        return Question(text, url, Button(CONFIRM, f"{self.mark}:{one.number}"), notice_of(one, "asked", text, url))
 
-        return put
-
-    def _end_others(self, engine: RuleEngine, waiting: Mapping[int, ShiftStart]) -> int:
-        """Messages to those who have begun, or of days that are over, say so."""
-        moved = 0
-        for row in self._messages.open():
-            if row.number not in waiting:
-                one = self._starts.of(row.number)
-                moved += self._messages.end(row, _outcome(engine, one), shift_page(engine.viewer.pages_url))
-        return moved
+    def _ending(self, engine: RuleEngine, number: int) -> tuple[str, str]:
+        return _outcome(engine, self._starts.of(number)), shift_page(engine.viewer.pages_url)
 
     def judge(self, press: Press) -> Judged:
         found = _DATA.fullmatch(press.data)
@@ -105,9 +75,6 @@ class ShiftStartButtons(ButtonSubject):
             return None if said == "done" else Judged("Смена уже начата")
 
         return Judged(f"Смена начата в {engine.calendar.local(now):%H:%M}", keep=keep)
-
-    def expire(self, connection: Connection, press: Press) -> None:
-        """Nothing to write down: the message still asks, and the reminder comes."""
 
 
 def _text(engine: RuleEngine, one: ShiftStart) -> str:

@@ -13,20 +13,24 @@ is better than never, and both messages work.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.messengers import Button
-from amo_bridge.channels.presses import StaffBots
+from amo_bridge.channels.presses import ButtonSubject, Press, StaffBots
 from amo_bridge.clock import Clock
-from amo_bridge.engine.people import ReachablePerson
+from amo_bridge.engine.outbox import Planned
+from amo_bridge.engine.people import Reach, ReachablePerson
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.tables import staff_messages
+from amo_bridge.storage.tables import outbox, staff_messages
 
 log = structlog.get_logger()
 MESSENGERS = {"telegram": "Telegram", "max": "MAX"}
@@ -187,3 +191,97 @@ class StaffMessages:
             staff_messages.c.number == number,
         )
         connection.execute(update(staff_messages).where(*same).values(**values))
+
+
+class Question(NamedTuple):
+    """``instead``: the notice for whoever can't be written to by a messenger with buttons."""
+
+    text: str
+    url: str
+    button: Button
+    instead: Planned
+
+
+class Asked(Protocol):
+    """A thing that one person is asked about."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def user_id(self) -> int: ...
+
+
+T = TypeVar("T", bound=Asked)
+
+
+class StaffQuestions(ButtonSubject, Generic[T]):
+    """A subject that asks one person about each thing that waits for him, until it waits no more.
+
+    ``clock``: the bridge's own; ``account_clock``: amoCRM's, by which the things are kept."""
+
+    about: ClassVar[str]
+
+    def __init__(
+        self,
+        bots: StaffBots,
+        store: AccountStore,
+        rule_engine: Callable[[], RuleEngine],
+        clock: Clock,
+        account_clock: Clock,
+    ) -> None:
+        self._store = store
+        self._rule_engine = rule_engine
+        self._clock = clock
+        self._account_clock = account_clock
+        self._messages = StaffMessages(self.mark, self.about, bots, store, clock)
+
+    @abstractmethod
+    def _version(self, one: T) -> int:
+        """Of what is asked: another one is put in the place of the message that was sent."""
+
+    @abstractmethod
+    def _question(self, engine: RuleEngine, one: T) -> Question | None:
+        """What is sent; None: nothing yet."""
+
+    @abstractmethod
+    def _ending(self, engine: RuleEngine, number: int) -> tuple[str, str]:
+        """What a message says that asks no more, and the page that it leads to."""
+
+    def _is_due(self, row: Row[Any] | None, one: T) -> bool:
+        return self._messages.is_due(row, self._version(one))
+
+    def expire(self, connection: Connection, press: Press) -> None:
+        """Nothing to write down: the message still asks, and the reminder comes."""
+
+    def _ask(self, engine: RuleEngine, waiting: Mapping[int, T], now: datetime) -> int:
+        if not waiting:
+            return 0
+        reach, known = Reach(engine.config.channels, engine.account), self._messages.of(list(waiting))
+        moved = 0
+        for number, one in waiting.items():
+            person = reach.person(one.user_id)
+            if person is None or not self._is_due(known.get(number), one) or reach.quiet_until(person, now):
+                continue
+            question = self._question(engine, one)
+            if question is not None:
+                sent = self._messages.send(
+                    number, self._version(one), person, question.text, question.url, [question.button],
+                    self._notice(question.instead),
+                )  # fmt: skip
+                moved += sent in ("sent", "refused")
+        return moved
+
+    def _notice(self, planned: Planned) -> Callable[[Connection], None]:
+        def put(connection: Connection) -> None:
+            insert_new(connection, outbox, [planned.row(self._store.account_id, self._clock.now())])
+
+        return put
+
+    def _end_others(self, engine: RuleEngine, waiting: Mapping[int, T]) -> int:
+        """Messages about what waits no more say so."""
+        moved = 0
+        for row in self._messages.open():
+            if row.number not in waiting:
+                moved += self._messages.end(row, *self._ending(engine, row.number))
+        return moved
