@@ -17,7 +17,6 @@ from amo_bridge.channels.registry import (
     ports_of,
 )
 from amo_bridge.channels.sender import ChannelWorkers, Sending, channel_senders
-from amo_bridge.channels.updates import UpdateCheck
 from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
@@ -51,6 +50,7 @@ from amo_bridge.reports.kpi_days import KpiJob, KpiRows, LossRows
 from amo_bridge.reports.pay_terms import watched_fields
 from amo_bridge.reports.week import WeeklyLetter
 from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
+from amo_bridge.runtime.updates import UpdateCheck
 from amo_bridge.runtime.worker import (
     ADS_CHECK,
     BIZON,

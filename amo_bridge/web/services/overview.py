@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from amo_bridge.channels.updates import newer_version
 from amo_bridge.engine import alerts
 from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.engine.history import Count, Line
@@ -19,6 +18,7 @@ from amo_bridge.engine.metrics import HealthSnapshot
 from amo_bridge.intake.enquiries import EnquiryFilter, title_of
 from amo_bridge.intake.social import VK_ADS
 from amo_bridge.reports.overdue import knows_tasks, late_by_day
+from amo_bridge.runtime.updates import newer_version
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.services.enquiries import repository_of
 from amo_bridge.webinars.imports.model import Import

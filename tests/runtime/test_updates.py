@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from support.fakes import ACCOUNT, NOON, clock
 
-from amo_bridge.channels.updates import UpdateCheck, newer_version
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import UpdatesSection
+from amo_bridge.runtime.updates import UpdateCheck, newer_version
 from amo_bridge.storage.database import AccountStore, Store
 
 
@@ -94,7 +94,7 @@ def test_an_index_that_is_nowhere_is_one_line_in_the_log(store: Store) -> None:
 
 
 def test_an_answer_without_an_end_is_not_read_to_its_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amo_bridge.channels.updates.LARGEST_ANSWER", 100)
+    monkeypatch.setattr("amo_bridge.runtime.updates.LARGEST_ANSWER", 100)
     with index(200, release("9.9.9") + b" " * 1000) as (address, _asked):
         asked_once(store, address, clock(NOON))
     assert newer(store) == ""
