@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from flask import Blueprint, abort, render_template, request, url_for
 from flask_babel import gettext as _
@@ -20,7 +22,7 @@ from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.pages.config import review
-from amo_bridge.web.services.block_drafts import Merge, is_russian
+from amo_bridge.web.services.block_drafts import BlockDraft, Merge, is_russian
 from amo_bridge.web.services.config import CONFIG_BYTES
 from amo_bridge.web.services.option_forms import ROOT, BadForm, Path, Tree, fields_of_tree, pressed, tree_of_fields
 from amo_bridge.web.services.rule_drafts import (
@@ -177,25 +179,42 @@ def _merged(name: str) -> Merge[Draft]:
     return _with_fields(draft).merged(base if sent else draft.before)
 
 
-def _sent(draft: Draft, merge: Merge[Draft] | None = None) -> str | tuple[str, int]:
-    here, button = current_account(), request.form.get("do", "check")
+D = TypeVar("D", bound=BlockDraft)
+
+
+def edited(
+    button: str, draft: D, form: Callable[..., str], typed_in: Callable[[str], D], toml: Callable[[], str]
+) -> str | tuple[str, int] | None:
+    """What the buttons answer that change a form of options and nothing else: a row more or less, the TOML beside it
+    taken over; None for the buttons that have the draft checked. ``form``: draws a draft; ``typed_in``: the draft with
+    what was typed as TOML; ``toml``: the pane beside the form."""
     match button.partition(":")[0]:
         case "add" | "remove" | "up":
             try:
                 focus = pressed(draft.controls, draft.tree, button)
             except BadForm:
                 abort(400)
-            return _form(draft, focus=focus, merge=merge)
+            return form(draft, focus=focus)
         case "show":
-            return _form(draft, merge=merge)
+            return form(draft)
         case "text":
-            return _text(draft)
+            return toml()
         case "toml":
             typed = request.form.get("toml", "").replace("\r\n", "\n")
             try:
-                return _form(with_toml(draft, typed), merge=merge)
+                return form(typed_in(typed))
             except ConfigError as error:
-                return _form(draft, toml=typed, toml_problems=error.problems, merge=merge), 422
+                return form(draft, toml=typed, toml_problems=error.problems), 422
+    return None
+
+
+def _sent(draft: Draft, merge: Merge[Draft] | None = None) -> str | tuple[str, int]:
+    here, button = current_account(), request.form.get("do", "check")
+    shown = edited(
+        button, draft, partial(_form, merge=merge), lambda typed: with_toml(draft, typed), lambda: _text(draft)
+    )
+    if shown is not None:
+        return shown
     draft = draft.with_name()
     # The draft is put into the file as it is now; whatever comes between that and saving is told then.
     file = here.file.read()

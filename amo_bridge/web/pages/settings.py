@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -19,12 +20,12 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account, number, user
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.pages.config import review
-from amo_bridge.web.pages.rule_forms import sent_tree, words_of_controls
+from amo_bridge.web.pages.rule_forms import edited, sent_tree, words_of_controls
 from amo_bridge.web.services import channels as channel_service
 from amo_bridge.web.services import settings as service
 from amo_bridge.web.services.block_drafts import CheckedBlock, Merge, is_russian
 from amo_bridge.web.services.config import CONFIG_BYTES, LONGEST_SECRET
-from amo_bridge.web.services.option_forms import BadForm, Path, fields_of_tree, pressed
+from amo_bridge.web.services.option_forms import Path, fields_of_tree
 from amo_bridge.web.services.settings import IN_FILE, KINDS, SECTIONS, Section, SettingsDraft, year_of
 
 routes = Blueprint("settings", __name__)
@@ -128,23 +129,12 @@ def _written(section: Section) -> SettingsDraft:
 
 def _sent(merge: Merge[SettingsDraft]) -> str | tuple[str, int]:
     here, button, draft = current_account(), request.form.get("do", "check"), merge.draft
-    match button.partition(":")[0]:
-        case "add" | "remove" | "up":
-            try:
-                focus = pressed(draft.controls, draft.tree, button)
-            except BadForm:
-                abort(400)
-            return _form(draft, focus=focus, merge=merge)
-        case "show":
-            return _form(draft, merge=merge)
-        case "text":
-            return draft.toml()
-        case "toml":
-            typed = request.form.get("toml", "").replace("\r\n", "\n")
-            try:
-                return _form(draft.with_keys(draft.section.keys_in(typed)), merge=merge)
-            except ConfigError as error:
-                return _form(draft, toml=typed, toml_problems=error.problems, merge=merge), 422
+    keys_in = draft.section.keys_in
+    shown = edited(
+        button, draft, partial(_form, merge=merge), lambda typed: draft.with_keys(keys_in(typed)), draft.toml
+    )
+    if shown is not None:
+        return shown
     file = here.file.read()
     checked = service.check(here, draft, file)
     if button == "review" and checked.is_fit and not merge.at_odds:
