@@ -1,4 +1,8 @@
-"""Logs: one JSON line per fact on stderr, with personal data and secrets masked before they get there."""
+"""Logs: one JSON line per fact on stderr, with personal data and secrets masked before they get there.
+
+structlog is imported with the first line: with all that it takes along, a command that writes none would wait for it a
+tenth of a second.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,17 @@ import logging
 import re
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
-
-import structlog
-
-# In addresses and hooks "@" and "+" are percent-encoded.
-EMAIL = re.compile(r"[\w.+-]+(?:@|%40)[\w-]+\.[\w.-]+")
-# A phone as people and amoCRM write it: 10 to 15 digits after a "+", or eleven that begin with 7 or 8; perhaps with
-# blanks, brackets and dashes. Times and ids of amoCRM (up to 10 digits) stay readable.
-PHONE = re.compile(
-    r"(?i)(?:(?<![\w.])\+|%2b)\d(?:[\s()-]{0,3}\d){9,14}(?!\d)"
-    r"|(?<![\w.])[78][\s(-]*\d{3}[\s)-]*\d{3}[\s-]*\d{2}[\s-]*\d{2}(?!\w)"
-)
-SECRET_WORD = r"(?:bearer|\w*token|\w*secret|password)"
-TOKEN = re.compile(
-    rf"(?i)\bbearer\s+\S+|\b({SECRET_WORD}[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;}}]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|def502[0-9a-f]{{20,}}"
-)
-SECRET_KEY = re.compile(rf"(?i){SECRET_WORD}|authorization|encryption_key")
-LOGIN = re.compile(r"(://[^\s:/@]*:)[^\s@]+@")
-HOOK_PATH = re.compile(r"(/hooks/amocrm/)[^/\s\"'?]+")
-# The secret end of a vendor's address, see intake/repository.py; the beginning of the address is the config's.
-INTAKE_PATH = re.compile(r"(/in-)[\w-]{32,}")
-BOT_TOKEN = re.compile(r"(?<!\d)(\d{6,12}:)[\w-]{30,}")
-UNSUBSCRIBE_LINK = re.compile(r"(/u/)[\w-]{16}\b")
 
 
 def set_up(level: int = logging.INFO, *, file: Any = None) -> None:
     """Send every log line, our own and the libraries', through the masks to stderr (or ``file``)."""
+    global _postponed
+    import structlog
+
+    _postponed = None
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -58,13 +46,62 @@ def set_up(level: int = logging.INFO, *, file: Any = None) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
 
 
+_postponed: int | None = None
+"""The level to set up when there is a line to write."""
+
+
+def set_up_later(level: int) -> None:
+    """The same as soon as there is a line to write."""
+    global _postponed
+    _postponed = level
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[_First()], force=True)
+
+
+def _set_up_if_postponed() -> None:
+    if _postponed is not None:
+        set_up(_postponed)
+
+
+class _First(logging.Handler):
+    """Takes the first line of a library's."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _set_up_if_postponed()
+        logging.getLogger().handle(record)
+
+
+class _Log:
+    def __getattr__(self, method: str) -> Any:
+        _set_up_if_postponed()
+        import structlog
+
+        return getattr(structlog.get_logger(), method)
+
+
+log: Any = _Log()
+"""Our own lines: ``log.warning("what happened", fact=…)``."""
+
+
+def with_facts(**facts: Any) -> AbstractContextManager[None]:
+    """Every line within has these facts too."""
+    _set_up_if_postponed()
+    from structlog.contextvars import bound_contextvars
+
+    return bound_contextvars(**facts)
+
+
+# What nobody may read in a log.
+
+SECRET_WORD = r"(?:bearer|\w*token|\w*secret|password)"
+
+
 def masked(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
     """The event with mails, phones, tokens and the hook's secret path masked, at any depth."""
     return {key: value if key.startswith("_") else _mask_named(key, value) for key, value in event.items()}
 
 
 def _mask_named(key: object, value: Any) -> Any:
-    is_secret = value is not None and SECRET_KEY.fullmatch(str(key))
+    is_secret = value is not None and _secret_key().fullmatch(str(key))
     return "***" if is_secret else _mask(value)
 
 
@@ -84,7 +121,7 @@ def _mask(value: Any) -> Any:
 
 
 def mask_text(text: str) -> str:
-    for pattern, replacement in MASKS:
+    for pattern, replacement in _masks():
         text = pattern.sub(replacement, text)
     return text
 
@@ -93,13 +130,35 @@ def _keep_ends(match: re.Match[str]) -> str:
     return match[0][:2] + "***" + match[0][-2:]
 
 
-MASKS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (TOKEN, lambda match: (match[1] or "") + "***"),
-    (LOGIN, r"\1***@"),
-    (HOOK_PATH, r"\1***"),
-    (INTAKE_PATH, r"\1***"),
-    (BOT_TOKEN, r"\1***"),
-    (UNSUBSCRIBE_LINK, r"\1***"),
-    (EMAIL, _keep_ends),
-    (PHONE, _keep_ends),
-)
+@cache
+def _secret_key() -> re.Pattern[str]:
+    return re.compile(rf"(?i){SECRET_WORD}|authorization|encryption_key")
+
+
+@cache
+def _masks() -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
+    token = (
+        rf"(?i)\bbearer\s+\S+|\b({SECRET_WORD}[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;}}]+"
+        r"|eyJ[\w-]+\.[\w-]+\.[\w-]+|def502[0-9a-f]{20,}"
+    )
+    login = r"(://[^\s:/@]*:)[^\s@]+@"
+    hook_path = r"(/hooks/amocrm/)[^/\s\"'?]+"
+    # The secret end of a vendor's address, see intake/repository.py; the beginning of the address is the config's.
+    intake_path = r"(/in-)[\w-]{32,}"
+    bot_token = r"(?<!\d)(\d{6,12}:)[\w-]{30,}"
+    unsubscribe_link = r"(/u/)[\w-]{16}\b"
+    # In addresses and hooks "@" and "+" are percent-encoded.
+    email = r"[\w.+-]+(?:@|%40)[\w-]+\.[\w.-]+"
+    # A phone as people and amoCRM write it: 10 to 15 digits after a "+", or eleven that begin with 7 or 8; perhaps with
+    # blanks, brackets and dashes. Times and ids of amoCRM (up to 10 digits) stay readable.
+    phone = (
+        r"(?i)(?:(?<![\w.])\+|%2b)\d(?:[\s()-]{0,3}\d){9,14}(?!\d)"
+        r"|(?<![\w.])[78][\s(-]*\d{3}[\s)-]*\d{3}[\s-]*\d{2}[\s-]*\d{2}(?!\w)"
+    )
+    return (
+        (re.compile(token), lambda match: (match[1] or "") + "***"),
+        (re.compile(login), r"\1***@"),
+        *((re.compile(one), r"\1***") for one in (hook_path, intake_path, bot_token, unsubscribe_link)),
+        (re.compile(email), _keep_ends),
+        (re.compile(phone), _keep_ends),
+    )

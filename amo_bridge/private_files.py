@@ -42,9 +42,8 @@ def close_to_others(folder: Path, more: Iterable[Path] = ()) -> list[Path]:
         else:
             closed.append(path)
     # Only here: the process that waits holds nothing for logs.
-    import structlog
+    from amo_bridge.logs import log
 
-    log = structlog.get_logger()
     if closed:
         log.warning("data was open to other users of this machine, now it is not", paths=[str(path) for path in closed])
     if refused:

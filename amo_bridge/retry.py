@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception, sleep_using_event, stop_when_event_set
 
 from amo_bridge.clock import Clock
 from amo_bridge.errors import BridgeError, ConfigError, LeadLost, NotConnected, StoreUnavailable
+from amo_bridge.logs import log
 
 FIRST, MOST = 2.0, 3600.0
 # A write that amoCRM is still working on may land after we gave up waiting: seconds until it must have landed.
@@ -53,7 +53,6 @@ class Backoff:
 
 # A step of the start: amoCRM, the database or an administrator may keep us waiting.
 
-log = structlog.get_logger()
 # Another process or the page for connecting may change these at any moment, and to ask again costs amoCRM nothing.
 CHEAP_TO_ASK = (StoreUnavailable, NotConnected)
 SOON, LATEST = 5.0, 120.0

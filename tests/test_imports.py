@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +63,6 @@ CONFIG = {
     "phonenumbers",
     "pydantic",
     "rich",
-    "structlog",
 }
 LOADED = "; from amo_bridge.config.loader import load; import pathlib; load(pathlib.Path('config.example.toml'), {})"
 
@@ -87,6 +87,13 @@ def imported(program: str) -> set[str]:
 )
 def test_what_is_not_needed_is_not_imported(program: str, allowed: set[str]) -> None:
     assert imported(program) <= allowed
+
+
+def test_only_logs_names_the_library_that_writes_them() -> None:
+    """It is set up with the first line, which must be its own."""
+    importing = re.compile(r"^\s*(import|from) structlog\b", re.MULTILINE)
+    files = [path for path in (ROOT / "amo_bridge").rglob("*.py") if importing.search(path.read_text("utf-8"))]
+    assert files == [ROOT / "amo_bridge" / "logs.py"]
 
 
 def test_the_roles_that_may_be_asked_for_are_those_there_are() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
@@ -135,3 +137,25 @@ def test_libraries_are_heard_from_warnings_on(output: StringIO) -> None:
     logging.getLogger("urllib3").info("chatter")
     structlog.get_logger().debug("chatter")
     assert output.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("logs.log.critical('broken', phone='+79161234567')", "+7***67"),
+        ("logging.getLogger('urllib3').critical('broken +79161234567')", "+7***67"),
+        ("logs.log.error('broken')", ""),
+        ("logging.getLogger('urllib3').error('broken')", ""),
+    ],
+)
+def test_a_command_imports_what_writes_logs_with_the_first_line(line: str, told: str) -> None:
+    """And its stdout, which may be meant for a program, stays as it is."""
+    program = (
+        "import logging, sys; from amo_bridge import logs; logs.set_up_later(logging.CRITICAL)\n"
+        f"assert 'structlog' not in sys.modules\n{line}"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == ""
+    assert told in run.stderr
+    assert "9161234567" not in run.stderr
+    assert len(run.stderr.splitlines()) == bool(told)

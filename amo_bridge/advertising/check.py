@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-import structlog
 from sqlalchemy import select
 
 from amo_bridge.clock import Clock
@@ -14,13 +13,13 @@ from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName
+from amo_bridge.logs import log
 from amo_bridge.mirror.ad_statistics import AdStatistics
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import deals, outbox
 
-log = structlog.get_logger()
 RULE = "ads.check"
 CHECKED = "ads_checked"
 """Cursor: the last day on which campaigns were checked, as a number (``date.toordinal``)."""

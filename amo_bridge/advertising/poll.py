@@ -12,8 +12,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from amo_bridge.channels.registry import YANDEX_DIRECT, vk_ads_api
 from amo_bridge.channels.vk_ads import MOST_IN_STATISTICS, VkAdsApi
 from amo_bridge.channels.yandex_direct import YandexDirect
@@ -22,13 +20,13 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.ad_campaigns import take_statistics
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelBusy, ChannelError, ChannelRefused, UnknownName
+from amo_bridge.logs import log
 from amo_bridge.mirror.ad_statistics import CampaignDay
 from amo_bridge.retry import Backoff, delay
 from amo_bridge.rules.deal import AdDay
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 READ_FROM_HOUR = time(6)
 """By the account's clocks: what a service counts late at night is there by then."""
 FIRST_DAYS = 14

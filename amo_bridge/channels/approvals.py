@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy import Row, false, select, update
 from sqlalchemy.engine import Connection
 
@@ -37,13 +36,13 @@ from amo_bridge.engine.people import HEAD, Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.write_results import BY_USER
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused, UnknownName
+from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import GAVE_UP, approvals, outbox, tasks
 from amo_bridge.text.names import same_name, starts_with
 
-log = structlog.get_logger()
 JOURNAL = "согласование кнопкой"
 RULE = "approvals"
 MOST_TEXT = 1500

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-import structlog
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.audience_consent import NO_CONSENT_FIELD, Consent
@@ -41,11 +40,11 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Sendable, add_following
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 JOURNAL = "аудитории"
 LOOKS = tuple(timedelta(minutes=minutes) for minutes in (0, 1, 2, 5, 10, 30))
 """After an upload, when the service is asked what became of it; from then on every half an hour."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-import structlog
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.dial_history import CONCERNS_ALL, LOOKS, SOON, CallHistory, HistoryFailed
@@ -48,13 +47,13 @@ from amo_bridge.errors import (
     UnknownName,
 )
 from amo_bridge.events import Card
+from amo_bridge.logs import log
 from amo_bridge.mirror.touches import TouchLog, in_order
 from amo_bridge.rules.actions import AddNote, CreateTask, Person
 from amo_bridge.rules.deal import Touch
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import same_name
 
-log = structlog.get_logger()
 JOURNAL = "автодозвон"
 TASK_DUE = Due.parse("1 working day")
 HOUR = timedelta(hours=1)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import structlog
-
 from amo_bridge.channels.dial_log import DialCall, DialLog
 from amo_bridge.channels.telephony import AskedCall, CallResult, Telephony
 from amo_bridge.clock import Clock
@@ -23,9 +21,9 @@ from amo_bridge.errors import (
     LeadLost,
     StoreUnavailable,
 )
+from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 LOOKS = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 10, 30, 60))
 """After the request for a call, when the history is asked about it; after the last one nobody knows."""
 SILENCE_AFTER = 3

@@ -14,14 +14,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-import structlog
 from requests import Response
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.config.megaplan import MEGAPLAN_PASSWORD, MegaplanSection
 from amo_bridge.errors import ChannelDown, ChannelRefused
-
-log = structlog.get_logger()
+from amo_bridge.logs import log
 
 TITLE = "Megaplan"
 A_PAGE = 50

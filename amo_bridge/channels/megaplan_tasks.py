@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from sqlalchemy import Row, select, update
 
 from amo_bridge.channels.megaplan import TITLE, Megaplan
@@ -39,7 +38,6 @@ from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import megaplan_tasks, outbox, tasks
 from amo_bridge.text.names import any_begins_with, normalise
 
-log = structlog.get_logger()
 RULE, JOURNAL = "bridge.megaplan", "Megaplan"
 SINCE = "megaplan_since"
 """Cursor: tasks set before this moment (Unix seconds) are not the bridge's business."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-
 from amo_bridge.channels.attachments import DealFiles
 from amo_bridge.channels.letter import Letter, LetterService, message_id
 from amo_bridge.channels.mail import usable
@@ -33,10 +31,10 @@ from amo_bridge.errors import (
     ChannelUncertain,
     CrmError,
 )
+from amo_bridge.logs import log
 from amo_bridge.text.templates import Rendered
 from amo_bridge.text.typography import nested_quotes
 
-log = structlog.get_logger()
 PHONE = "{Телефон}"
 NAMES: Mapping[Way, str] = {"telegram": "Telegram", "max": "MAX", "mail": "почта"}
 # A way that is down is not tried for every notice of a round anew: each try may take half a minute.

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
-import structlog
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
@@ -23,12 +22,12 @@ from amo_bridge.config.channels import Way
 from amo_bridge.engine.people import Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, ChannelError, CrmError
+from amo_bridge.logs import log
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import approval_presses, staff_messages
 
-log = structlog.get_logger()
 PERIOD_SECONDS = 5.0
 # A press that waited so long is answered no more: nobody is looking, and the messengers refuse it.
 ANSWERED_WITHIN = timedelta(minutes=10)

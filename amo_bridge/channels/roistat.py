@@ -19,7 +19,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-import structlog
 from sqlalchemy import Select, func, select
 
 from amo_bridge.channels.http_client import HttpClient
@@ -42,6 +41,7 @@ from amo_bridge.errors import (
     StoreUnavailable,
     UnknownName,
 )
+from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import Backoff
 from amo_bridge.rules.actions import SetFields
@@ -56,7 +56,6 @@ from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import deals, outbox
 
-log = structlog.get_logger()
 BATCH_SIZE = 100
 TIMEOUT = (5.0, 10.0)
 PACE_SECONDS = 0.25

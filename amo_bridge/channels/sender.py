@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import structlog
 from sqlalchemy import select, update
 
 from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
@@ -16,11 +15,11 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import in_channel
 from amo_bridge.engine.outbox import Outbox, Sendable, add_following
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, LeadLost
+from amo_bridge.logs import log
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import outbox
 
-log = structlog.get_logger()
 # What waits for the end of quiet hours is looked at again so often: the account's clock may be moved.
 RETRY_PAUSE = timedelta(minutes=5)
 UNKNOWN = "неизвестно, отправлено ли"

@@ -11,18 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import structlog
-
 from amo_bridge.clock import Clock
 from amo_bridge.engine.alerts import Alerts
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.sheet_writes import SheetWrites
 from amo_bridge.errors import ChannelBusy, ChannelError, ChannelRefused, ChannelUncertain
+from amo_bridge.logs import log
 from amo_bridge.retry import Backoff
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 PERIOD_SECONDS = 60.0
 BATCH_SIZE = 200
 KEPT = timedelta(days=62)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import structlog
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
@@ -31,12 +30,12 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import ChannelBusy, ChannelRefused, ChannelUncertain, UnknownName
+from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import sms
 from amo_bridge.text.addresses import is_landline, numbers_in
 from amo_bridge.text.names import same_name
 
-log = structlog.get_logger()
 JOURNAL = "SMS"
 LOOKS = tuple(timedelta(minutes=minutes) for minutes in (2, 10, 60, 360, 1440, 2880))
 """After sending, when the service is asked whether it was delivered; after the last nobody knows."""

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-import structlog
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
@@ -29,10 +28,10 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused
+from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import outbox, staff_messages
 
-log = structlog.get_logger()
 MESSENGERS = {"telegram": "Telegram", "max": "MAX"}
 Sent = Literal["sent", "waits", "refused"]
 

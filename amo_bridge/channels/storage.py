@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import structlog
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
@@ -54,6 +53,7 @@ from amo_bridge.errors import (
     UnknownName,
     why_not,
 )
+from amo_bridge.logs import log
 from amo_bridge.private_files import make_folder
 from amo_bridge.rules.actions import SetFields
 from amo_bridge.rules.deal import Deal
@@ -61,7 +61,6 @@ from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import deal_folders, stored_files
 from amo_bridge.text.names import is_named, starts_with
 
-log = structlog.get_logger()
 MEGABYTE = 1 << 20
 MOST_VERSIONS = 1000
 FRESH_LINKS = 3

@@ -92,4 +92,4 @@ def main() -> None:
     from amo_bridge import logs
 
     # Whoever typed a command is told in words; log lines, which structlog puts on stdout by itself, would spoil --json.
-    logs.set_up(logging.CRITICAL)
+    logs.set_up_later(logging.CRITICAL)

@@ -8,14 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import structlog
-
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.errors import UnknownName
 from amo_bridge.keyvalue import JsonStore, Values
-
-log = structlog.get_logger()
+from amo_bridge.logs import log
 
 Found = TypeVar("Found")
 # The account is not read more often, whatever fails: that costs some eight requests.

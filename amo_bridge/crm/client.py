@@ -17,7 +17,6 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote_plus, urljoin, urlsplit
 
 import requests
-import structlog
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
@@ -25,6 +24,7 @@ from amo_bridge.crm.rate_limiter import RateLimiter
 from amo_bridge.crm.responses import no_answer, understand
 from amo_bridge.crm.tokens import Tokens
 from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+from amo_bridge.logs import log
 
 Params = Mapping[str, Any]
 T = TypeVar("T")
@@ -63,7 +63,6 @@ def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 # --- the client -------------------------------------------------------------------------------------------------------
 
-log = structlog.get_logger()
 
 BATCH_SIZE: Final = 250
 MIN_PAGE_SIZE: Final = 50

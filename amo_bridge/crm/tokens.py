@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from amo_bridge.crm.oauth import RECONNECT, SPENT_HINTS, OAuth, expiry
@@ -37,6 +36,7 @@ from amo_bridge.errors import (
     StoreUnavailable,
 )
 from amo_bridge.keyvalue import JsonStore, Values
+from amo_bridge.logs import log
 from amo_bridge.private_files import make_file, make_folder
 
 DEFAULT_LIFETIME_SECONDS = 86400.0
@@ -178,7 +178,6 @@ def _make_key(path: Path) -> None:
 
 # --- tokens of the client ---------------------------------------------------------------------------------------------
 
-log = structlog.get_logger()
 
 # After a failed renewal the next one is due so many seconds later.
 RETRY_SECONDS = 60.0

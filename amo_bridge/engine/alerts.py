@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
-
 from amo_bridge.clock import Clock
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
@@ -17,11 +15,11 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import BridgeError, CrmStopped, UnknownName
+from amo_bridge.logs import log
 from amo_bridge.rules.actions import Person
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import outbox
 
-log = structlog.get_logger()
 DUE = Due.parse("end of day")
 RULE = "bridge.alarm"
 STOPPED = (

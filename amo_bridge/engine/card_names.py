@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 
-import structlog
-
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.values import api_text
 from amo_bridge.errors import BridgeError
+from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 KEPT_SECONDS = 600.0
 MOST_KEPT = 10_000
 

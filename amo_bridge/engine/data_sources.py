@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import structlog
 from sqlalchemy import Column, select
 from sqlalchemy.engine import Connection
 
@@ -26,6 +25,7 @@ from amo_bridge.engine.deal_view import FieldReader, task_view
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events.calls import by_call, knows_most, length_of
+from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, known_contacts
 from amo_bridge.mirror.touches import TouchLog, cards_of, in_order
 from amo_bridge.rules.ad_norms import AdsSection
@@ -35,8 +35,6 @@ from amo_bridge.rules.service_lines import Blogger, ServicesSection, read
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import made, outbox, timers
 from amo_bridge.text.names import normalise
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)

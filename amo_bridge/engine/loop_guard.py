@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy import Select, func, select
 from sqlalchemy.engine import Connection
 
@@ -21,10 +20,10 @@ from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import EnquiryOnDeal, EnquiryReceived
+from amo_bridge.logs import log
 from amo_bridge.rules.actions import CreateTask
 from amo_bridge.storage.tables import outbox
 
-log = structlog.get_logger()
 WINDOW = timedelta(hours=1)
 DUE = Due.parse("end of day")
 SLOT = "loop"

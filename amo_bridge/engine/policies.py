@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import structlog
 from sqlalchemy import Row, and_, insert, select, update
 from sqlalchemy.engine import Connection
 
@@ -27,10 +26,10 @@ from amo_bridge.engine.effects import NO_DEAL, Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName
+from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import acknowledgements, outbox, policies, policy_versions
 
-log = structlog.get_logger()
 RULE = "policies"
 ABOUT = "Правила работы в CRM"
 LONGEST_TITLE = 160

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
-from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST, WON
@@ -48,6 +47,7 @@ from amo_bridge.events import (
     TaskUpdated,
 )
 from amo_bridge.events.codec import from_json
+from amo_bridge.logs import with_facts
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.storage.accounts import Cursors, RestoredCopy
@@ -313,7 +313,7 @@ class EventProcessor:
     def _process_one(self, row: Row[Any], event: Event, batch: _Batch) -> bool:
         """Evaluate one event into the result. False: later events of the same deal have to wait for a next round."""
         try:
-            with bound_contextvars(event_id=row.id, deal=row.deal_id):
+            with with_facts(event_id=row.id, deal=row.deal_id):
                 verdicts = self._evaluate(row, event, batch)
         except UnknownName as error:
             self.found_unknown_name = True

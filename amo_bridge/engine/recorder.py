@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-import structlog
 from sqlalchemy import case, update
 from sqlalchemy.engine import Connection
-from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
@@ -21,13 +19,13 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.waiting import WaitingEvents
 from amo_bridge.events import ClientAnswered, DealMoved, DealReported, Event, TaskAnswered
+from amo_bridge.logs import log, with_facts
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.facts import record_stages
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import events
 
-log = structlog.get_logger()
 # Events written in one transaction: some ten milliseconds' work, for which incoming webhooks wait.
 CHUNK_SIZE = 100
 MAX_ATTEMPTS = 5
@@ -183,7 +181,7 @@ class Recorder:
         if verdict.outcome == "skipped":
             # Nearly all of them; there is nothing to be said in the log.
             return verdict
-        with bound_contextvars(event_id=processed.event_id, deal=processed.event.about_deal_id):
+        with with_facts(event_id=processed.event_id, deal=processed.event.about_deal_id):
             if verdict.outcome == "failed":
                 log.error("rule failed", rule=verdict.rule.name, error=verdict.reason)
             return verdict if processed.context is None else guard.check(connection, verdict, processed.context)

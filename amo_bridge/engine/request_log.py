@@ -15,10 +15,10 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-import structlog
 from sqlalchemy import delete, insert, or_, select
 
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import sent_requests
 
@@ -27,7 +27,6 @@ EVERY_SECONDS = 5.0
 LONGEST_PATH, LONGEST_WHY = 300, 300
 OWN_PATHS = ("/api/", "/v1.0/", "/oauth2/")
 
-log = structlog.get_logger()
 _why: ContextVar[str] = ContextVar("why", default="")
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, delete, exists, func, select, true
 from sqlalchemy.engine import Connection
 
@@ -22,6 +21,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine.timers import FIRED, Timers, contacts_of, waiting_clients
 from amo_bridge.engine.timetable import TimerKey, Timetable
+from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import OWNER, STAGE
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
@@ -100,7 +100,6 @@ def _unwanted(
 # What is open or failed stays however old it is, and so do ``made`` and the keys of effects that are done once for
 # ever: without them the bridge would do them again.
 
-log = structlog.get_logger()
 EVERY = timedelta(days=1)
 BATCH_SIZE = 500
 MOST_COUNTED = 10_000

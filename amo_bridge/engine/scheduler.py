@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from sqlalchemy import ColumnElement, Row, Select, delete, func, literal_column, select, update
 from sqlalchemy.engine import Connection
 
@@ -21,6 +20,7 @@ from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.timers import FIRED, OPEN, Timers
 from amo_bridge.engine.timetable import InForce, Timetable
 from amo_bridge.events import ContactDateChanged, Event, StepDue
+from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import Renewed
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import CLOCK_AHEAD, REPLANNED_TO, Cursors
@@ -144,7 +144,6 @@ def _event(row: Row[Any]) -> StepDue:
 # before is *existing* for it. One that is gone or switched off loses its open steps at once; what comes while it is off
 # is existing for it too when it is on again, so the pause is kept as well.
 
-log = structlog.get_logger()
 # Up to which deal the steps have been planned anew.
 REPLAN_BATCH_SIZE = 250
 # The worker does nothing else meanwhile; a chunk takes some hundred milliseconds.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-import structlog
 from sqlalchemy import select
 
 from amo_bridge.clock import Clock
@@ -23,11 +22,11 @@ from amo_bridge.engine.request_log import on_behalf_of
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary
+from amo_bridge.logs import log
 from amo_bridge.retry import SETTLE, delay
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import events
 
-log = structlog.get_logger()
 # Effects settled in one transaction: webhooks that come in meanwhile wait for the database.
 SETTLE_BATCH_SIZE = 50
 # An object that is refused again and again is given up, whatever else amoCRM finds in it.

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-import structlog
 from sqlalchemy import Row
 
 from amo_bridge.clock import Clock
 from amo_bridge.dates.calendar import CalendarOptions, WorkCalendar
 from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.deal import Deal, Touches
@@ -68,8 +68,6 @@ def _moment(seconds: float) -> datetime:
 
 # What the enabled schedules want: the steps of a deal as the mirror knows it. A pure function; ``timers.py`` keeps
 # them.
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from amo_bridge.channels.registry import exchanges_of
 from amo_bridge.channels.telephony import DAY_FORMAT, MOSCOW, Row, Telephony, Zadarma
 from amo_bridge.clock import Clock
@@ -28,10 +26,10 @@ from amo_bridge.intake.model import PbxCall
 from amo_bridge.intake.reception import VENDORS
 from amo_bridge.intake.request import integer, text_at
 from amo_bridge.intake.telephony import HANGUP_CAUSES, NOVOFON, ONLINEPBX, ZADARMA_REASONS, is_extension
+from amo_bridge.logs import log
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 # The webhook of a call that has just ended is on its way, and the history shows it a minute later (onlinePBX).
 WEBHOOK_WITHIN = timedelta(minutes=3)
 # A call stands in the history when it is over, under the time when it began.

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import structlog
-
 from amo_bridge.channels.telephony import Zadarma
 from amo_bridge.config.intake import MetaSection
 from amo_bridge.config.loader import secret
@@ -22,8 +20,8 @@ from amo_bridge.intake.model import Enquiry, NoEnquiry
 from amo_bridge.intake.reception import settings_of
 from amo_bridge.intake.request import text_at
 from amo_bridge.intake.social import MESSENGER, META_SECRET, meta_answers
+from amo_bridge.logs import log
 
-log = structlog.get_logger()
 LEAD_FIELDS = "created_time,ad_id,ad_name,campaign_name,form_id,is_organic,platform,field_data"
 # The worker does nothing else meanwhile.
 MOST_AT_ONCE = 20

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import structlog
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
@@ -31,10 +30,10 @@ from amo_bridge.intake.reception import POLLED, VENDORS, outcomes_of, settings_o
 from amo_bridge.intake.request import VendorRequest
 from amo_bridge.intake.sites import SITE
 from amo_bridge.intake.social import META, VK_ADS
+from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import intake_requests
 
-log = structlog.get_logger()
 # Requests of one transaction: those that come in meanwhile wait for theirs.
 BATCH_SIZE = 100
 LONGEST_WHY = 1000

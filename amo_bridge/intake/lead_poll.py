@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-import structlog
-
 from amo_bridge.channels.registry import vk_ads_api
 from amo_bridge.channels.vk_ads import MOSCOW, TITLE, VkAdsApi
 from amo_bridge.clock import Clock
@@ -23,13 +21,13 @@ from amo_bridge.intake.reception import VENDORS, outcomes_of, settings_of
 from amo_bridge.intake.repository import request_row
 from amo_bridge.intake.request import VendorRequest, VendorSettings
 from amo_bridge.intake.social import VK_ADS, lead_moment
+from amo_bridge.logs import log
 from amo_bridge.retry import Backoff
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import intake_requests
 
-log = structlog.get_logger()
 # VK's own example of limits allows 200 reads an hour (integrations.md 4.2), and audiences want some of them.
 PERIOD_SECONDS = 120.0
 # A round begins a little before where the last one ended; every hour so much earlier, for what the list showed late.

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-import structlog
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
@@ -28,11 +27,11 @@ from amo_bridge.intake.mail import SOURCE, Attachment, attachments
 from amo_bridge.intake.mailbox import MEGABYTE, Envelope, FolderState, MailboxConnection, MailboxDown
 from amo_bridge.intake.repository import DEAL, kept_request
 from amo_bridge.intake.request import VendorSettings
+from amo_bridge.logs import log
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import intake_requests, outbox
 
-log = structlog.get_logger()
 POLL_SECONDS = 60.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 # When all numbers of a folder are new, so much is read again; what is known by its Message-ID changes nothing.

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import structlog
-
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.client import CrmClient
@@ -19,13 +17,13 @@ from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, addresses_of
+from amo_bridge.logs import log
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.matching import Found, Match, match
 from amo_bridge.storage.accounts import RECONCILED_UNTIL, Cursors
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 CONTACTS_SEEN_AT = "enquiries_contacts"
 # amoCRM's list of changes may lag behind.
 OVERLAP = timedelta(minutes=2)

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import structlog
 from sqlalchemy import func, select
 
 from amo_bridge.channels.pipedrive import KINDS, TITLE, Kind, Page, Pipedrive, moment_of, pages
@@ -22,13 +21,13 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.errors import ChannelBusy, ChannelError
+from amo_bridge.logs import log
 from amo_bridge.reports.pipedrive import ACTIVITY, DEAL, LOST, READ_AT, PipedriveItem, PipedriveLog, PipedriveUser
 from amo_bridge.retry import Backoff
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import intake_requests
 
-log = structlog.get_logger()
 PERIOD_SECONDS = 300.0
 SOONEST_SECONDS = 30.0
 """However often webhooks come: each round costs several requests."""

@@ -7,7 +7,6 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Self
 
-import structlog
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -19,11 +18,11 @@ from amo_bridge.crm.reads import contacts_by_ids
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import ClientDeleted, ClientReported, Event
+from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, Renewed
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.addresses import HOME
 
-log = structlog.get_logger()
 PAGE = 250
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self, TypeVar
 
-import structlog
 from sqlalchemy import Row, delete, false, insert, select
 from sqlalchemy.engine import Connection
 
@@ -19,6 +18,7 @@ from amo_bridge.crm.records import EPOCH, TaskRecord
 from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
+from amo_bridge.logs import log
 from amo_bridge.storage.database import chunks, insert_or_replace
 from amo_bridge.storage.tables import in_open_state, made, outbox, task_history, tasks
 
@@ -437,7 +437,6 @@ def _known_since(copy: MirroredTask) -> datetime:
 # Of two words about one second nobody can say which was the later: then the task is read again, of all such tasks of a
 # batch in one request.
 
-log = structlog.get_logger()
 
 Fresh = Mapping[int, TaskRecord | None]
 """Task → as it was read after all that is told; None: it can't be read."""

@@ -19,8 +19,6 @@ from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from amo_bridge import logs
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
@@ -28,6 +26,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import describe
 from amo_bridge.engine.forecast import Upcoming
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.logs import log
 from amo_bridge.rehearsal.known_state import recall
 from amo_bridge.rehearsal.results import day_title
 from amo_bridge.rehearsal.simulation import rehearsing
@@ -38,7 +37,6 @@ from amo_bridge.runtime.startup import known_fit
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore, Store
 
-log = structlog.get_logger()
 MEMORY = 3 * 1024**3
 POLITENESS = 10
 MOST_ROWS = 30_000

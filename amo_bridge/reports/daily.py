@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
-import structlog
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -34,6 +33,7 @@ from amo_bridge.engine.effects import NO_DEAL
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName
+from amo_bridge.logs import log
 from amo_bridge.reports.kpi import Figures, per_day, sales_between
 from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.rules.actions import Person
@@ -42,7 +42,6 @@ from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import outbox
 from amo_bridge.text.names import same_name
 
-log = structlog.get_logger()
 RECOUNT_SECONDS = 600.0
 FOLLOWED = timedelta(days=7)
 """So long figures are counted again, and a report that is not confirmed is asked for."""

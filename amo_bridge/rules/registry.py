@@ -15,15 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-import structlog
-
 from amo_bridge.errors import ConfigError
 from amo_bridge.events import Event
+from amo_bridge.logs import log
 from amo_bridge.rules.handler import MARK, Handler, Options, Schedule
 from amo_bridge.rules.old_import_paths import importable, old_imports
 from amo_bridge.rules.option_controls import controls_of
-
-log = structlog.get_logger()
 
 Section = Literal["handlers", "schedules"]
 KINDS: Mapping[Section, type[Handler]] = {"handlers": Handler, "schedules": Schedule}

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import structlog
-
 from amo_bridge import file_lock
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.account_fit import Fit
@@ -17,6 +15,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.inbox import Inbox, Settle
 from amo_bridge.engine.metrics import HealthReader, HealthSnapshot, Metrics
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.retry import SETTLE, StartupRetry
 from amo_bridge.runtime.config_reload import ConfigWatch
 from amo_bridge.runtime.connection import Shutdown
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from amo_bridge.runtime.leader import Leader
     from amo_bridge.runtime.worker import Worker
 
-log = structlog.get_logger()
 CONFIG_BROKEN = "config is broken"
 Role = Literal["all", "web", "worker"]
 """web: only take hooks in; worker: only work; all: both."""

@@ -15,16 +15,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-import structlog
-
 from amo_bridge.clock import Clock
 from amo_bridge.config.diagnostics import text_of
 from amo_bridge.config.intake import INTAKE_PREFIX
 from amo_bridge.config.loader import load_text
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.logs import log
 
-log = structlog.get_logger()
 # To ask a file's date once a second costs nothing to speak of.
 LOOK_EVERY = 1.0
 SETTLED_KEYS = ("public_url", "data", "database")

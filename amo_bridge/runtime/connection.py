@@ -8,8 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-import structlog
-
 from amo_bridge.clock import AccountClock
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
@@ -21,6 +19,7 @@ from amo_bridge.crm.rate_limiter import LocalRateLimiter, RateLimiter, StoreRate
 from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, LongLivedToken, OAuthTokens, Tokens
 from amo_bridge.engine.metrics import AccountMetrics, MeteredRateLimiter, MeteredSession
 from amo_bridge.errors import ConfigError, CrmForbidden, CrmStopped, CrmTemporary, NotConnected, StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import KeptSecrets, SecretStore, account_name, small_state
 from amo_bridge.storage.tables import budgets
@@ -51,7 +50,6 @@ class Shutdown:
 
 # How the bridge reaches its account: the token, the budget, the client, and the account's names.
 
-log = structlog.get_logger()
 TOKEN = "AMO_BRIDGE_TOKEN"
 CLIENT_ID, CLIENT_SECRET, REDIRECT_URI = "AMO_BRIDGE_CLIENT_ID", "AMO_BRIDGE_CLIENT_SECRET", "AMO_BRIDGE_REDIRECT_URI"
 HOOK_SECRET = "hook_secret"

@@ -8,19 +8,16 @@ from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import quote
 
-import structlog
-
 from amo_bridge.config.files import AccountConfig
 from amo_bridge.config.model import Config
 from amo_bridge.engine.metrics import Metrics
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.retry import SETTLE
 from amo_bridge.runtime.account import AccountRuntime, Role
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.runtime.shared import SharedResources
 from amo_bridge.runtime.startup import ACCOUNTS
-
-log = structlog.get_logger()
 
 
 class Application(Protocol):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-import structlog
-
 from amo_bridge.config.account_fit import Fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.errors import CrmForbidden, CrmStopped
 from amo_bridge.intake.mail_reader import MailReaders
+from amo_bridge.logs import log
 from amo_bridge.runtime.leader_election import LeaderStore, Lease
 from amo_bridge.runtime.rehearsal_jobs import RehearsalRunner, Rehearsals
 from amo_bridge.runtime.startup import AccountContext
@@ -33,7 +32,6 @@ from amo_bridge.storage.secrets import without_kept
 from amo_bridge.sync.initial_load import DealsLoad
 from amo_bridge.sync.subscription import subscribe
 
-log = structlog.get_logger()
 # A standby may wait for weeks, and the account's names change meanwhile.
 NAMES_KEEP = 60.0
 

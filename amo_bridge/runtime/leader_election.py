@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.engine import Connection, Row
 
 from amo_bridge.clock import Clock
 from amo_bridge.errors import LeadLost, StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.locks import Locks
 from amo_bridge.storage.tables import leaders
@@ -113,7 +113,6 @@ class LeaderElection:
 
 # Leader loop: one thread that takes the account's lease and runs the leader's work, or waits as a standby.
 
-log = structlog.get_logger()
 # How often a standby tries the lock, and a leader looks whether it is still his.
 LOOK_EVERY = 1.0
 

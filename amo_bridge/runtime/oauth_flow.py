@@ -12,20 +12,18 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 
-import structlog
-
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.oauth import authorize_url, client_of, is_of_account, is_signed
 from amo_bridge.crm.rate_limiter import RateLimiter, StoreRateLimiter
 from amo_bridge.crm.tokens import OAuthTokens
 from amo_bridge.errors import BridgeError, NotConnected
+from amo_bridge.logs import log
 from amo_bridge.runtime.connection import CLIENT_ID, CLIENT_SECRET, oauth_tokens, redirect_uri
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import budgets
 
-log = structlog.get_logger()
 LIFE = 20 * 60
 LINK, STATE = "connect_link", "connect_state"
 NO_KEYS = f"Нет ключей интеграции: передайте {CLIENT_ID} и {CLIENT_SECRET} (или {CLIENT_SECRET}_FILE)"

@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Literal
 
-import structlog
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
+from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.secrets import OURS
 from amo_bridge.storage.tables import rehearsals
@@ -176,7 +176,6 @@ def _rehearsal(row: Row[Any]) -> Rehearsal:
 # A rehearsal reads the whole account and computes for minutes: beside the thread that answers amoCRM's hooks that would
 # cost hooks. The process is of low priority, has a limit of memory and of time, and ends when the bridge does.
 
-log = structlog.get_logger()
 PLAYER = "amo_bridge.rehearsal.background"
 MOST_SECONDS = 20 * 60
 TOO_LONG = (

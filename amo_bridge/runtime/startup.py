@@ -7,19 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import structlog
-
 from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.account_fit import Fit, State, fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account, User
 from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.runtime.connection import HOOK_SECRET, Connection, Shutdown, known_account, known_secret
 from amo_bridge.storage.accounts import KnownNames, key_of, known_key
 from amo_bridge.storage.database import AccountStore, Store
 
-log = structlog.get_logger()
 TOLD: tuple[State, ...] = ("lost", "partial", "renamed", "inactive")
 """States of names that people are told of."""
 

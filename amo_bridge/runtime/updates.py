@@ -13,15 +13,14 @@ from importlib.metadata import version
 from time import monotonic
 
 import requests
-import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import UpdatesSection
 from amo_bridge.errors import BridgeError
+from amo_bridge.logs import log
 from amo_bridge.storage.accounts import UPDATE_ASKED_AT, UPDATE_SEEN, Cursors
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 PACKAGE = "amo-bridge"
 EVERY = timedelta(days=1)
 TIMEOUT = (5.0, 10.0)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import structlog
-
 from amo_bridge.advertising.check import AdCheckJob
 from amo_bridge.advertising.poll import ad_polls
 from amo_bridge.channels.jobs import button_job, megaplan_job, roistat_costs_job, roistat_job, series_job, sheet_jobs
@@ -41,6 +39,7 @@ from amo_bridge.intake.mailbox import MailboxConnection, MailboxSecret
 from amo_bridge.intake.pipedrive_poll import pipedrive_poll
 from amo_bridge.intake.processing import EnquiryProcessor
 from amo_bridge.intake.reception import settings_of
+from amo_bridge.logs import log
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import FactLog
@@ -78,8 +77,6 @@ from amo_bridge.sync.reconciliation import Reconciler
 from amo_bridge.sync.subscription import Watchdog
 from amo_bridge.webinars.bizon import Bizon, BizonImport, BizonJob, BizonReports, BizonSettings
 from amo_bridge.webinars.imports.executor import ImportExecutor, ImportJob
-
-log = structlog.get_logger()
 
 
 class CompositionRoot:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from zoneinfo import ZoneInfo
 
-import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from amo_bridge.channels.sender import ChannelWorkers
@@ -20,6 +19,7 @@ from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.request_log import on_behalf_of
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
+from amo_bridge.logs import log
 from amo_bridge.mirror.tasks import ReadTasks
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore
@@ -103,7 +103,6 @@ class Ticker:
 #
 # One at a time is what keeps each deal's order, and is enough: amoCRM allows one account 7 requests a second.
 
-log = structlog.get_logger()
 # Without a wake: postponed work falls due, and another process may have put something into the inbox.
 LOOK_AGAIN = 1.0
 # What comes together is answered together: after a wake the worker waits until none has come for so long, and at most

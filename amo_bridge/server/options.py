@@ -75,9 +75,8 @@ def leave(folder: Path, address: str) -> None:
         (folder / FILE).write_text(address, "utf-8")
     except OSError as error:
         # Only here: the process that waits holds nothing for logs.
-        import structlog
+        from amo_bridge.logs import log
 
-        log = structlog.get_logger()
         log.warning("commands will not know our address", error=str(error))
 
 

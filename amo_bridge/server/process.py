@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import structlog
 from sqlalchemy.engine import make_url
 
 from amo_bridge import logs
@@ -22,6 +21,7 @@ from amo_bridge.config.loader import essentials, load, secret
 from amo_bridge.config.model import Config
 from amo_bridge.engine.metrics import METRICS_TOKEN
 from amo_bridge.errors import BridgeError, ConfigError, why_not
+from amo_bridge.logs import log
 from amo_bridge.private_files import close_to_others, make_folder
 from amo_bridge.retry import SETTLE
 from amo_bridge.runtime.account import AccountRuntime
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from amo_bridge.web.accounts import Accounts
 
-log = structlog.get_logger()
 # The store may be coming up beside us, and the first start is in no hurry.
 ASK_AGAIN = 2.0
 

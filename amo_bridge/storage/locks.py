@@ -12,15 +12,14 @@ from threading import Lock
 from time import monotonic
 from typing import Protocol
 
-import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.file_lock import try_file_lock
+from amo_bridge.logs import log
 from amo_bridge.private_files import make_folder
 
-log = structlog.get_logger()
 # Locks belong to the whole database; two bridges in two schemas of it must not get in each other's way.
 KEY = "hashtextextended('amo-bridge ' || current_schema() || ' ' || :name, 0)"
 # A machine that lost its power does not say goodbye: the server asks after it, and lets go after some ten seconds.

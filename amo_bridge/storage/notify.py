@@ -10,14 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, Engine, func, literal, select, text
 from sqlalchemy.exc import DBAPIError
 
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.storage.locks import own_session
 
-log = structlog.get_logger()
 CHANNEL = "amo_bridge_inbox"
 # So long a closing process waits for the listener, and so long it takes to try again after a broken connection.
 LISTEN_FOR = 0.5

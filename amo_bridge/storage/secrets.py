@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import structlog
 from cryptography.fernet import InvalidToken, MultiFernet
 from sqlalchemy import Connection, create_engine, delete, inspect, select
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -25,12 +24,12 @@ from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, FileTokenStor
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.file_lock import file_lock
 from amo_bridge.keyvalue import JsonStore, Values
+from amo_bridge.logs import log
 from amo_bridge.private_files import make_folder
 from amo_bridge.storage.database import insert_or_replace
 from amo_bridge.storage.locks import advisory_lock
 from amo_bridge.storage.tables import small_state as table
 
-log = structlog.get_logger()
 SMALL_STATE, KEY_FILE = "small-state.db", "bridge.key"
 ACCOUNTS, SECRETS, TOKENS = "accounts", "secrets", "tokens"
 NO_KEY = (

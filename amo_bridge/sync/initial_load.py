@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -19,6 +18,7 @@ from amo_bridge.crm.values import embedded
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.errors import CrmForbidden, CrmRefused
+from amo_bridge.logs import log
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
@@ -39,7 +39,6 @@ from amo_bridge.storage.accounts import (
 )
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 PAGE_SIZE = 250
 
 

@@ -14,7 +14,6 @@ from functools import partial
 from itertools import takewhile
 from typing import Self
 
-import structlog
 from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
 
@@ -26,6 +25,7 @@ from amo_bridge.engine.event_queue import add_events
 from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, Event, FieldValue
 from amo_bridge.events.codec import from_json, to_json
+from amo_bridge.logs import log
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal, hook_texts
 from amo_bridge.mirror.tasks import Fresh, reader_of, settling
@@ -193,7 +193,6 @@ def _origin(moves: Sequence[DealMoved]) -> Stage:
 # already is known by its key or covered by the mirror, and changes nothing. Where nothing happened it costs three
 # requests. Where much did, the worker goes on with its hooks after each page, and a restart goes on with the look.
 
-log = structlog.get_logger()
 # The worker does nothing else meanwhile.
 BATCH_SIZE = 250
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-import structlog
 from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.values import embedded
+from amo_bridge.logs import log
 from amo_bridge.storage.accounts import HOOK_MENDED, HOOK_SEEN, Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import inbox
@@ -58,7 +58,6 @@ def subscribe(client: CrmClient, destination: str) -> None:
     client.post("/api/v4/webhooks", {"destination": destination, "settings": list(SETTINGS), "sort": 1})
 
 
-log = structlog.get_logger()
 # When the hook was looked at last, and when it had to be put right last: for people who ask whether all is well.
 WORDS = {
     Subscription.MISSING: "amoCRM не сообщала мосту о переменах: мост подписался снова",

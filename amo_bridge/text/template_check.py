@@ -109,9 +109,8 @@ def _ask(request: Mapping[str, Any]) -> Any:
     if told.returncode in (_TOO_MUCH, -_TOO_MUCH_PROCESSOR, -_KILLED):
         raise _NotChecked(_TOO_LONG)
     # Only here: the child starts without it.
-    import structlog
+    from amo_bridge.logs import log
 
-    log = structlog.get_logger()
     log.error("template not checked", code=told.returncode, error=told.stderr.decode("utf-8", "replace")[-2000:])
     raise _NotChecked("шаблон не проверен из-за ошибки моста, она записана в журнал сервера")
 

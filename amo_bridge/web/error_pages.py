@@ -6,7 +6,6 @@ import secrets
 from http import HTTPStatus
 from typing import Any, cast
 
-import structlog
 from flask import Flask, g, jsonify, make_response, render_template, request, session
 from flask.sessions import NullSession
 from flask_babel import gettext as _
@@ -16,12 +15,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.web.accounts import ChoiceNeeded, NoSuchAccount, NotMet
 from amo_bridge.web.auth.rate_limit import TooManyTries
 from amo_bridge.web.context import accounts, visible
 from amo_bridge.web.forms import role_names
-
-log = structlog.get_logger()
 
 
 def install(app: Flask) -> None:

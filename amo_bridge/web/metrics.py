@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
-import structlog
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -15,12 +14,12 @@ from prometheus_client.registry import Collector
 
 from amo_bridge.engine.metrics import HealthSnapshot, Metrics
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application
 from amo_bridge.web.auth.guard import TOKEN, may_look
 from amo_bridge.web.context import METERS
 
-log = structlog.get_logger()
 # Hooks to an address with a wrong secret belong to nobody.
 NOBODY = ""
 CLOSED = f"Только с этой машины или с заголовком Authorization: Bearer (переменная {TOKEN})\n"

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-import structlog
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from amo_bridge.errors import BridgeError, ConfigError, CrmError, CrmTemporary, StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.runtime.oauth_flow import Connecting, NotNow
 
-log = structlog.get_logger()
 PAGE = """<!doctype html>
 <html lang="ru"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title></head>

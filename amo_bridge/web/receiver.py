@@ -12,14 +12,12 @@ from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import BinaryIO
 
-import structlog
-
 from amo_bridge.engine.inbox import PATIENCE
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application
 
-log = structlog.get_logger()
 HOOKS = "/hooks/amocrm/"
 # A bulk move of 250 deals with all their fields is some 1–2 MB.
 MOST_BYTES = 8 * 1024 * 1024

@@ -10,7 +10,6 @@ import hmac
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-import structlog
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
@@ -18,12 +17,12 @@ from amo_bridge.channels.roistat import FIELDS_ADVICE, export
 from amo_bridge.config.advertising import ROISTAT_PASSWORD
 from amo_bridge.config.loader import secret
 from amo_bridge.errors import ConfigError, StoreUnavailable, UnknownName
+from amo_bridge.logs import log
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore
 
-log = structlog.get_logger()
 MOST_DEALS = 1000
 """So many changed deals are looked through for one answer."""
 LAST_OFFSET = 2**62

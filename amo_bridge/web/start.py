@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
 from flask import (
     Blueprint,
     Flask,
@@ -38,6 +37,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from amo_bridge.clock import SystemClock
 from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.logs import log
 from amo_bridge.provision.plan import Plan
 from amo_bridge.start.access import Access, AccountAccess, allowance, full_address
 from amo_bridge.start.draft import Choice, Draft
@@ -48,7 +48,6 @@ from amo_bridge.storage.database import Store
 from amo_bridge.web import middleware, stored_sentences
 from amo_bridge.web.auth.users import Links
 
-log = structlog.get_logger()
 MOST_BYTES = 256 * 1024
 Answer = str | BaseResponse | tuple[str, int]
 

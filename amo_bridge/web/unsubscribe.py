@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import structlog
 from flask import Blueprint, Response, make_response, render_template
 
 from amo_bridge.channels.mail_log import Mailed, Unsubscribing
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.storage.database import Store
-
-log = structlog.get_logger()
 
 
 def blueprint(stores: Callable[[], Iterable[Store]]) -> Blueprint:

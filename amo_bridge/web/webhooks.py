@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from urllib.parse import parse_qs
 
-import structlog
 from flask import Blueprint, Response, g, request
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -25,6 +24,7 @@ from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.intake.reception import BUG, KEPT, VENDORS, receive, settings_of
 from amo_bridge.intake.repository import IntakeAddress, ReceivedRequest
 from amo_bridge.intake.request import VendorRequest, VendorSettings
+from amo_bridge.logs import log
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.worker import BIZON
@@ -35,7 +35,6 @@ from amo_bridge.web.auth.rate_limit import network
 from amo_bridge.web.receiver import COME_AGAIN, MOST_BYTES, NOT_KEPT
 from amo_bridge.webinars.bizon import BizonReports, BizonSettings
 
-log = structlog.get_logger()
 BIZON_MOST_BYTES = 64 * 1024
 form_limiter = FixedWindowRateLimiter(MemoryStorage())
 

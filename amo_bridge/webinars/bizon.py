@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import requests
-import structlog
 from sqlalchemy import Row, select, update
 
 from amo_bridge.clock import Clock
@@ -21,6 +20,7 @@ from amo_bridge.engine.effects import NO_DEAL, Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
+from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import bizon_reports, outbox
@@ -338,8 +338,6 @@ class BizonImport:
 # A vendor may take its time, and the worker has amoCRM's webhooks to answer: a thread beside it asks, the worker only
 # looks whether that is over. A thread whose bridge dies or loses the lead is forgotten with what it
 # fetched: the report stands in the store as waiting.
-
-log = structlog.get_logger()
 
 
 class BizonJob:

@@ -20,10 +20,10 @@ from datetime import UTC, date, tzinfo
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-import structlog
 from pydantic import TypeAdapter
 from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from amo_bridge.logs import log
 from amo_bridge.webinars.formats import guards, table_reader, vendor_exports
 from amo_bridge.webinars.formats.blocks import Mappings
 from amo_bridge.webinars.formats.guards import check_archive, check_bytes, check_cell, check_rows, check_size
@@ -32,7 +32,6 @@ from amo_bridge.webinars.formats.table_rows import Progress, ReadOptions
 from amo_bridge.webinars.formats.tables import Table
 from amo_bridge.webinars.formats.texts import decoded, rows_of
 
-log = structlog.get_logger()
 MEMORY_BYTES = 2 * 1024**3
 TIMEOUT_SECONDS = 180
 MOST_AT_ONCE = 2

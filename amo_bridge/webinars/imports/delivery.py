@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import structlog
 from sqlalchemy import ColumnElement, update
 from sqlalchemy.engine import Connection
 
@@ -28,6 +27,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmTemporary, UnknownName
+from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore
@@ -132,7 +132,6 @@ def _has_value(record: DealRecord, field: Mapping[str, Any]) -> bool:
 
 # --- delivery ---------------------------------------------------------------------------------------------------------
 
-log = structlog.get_logger()
 Bodies = dict[int, dict[str, Any]]
 """Row's id → amoCRM's object for it."""
 MOST_REDUCTIONS = 3

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import structlog
-
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.name_resolver import NameResolver
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable
+from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.retry import SETTLE
 from amo_bridge.storage.database import AccountStore
@@ -23,8 +22,6 @@ from amo_bridge.webinars.imports.drafts import DraftService
 from amo_bridge.webinars.imports.model import Import, begin_undo
 from amo_bridge.webinars.imports.repository import ImportRepository
 from amo_bridge.webinars.imports.steps import CompleteStep, CreateStep, UndoStep, UpdateStep
-
-log = structlog.get_logger()
 
 
 class ImportExecutor:

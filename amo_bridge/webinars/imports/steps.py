@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
@@ -22,6 +21,7 @@ from amo_bridge.crm.reads import contact_lines, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.crm.writes import find_lost
 from amo_bridge.errors import CrmTemporary, UnknownName
+from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.matching import MAIL, PHONE, Found, addresses_in, code_of, ids_of, match
 from amo_bridge.storage.database import AccountStore, chunks
@@ -316,7 +316,6 @@ def _not_taken_off(was: Mapping[str, Any]) -> str:
 
 # --- new contacts and deals -------------------------------------------------------------------------------------------
 
-log = structlog.get_logger()
 KINDS = {"person": "create_contact", "deal": "create_deal"}
 
 
