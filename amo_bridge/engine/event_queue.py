@@ -393,7 +393,14 @@ class PendingWork:
         new, unprocessed = inbox.c.state == literal_column("'new'"), events.c.state == literal_column("'open'")
         return [
             exists().where(self._store.owns(inbox), new),
-            exists().where(self._store.owns(intake_requests), intake_requests.c.state == literal_column("'new'")),
-            exists().where(self._store.owns(enquiries), in_open_enquiry_state(), enquiries.c.due_at <= now),
+            *due_enquiries(self._store, now),
             exists().where(self._store.owns(events), unprocessed, events.c.due_at <= now),
         ]
+
+
+def due_enquiries(store: AccountStore, now: float) -> list[ColumnElement[bool]]:
+    """Is a vendor's request to read; is an enquiry or call due that is not settled."""
+    return [
+        exists().where(store.owns(intake_requests), intake_requests.c.state == literal_column("'new'")),
+        exists().where(store.owns(enquiries), in_open_enquiry_state(), enquiries.c.due_at <= now),
+    ]
