@@ -14,7 +14,7 @@ from sqlalchemy import Table, insert
 from amo_bridge.crm.account import LOST, WON, Account
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.effects import OUTSIDE
-from amo_bridge.engine.skips import NOTHING_PACKED, Skip, pack
+from amo_bridge.engine.journal import NOTHING_PACKED, Skip, pack
 from amo_bridge.events import StageEntered
 from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.storage import tables

@@ -13,8 +13,8 @@ module                                 step
 ``dispatcher``, ``gates``              4. decide: events × rules → verdicts; refusals and roll-backs
 ``resolver``, ``effects``, ``people``  4. actions → effects in amoCRM's ids; who can be told and how
 ``rule_engine``                        3, 4. these parts for one config and account, rebuilt when either changes
-``loop_guard``                         5. holds back a rule that acts too often
-``recorder``                           5. record: journal, outbox, mirror, timers and the event's end in one transaction
+``recorder``                           5. record: journal, outbox, mirror, timers, the event's end in one transaction;
+                                       a rule that acts too often is held back
 ``journal``, ``history``               5. what was decided and why; what became of it
 ``outbox``                             5, 6. effects under keys that never change, and their states
 ``sender``                             6. send: effects in batches; a lost answer is looked for

@@ -13,14 +13,12 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, lit
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.effects import Channel, in_channel
-from amo_bridge.engine.skips import NumberedSkip, newest_skips, skips_of_rule
+from amo_bridge.engine.journal import NumberedSkip, newest_skips, outcome, skips_of_rule
 from amo_bridge.events import Origin
-from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
     GAVE_UP,
     LOUD,
-    OPEN_STATES,
     deals,
     in_open_state,
     is_given_up,
@@ -34,10 +32,6 @@ from amo_bridge.text.typography import action_words, nested_quotes
 if TYPE_CHECKING:
     from amo_bridge.rules.handler import Rule
 
-SETTLED = {"done": "acts", "failed": "refused", "unknown": "unknown", "unsent": "unsent", "dropped": "dropped"}
-# Who has to know of only one thing has to know of this first.
-WORST_FIRST = ("refused", "unknown", "unsent", "dropped")
-
 
 @dataclass(frozen=True)
 class Undone:
@@ -47,22 +41,6 @@ class Undone:
     at: float
     refused: bool
     partly: bool
-
-
-def outcome(verdict: str, states: Iterable[str], reason: str = "") -> str:
-    """The verdict as a person should read it, ``states`` being those of its effects in the outbox. For «acts»: acts,
-    refused, unknown, unsent, dropped, partly, or at_work as long as nothing but that is to be said. For «skipped»:
-    awaits, if the ``reason`` is that the rule's steps come by the clock."""
-    if verdict == "skipped" and reason == AWAITS_ITS_STEPS:
-        return "awaits"
-    found = {"at_work" if state in OPEN_STATES else SETTLED.get(state, "acts") for state in states}
-    if verdict != "acts" or not found:
-        return verdict
-    if found <= {"acts", "at_work"}:
-        return "at_work" if "at_work" in found else "acts"
-    if found & {"acts", "at_work"}:
-        return "partly"
-    return next(one for one in WORST_FIRST if one in found)
 
 
 def states_of(

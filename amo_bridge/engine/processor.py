@@ -48,7 +48,7 @@ from amo_bridge.events import (
 )
 from amo_bridge.events.codec import from_json
 from amo_bridge.logs import with_facts
-from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.storage.accounts import Cursors, RestoredCopy
 from amo_bridge.storage.database import AccountStore

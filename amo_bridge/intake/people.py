@@ -18,7 +18,7 @@ from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, addresses_of
 from amo_bridge.logs import log
-from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.matching import Found, Match, match
 from amo_bridge.storage.accounts import RECONCILED_UNTIL, Cursors

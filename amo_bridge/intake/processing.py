@@ -33,7 +33,7 @@ from amo_bridge.intake.model import Enquiry, PbxCall, enquiry_of_call
 from amo_bridge.intake.pbx_calls import CallNotes, uniq_of
 from amo_bridge.intake.people import KnownPerson, PeopleFinder, Person, by_person
 from amo_bridge.intake.results import EnquiryResults
-from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import deals, import_rows, imports

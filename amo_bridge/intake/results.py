@@ -10,7 +10,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.deal_view import DEAL_GONE
-from amo_bridge.engine.skips import unpack
+from amo_bridge.engine.journal import unpack
 from amo_bridge.intake.enquiries import EnquiryRepository, EnquiryState, StoredEnquiry, addresses_of
 from amo_bridge.intake.mail import SOURCE as MAIL
 from amo_bridge.intake.pbx_calls import due_at

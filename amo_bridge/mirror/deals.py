@@ -18,8 +18,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import DealReported, DealUpdated
-from amo_bridge.mirror.counted_days import mark_sales
-from amo_bridge.mirror.facts import Source, record_changes, watched
+from amo_bridge.mirror.facts import Source, mark_sales, record_changes, watched
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import deals
 from amo_bridge.text.names import normalise

@@ -3,6 +3,10 @@
 They are kept from the moment somebody asks for them (``FactLog.begin``), as the mirror changes: no request is made.
 What is a fact: stages, responsible users, and the fields that are watched. A report of the past needs them, as the
 mirror has only the present. Values are texts as amoCRM gives them: a date is Unix seconds, a checkbox «1» or nothing.
+
+Days of KPI that were counted are marked in the transaction that changes what was counted: touches, and deals that are
+or were won or lost. A day is counted anew when its touches change; sales are read afresh each time, so of them a table
+alone has to hear.
 """
 
 from __future__ import annotations
@@ -10,16 +14,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Row, and_, delete, or_, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.tables import cursors, deal_facts
+from amo_bridge.storage.tables import cursors, deal_facts, kpi_days
 
 Source = Literal["hook", "found", "bridge", "list", "known"]
 """hook: a webhook told of it; found: seen by reconciliation, so it was at this moment or earlier; bridge: written by
@@ -298,3 +302,26 @@ class FactLog:
 def _fact(row: Row[Any]) -> Fact:
     at = datetime.fromtimestamp(row.at, UTC)
     return Fact(row.deal_id, row.what, row.was, row.now, at, row.user_id, row.source)
+
+
+LONGEST_DAY = timedelta(hours=25).total_seconds()
+
+
+def mark_stale(connection: Connection, account: int, oldest_at: float) -> None:
+    """A touch of that moment (Unix seconds) is told later, or otherwise: it may change its day, and who was new on
+    later ones."""
+    late = (kpi_days.c.account == account, kpi_days.c.ends_at > oldest_at)
+    connection.execute(update(kpi_days).where(*late).values(is_stale=True))
+
+
+def mark_sales(connection: Connection, account: int, moments: Iterable[float]) -> None:
+    """Deals that were won or lost at these moments (Unix seconds) are other ones now."""
+    told = sorted(set(moments))
+    if not told:
+        return
+    near = (kpi_days.c.ends_at > told[0], kpi_days.c.ends_at <= told[-1] + LONGEST_DAY)
+    ends = connection.execute(select(kpi_days.c.day, kpi_days.c.ends_at).where(kpi_days.c.account == account, *near))
+    days = [day for day, end in ends if any(end - LONGEST_DAY <= at < end for at in told)]
+    for some in chunks(days):
+        mine = (kpi_days.c.account == account, kpi_days.c.day.in_(some))
+        connection.execute(update(kpi_days).where(*mine).values(edition=kpi_days.c.edition + 1))

@@ -21,7 +21,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import Card, ClientAnswered, ClientDeleted, Event, TouchRecord
 from amo_bridge.events.calls import by_call, knows_most
 from amo_bridge.mirror.contacts import forget_contacts, known_contacts
-from amo_bridge.mirror.counted_days import mark_stale
+from amo_bridge.mirror.facts import mark_stale
 from amo_bridge.rules.deal import Touch, Touches
 from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import deals, touches

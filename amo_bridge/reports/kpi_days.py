@@ -22,7 +22,7 @@ from amo_bridge.engine.retention import TOUCHES_KEPT
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.sheet_writes import SheetWrites
 from amo_bridge.engine.shift_starts import ShiftStarts
-from amo_bridge.mirror.counted_days import mark_stale
+from amo_bridge.mirror.facts import mark_stale
 from amo_bridge.reports.kpi import NO_REASON, Figures, PerDay, Person, add_losses, add_sales, of_touches
 from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.storage.accounts import KPI_SEEN, Cursors

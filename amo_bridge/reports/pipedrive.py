@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.crm.account import Account, User
-from amo_bridge.mirror.counted_days import mark_sales
+from amo_bridge.mirror.facts import mark_sales
 from amo_bridge.reports.kpi import NO_REASON, Figures, PerDay, Person
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace

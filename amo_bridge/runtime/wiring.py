@@ -40,7 +40,7 @@ from amo_bridge.intake.pipedrive_poll import pipedrive_poll
 from amo_bridge.intake.processing import EnquiryProcessor
 from amo_bridge.intake.reception import settings_of
 from amo_bridge.logs import log
-from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import FactLog
 from amo_bridge.mirror.tasks import reader_of

@@ -112,7 +112,7 @@ journal = Table(
     Column("actions", Text, nullable=False, default="[]"),
     # What made the rule be asked (events.Origin). None: the row is silence, or older than this column.
     Column("source", String(14)),
-    # Of a row that holds what several rules left undone (``engine/skips.py``): the event's type, how many they are.
+    # Of a row that holds what several rules left undone (``engine/journal.py``): the event's type, how many they are.
     Column("kind", String(40)),
     Column("skip_count", Integer),
     Column("skips", Text),

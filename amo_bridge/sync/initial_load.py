@@ -19,7 +19,7 @@ from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.logs import log
-from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.mirror.touches import record_touches

@@ -26,7 +26,7 @@ from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, Event, FieldValue
 from amo_bridge.events.codec import from_json, to_json
 from amo_bridge.logs import log
-from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal, hook_texts
 from amo_bridge.mirror.tasks import Fresh, reader_of, settling
 from amo_bridge.mirror.touches import record_touches

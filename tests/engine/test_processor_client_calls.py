@@ -27,8 +27,7 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.events import CallLogged, Event, NoteAdded, StageEntered
-from amo_bridge.mirror.contact_refresh import ContactRefresher
-from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
+from amo_bridge.mirror.contacts import ContactIndex, ContactRefresher, MirroredContact
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.actions import Action, Skip
 from amo_bridge.rules.deal import Deal

@@ -31,7 +31,7 @@ from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRet
 from amo_bridge.intake.lead_poll import READ_UNTIL
 from amo_bridge.intake.people import CONTACTS_SEEN_AT, KnownPerson, PeopleFinder, Person
 from amo_bridge.intake.repository import IntakeRequests
-from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.standins.audiences import VkAdsStandIn
 from amo_bridge.standins.meta import MetaStandIn
@@ -474,7 +474,7 @@ def test_somebody_among_many_changed_contacts_is_not_overlooked(
     clients: Clients, sandbox: LocalCrm, office: CrmUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("amo_bridge.intake.people.MOST_PAGES", 1)
-    monkeypatch.setattr("amo_bridge.mirror.contact_refresh.PAGE", 2)
+    monkeypatch.setattr("amo_bridge.mirror.contacts.PAGE", 2)
     sandbox.fault("hook_drop")
     contact = office.new_contact("Иван Петров", "Анна Иванова", "", PHONE)
     for number in range(4):

@@ -24,7 +24,7 @@ from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
-from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.rules.actions import AddNote
 from amo_bridge.rules.deal import Deal, Missing
 from amo_bridge.rules.handler import Handler, Judge, Options, Rule, Schedule, StepsOf, never

@@ -15,7 +15,7 @@ from support.task_mirror import TaskMirror
 from amo_bridge.clock import FixedClock
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.errors import CrmForbidden, CrmUncertain
-from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.tasks import TaskRows
 from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.storage.database import AccountStore, Store

@@ -21,9 +21,8 @@ from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.event_queue import decode_new
 from amo_bridge.errors import CrmUncertain
-from amo_bridge.mirror import contact_refresh
-from amo_bridge.mirror.contact_refresh import ContactRefresher
-from amo_bridge.mirror.contacts import ContactIndex
+from amo_bridge.mirror import contacts
+from amo_bridge.mirror.contacts import ContactIndex, ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
@@ -118,7 +117,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciliation, "PAGE", 2)
     monkeypatch.setattr(reconciliation, "PAGE", 2)
     monkeypatch.setattr(events_api, "PAGE_SIZE", 2)
-    monkeypatch.setattr(contact_refresh, "PAGE", 2)
+    monkeypatch.setattr(contacts, "PAGE", 2)
     monkeypatch.setattr(reconciliation, "BATCH_SIZE", 4)
 
 

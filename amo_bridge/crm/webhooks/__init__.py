@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from amo_bridge.crm.values import branch, identifier, items
-from amo_bridge.crm.webhooks import entities, form, notes
-from amo_bridge.crm.webhooks.item import Item, Unreadable
+from amo_bridge.crm.webhooks import entities, form
+from amo_bridge.crm.webhooks.form import Item, Unreadable
 from amo_bridge.events import Event, Unrecognised
 
 _ROOTS: Mapping[str, Callable[[Item], Event]] = {
@@ -26,9 +26,9 @@ _ROOTS: Mapping[str, Callable[[Item], Event]] = {
     "customers": entities.decode_customer,
     "task": entities.decode_task,
     "unsorted": entities.decode_enquiry,
-    "message": notes.decode_message,
-    "outgoing_message": notes.decode_message,
-    "talk": notes.decode_talk,
+    "message": entities.decode_message,
+    "outgoing_message": entities.decode_message,
+    "talk": entities.decode_talk,
     "catalogs": entities.decode_list_element,
 }
 _ENVELOPE = "account"
@@ -54,7 +54,7 @@ class _Hook:
 
     def read_root(self, root: str, content: Any) -> Iterator[Event]:
         if root == "add":
-            yield from self._read_items(notes.decode_bare_add, "", root, content)
+            yield from self._read_items(entities.decode_bare_add, "", root, content)
         elif root == form.REST:
             yield self.unrecognised(root, why="слишком длинный хук: конец не разобран", raw={root: content})
         elif root not in _ROOTS:
@@ -62,11 +62,11 @@ class _Hook:
         elif not isinstance(content, Mapping):
             yield self.unrecognised(root, why="нет действия", raw={root: content})
         else:
-            for action, entities in content.items():
-                yield from self._read_items(_ROOTS[root], root, action, entities)
+            for action, listed in content.items():
+                yield from self._read_items(_ROOTS[root], root, action, listed)
 
-    def _read_items(self, decoder: Callable[[Item], Event], root: str, action: str, entities: Any) -> Iterator[Event]:
-        for tree in items(entities):
+    def _read_items(self, decoder: Callable[[Item], Event], root: str, action: str, listed: Any) -> Iterator[Event]:
+        for tree in items(listed):
             if not isinstance(tree, Mapping):
                 yield self.unrecognised(root, action, why="не объект", raw={"": tree})
                 continue

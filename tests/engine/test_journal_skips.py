@@ -14,8 +14,7 @@ from support.fakes import ACCOUNT, NOON, clock, rule
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.history import History
-from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.engine.skips import LOOKED_THROUGH
+from amo_bridge.engine.journal import LOOKED_THROUGH, Entry, Journal
 from amo_bridge.events import DealMoved, DealUpdated, Event, FieldChanged, StageEntered, TaskAdded
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
 from amo_bridge.intake.model import Enquiry

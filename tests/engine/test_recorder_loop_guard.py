@@ -12,8 +12,8 @@ from support.fakes import ACCOUNT, NOON, effect, record, rule, rule_engine, user
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
-from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.outbox import Outbox
+from amo_bridge.engine.recorder import LoopGuard
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.storage.database import AccountStore, Store
 
