@@ -7,7 +7,7 @@ spreadsheets.values).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,13 +16,24 @@ from requests.exceptions import JSONDecodeError
 
 from amo_bridge.channels.google_account import GoogleAccount, json_of
 from amo_bridge.channels.http_client import HttpClient
-from amo_bridge.channels.sheets import SheetRow, SheetService
+from amo_bridge.channels.sheet_file import column_name
+from amo_bridge.channels.sheets import (
+    HEAD_WITHIN,
+    Emptied,
+    SheetColumns,
+    SheetRow,
+    SheetService,
+    changes_of,
+    columns_of,
+)
 from amo_bridge.config.channels import GOOGLE_SHEETS_KEY, GoogleSheetsSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 
 TIMEOUT = (10.0, 60.0)
 SCOPE = "https://www.googleapis.com/auth/spreadsheets"
 NO_SHEET = "Unable to parse range"
+LAST_COLUMN = "AZ"
+"""Up to it the bridge's columns are looked for."""
 
 
 class GoogleSheets(SheetService):
@@ -39,37 +50,55 @@ class GoogleSheets(SheetService):
         rows = ", ".join(f"на листе «{name}» строк: {len(self._keys(name))}" for name in self._sheets)
         return f"таблица Google открыта, {rows}"
 
-    def write(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow]) -> None:
-        keys = self._keys(sheet)
+    def write(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow], emptied: Emptied) -> None:
+        top = self._values(sheet, f"A1:{LAST_COLUMN}{HEAD_WITHIN}", "ROWS")
+        columns = columns_of(sheet, head, top) or SheetColumns(0, tuple(range(len(head))))
+        keys = self._keys(sheet, columns.key) if columns.head_row else []
         places: dict[str, int] = {}
         for number, key in enumerate(keys, start=1):
-            places.setdefault(key, number)
-        last = _column(max(len(row.cells) for row in rows) + 1)
-        there = [row for row in rows if row.key in places]
-        if there:
-            data = [
-                {"range": f"{_quoted(sheet)}!A{places[row.key]}:{last}{places[row.key]}", "values": [_values(row)]}
-                for row in there
-            ]
+            if number > columns.head_row and key:
+                places.setdefault(key, number)
+        changed = changes_of(rows, places, emptied)
+        data = [one for row in changed for one in _ranges(sheet, places[row.key], columns, row)]
+        if data:
             body = {"valueInputOption": "RAW", "data": data}
             self._ask("POST", f"{self._path}/values:batchUpdate", {}, body, sheet)
-        new = [_values(row) for row in rows if row.key not in places and row.is_new_wanted]
-        if new:
-            values = [list(head), *new] if not keys else new
+        new = [row for row in rows if row.key not in places]
+        if new and columns.are_as_written:
+            titles = [] if columns.head_row else [list(head)]
             query = {"valueInputOption": "RAW", "insertDataOption": "INSERT_ROWS"}
-            where = quote(f"{_quoted(sheet)}!A:{last}", safe="")
+            where = quote(f"{_quoted(sheet)}!A:{column_name(len(head) - 1)}", safe="")
+            values = [*titles, *([row.key, *row.cells] for row in new)]
             self._ask("POST", f"{self._path}/values/{where}:append", query, {"values": values}, sheet)
+        elif new:
+            self._append_placed(sheet, [columns.placed(row) for row in new])
+
+    def _append_placed(self, sheet: str, rows: Sequence[Mapping[int, str | int]]) -> None:
+        """Behind the last row that holds anything, in these columns: ``values:append`` begins in a column that it
+        guesses itself."""
+        told = self._ask("GET", self._path, {"fields": "sheets.properties(sheetId,title)"}, None, sheet)
+        known = [one.get("properties") or {} for one in told.get("sheets") or []]
+        number = next((one.get("sheetId") for one in known if one.get("title") == sheet), None)
+        if number is None:
+            raise _no_sheet(sheet)
+        cells = [{"values": [_cell(row.get(column)) for column in range(max(row) + 1)]} for row in rows]
+        request = {"sheetId": number, "rows": cells, "fields": "userEnteredValue"}
+        self._ask("POST", f"{self._path}:batchUpdate", {}, {"requests": [{"appendCells": request}]}, sheet)
 
     @property
     def _path(self) -> str:
         return f"/v4/spreadsheets/{self._section.spreadsheet}"
 
-    def _keys(self, sheet: str) -> list[str]:
-        """The first column, from the first row on; an empty cell is an empty text."""
-        where = quote(f"{_quoted(sheet)}!A:A", safe="")
-        found = self._ask("GET", f"{self._path}/values/{where}", {"majorDimension": "COLUMNS"}, None, sheet)
-        columns = found.get("values") or [[]]
+    def _keys(self, sheet: str, column: int = 0) -> list[str]:
+        """That column, from the first row on; an empty cell is an empty text."""
+        name = column_name(column)
+        columns = self._values(sheet, f"{name}:{name}", "COLUMNS") or [[]]
         return [str(cell) for cell in columns[0]]
+
+    def _values(self, sheet: str, where: str, dimension: str) -> list[list[Any]]:
+        place = quote(f"{_quoted(sheet)}!{where}", safe="")
+        found = self._ask("GET", f"{self._path}/values/{place}", {"majorDimension": dimension}, None, sheet)
+        return list(found.get("values") or [])
 
     def _ask(
         self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None, sheet: str
@@ -103,25 +132,37 @@ class GoogleSheets(SheetService):
         if status in (401, 403):
             return ChannelDown(f"{words}; откройте таблицу аккаунту {self._account.email} как редактору")
         if status == 400 and NO_SHEET in message:
-            return ChannelDown(
-                f"Google Таблицы: листа «{sheet}» нет, создайте его (daily_reports, kpi и losses в [google_sheets])"
-            )
+            return _no_sheet(sheet)
         return ChannelUncertain(words) if status >= 500 else ChannelRefused(words)
 
 
-def _values(row: SheetRow) -> list[str | int]:
-    return [row.key, *row.cells]
+def _no_sheet(name: str) -> ChannelDown:
+    return ChannelDown(
+        f"Google Таблицы: листа «{name}» нет, создайте его (daily_reports, kpi и losses в [google_sheets])"
+    )
+
+
+def _ranges(sheet: str, number: int, columns: SheetColumns, row: SheetRow) -> Iterator[dict[str, Any]]:
+    """The row's cells, a range for each run of columns that stand side by side."""
+    placed = sorted(columns.placed(row).items())
+    runs: list[list[tuple[int, str | int]]] = []
+    for column, value in placed:
+        if runs and runs[-1][-1][0] == column - 1:
+            runs[-1].append((column, value))
+        else:
+            runs.append([(column, value)])
+    for run in runs:
+        first, last = column_name(run[0][0]), column_name(run[-1][0])
+        where = f"{_quoted(sheet)}!{first}{number}:{last}{number}"
+        yield {"range": where, "values": [[value for _, value in run]]}
+
+
+def _cell(value: str | int | None) -> dict[str, Any]:
+    if value is None:
+        return {}
+    return {"userEnteredValue": {"numberValue" if isinstance(value, int) else "stringValue": value}}
 
 
 def _quoted(sheet: str) -> str:
     """A sheet's name in A1 notation."""
     return "'" + sheet.replace("'", "''") + "'"
-
-
-def _column(number: int) -> str:
-    """«A» for 1, «AA» for 27."""
-    letters = ""
-    while number:
-        number, rest = divmod(number - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters

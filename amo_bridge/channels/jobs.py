@@ -10,10 +10,11 @@ from amo_bridge.channels.mail_series import SeriesJob
 from amo_bridge.channels.megaplan_tasks import MegaplanJob
 from amo_bridge.channels.policies import PolicyButtons
 from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
-from amo_bridge.channels.registry import GOOGLE_SHEETS, MEGAPLAN, ROISTAT, ChannelContext, messengers_of
+from amo_bridge.channels.registry import MEGAPLAN, ROISTAT, SHEET_SERVICES, ChannelContext, messengers_of
 from amo_bridge.channels.roistat import RoistatCostsJob, RoistatJob
 from amo_bridge.channels.sheets import ReportRows, SheetJob, SheetSource
 from amo_bridge.channels.shift_starts import ShiftStartButtons
+from amo_bridge.config.channels import SheetsSection
 
 
 def series_job(context: ChannelContext) -> SeriesJob:
@@ -39,18 +40,19 @@ def roistat_costs_job(context: ChannelContext) -> RoistatCostsJob | None:
 def sheet_jobs(context: ChannelContext, sources: Mapping[str, Callable[[str, str], SheetSource]]) -> Iterator[SheetJob]:
     """What keeps daily reports and KPI in tables, as far as the config asks for it. ``sources``: key of the section
     that names the sheet → what is kept in it, made of the job's name and the sheet's."""
-    section = context.config.channels.google_sheets
-    if section is None:
-        return
-    kept: list[SheetSource] = []
-    if context.config.daily_report is not None:
-        kept.append(ReportRows(context.store, context.account_clock, GOOGLE_SHEETS.section, section.daily_reports))
-    for key, source in sources.items():
-        if sheet := getattr(section, key):
-            kept.append(source(f"{GOOGLE_SHEETS.section}_{key}", sheet))
-    for one in kept:
-        sheets = GOOGLE_SHEETS.client_of(context.config, context.environment)
-        yield SheetJob(sheets, one, context.store, context.rule_engine, context.clock, context.account_clock)
+    for vendor in SHEET_SERVICES:
+        if not vendor.is_connected(context.config):
+            continue
+        section: SheetsSection = getattr(context.config.channels, vendor.section)
+        kept: list[SheetSource] = []
+        if context.config.daily_report is not None:
+            kept.append(ReportRows(context.store, context.account_clock, vendor.section, section.daily_reports))
+        for key, source in sources.items():
+            if sheet := getattr(section, key):
+                kept.append(source(f"{vendor.section}_{key}", sheet))
+        sheets = vendor.client_of(context.config, context.environment)
+        for one in kept:
+            yield SheetJob(sheets, one, context.store, context.rule_engine, context.clock, context.account_clock)
 
 
 def megaplan_job(

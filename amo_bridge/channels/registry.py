@@ -34,6 +34,7 @@ from amo_bridge.channels.pipedrive import Pipedrive
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
 from amo_bridge.channels.roistat import Roistat
 from amo_bridge.channels.s3 import S3
+from amo_bridge.channels.sheets import SheetService
 from amo_bridge.channels.sms import SmsPort
 from amo_bridge.channels.sms_services import Smsc, SmsRu
 from amo_bridge.channels.smtp import MailServer
@@ -46,6 +47,7 @@ from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.channels.vk_ads import VkAdsApi
 from amo_bridge.channels.yandex_direct import YandexDirect
 from amo_bridge.channels.yandex_disk import YandexDisk
+from amo_bridge.channels.yandex_table import YandexTable
 from amo_bridge.clock import Clock
 from amo_bridge.config.advertising import ROISTAT_KEY, VKADS_SECRET, YANDEX_AUDIENCE_TOKEN, YANDEX_DIRECT_TOKEN
 from amo_bridge.config.channels import (
@@ -62,7 +64,9 @@ from amo_bridge.config.channels import (
     TELEGRAM_TOKEN,
     UNISENDER_GO_KEY,
     YANDEX_DISK_TOKEN,
+    YANDEX_TABLE_TOKEN,
     ZADARMA_SECRET,
+    SheetsSection,
     StorageSection,
     Way,
 )
@@ -202,14 +206,16 @@ class UnisenderGoVendor(Vendor[UnisenderGo]):
 
 
 @dataclass(frozen=True)
-class KeptSheets(Vendor[GoogleSheets]):
-    """``[google_sheets]``: the sheet of daily reports need not be there where nobody reports."""
+class KeptSheets(Vendor[SheetService]):
+    """``client`` is made of the sheets that are kept, too: daily reports need none where nobody reports."""
 
-    def client_of(self, config: Config, environment: Mapping[str, str]) -> GoogleSheets:
-        section = config.channels.google_sheets
+    client: Callable[..., SheetService]
+
+    def client_of(self, config: Config, environment: Mapping[str, str]) -> SheetService:
+        section: SheetsSection | None = getattr(config.channels, self.section)
         assert section is not None
         reports = [section.daily_reports] if config.daily_report is not None else []
-        return GoogleSheets(section, secret(environment, self.secret), [*reports, *section.sheets])
+        return self.client(section, secret(environment, self.secret), [*reports, *section.sheets])
 
 
 def _letter_service(context: ChannelContext) -> LetterService | None:
@@ -438,23 +444,21 @@ YANDEX_AUDIENCE = Vendor(
 )
 YANDEX_DIRECT = Vendor("yandex_direct", YandexDirect, YANDEX_DIRECT_TOKEN, {}, no_secret="нет токена Яндекс Директа")
 VKADS = VkAdsVendor(
-    "vkads",
-    lambda section, word: VkAds(VkAdsApi(section, word)),
-    VKADS_SECRET,
-    {"audiences": _audiences},
+    "vkads", lambda section, word: VkAds(VkAdsApi(section, word)), VKADS_SECRET, {"audiences": _audiences},
     no_secret="нет секрета API VK Рекламы",
-)
+)  # fmt: skip
 AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
 GOOGLE_SHEETS = KeptSheets(
     "google_sheets", GoogleSheets, GOOGLE_SHEETS_KEY, {}, no_secret="нет ключа сервисного аккаунта Google для таблицы"
 )
+YANDEX_TABLE = KeptSheets("yandex_table", YandexTable, YANDEX_TABLE_TOKEN, {}, no_secret="нет токена Яндекс.Диска")
+SHEET_SERVICES = (GOOGLE_SHEETS, YANDEX_TABLE)
 ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")
 PIPEDRIVE = Vendor("pipedrive", Pipedrive, PIPEDRIVE_TOKEN, {}, no_secret="нет токена API Pipedrive")
 MEGAPLAN = Vendor("megaplan", Megaplan, MEGAPLAN_PASSWORD, {}, no_secret="нет пароля Мегаплана")
 VENDORS: tuple[Vendor[Any], ...] = (
     UNISENDER_GO, MAIL, TELEGRAM, MAX, YANDEX_AUDIENCE, YANDEX_DIRECT, VKADS, AUDIENCES, ROISTAT, PIPEDRIVE,
-    MEGAPLAN, GOOGLE_SHEETS,
-    YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
+    MEGAPLAN, *SHEET_SERVICES, YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
     ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
 )  # fmt: skip
 BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger, "chats": _chats}

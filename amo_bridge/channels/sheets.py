@@ -1,12 +1,13 @@
 """Sheets that people read elsewhere: the port of table services, and the job that keeps one sheet.
 
-A row is found again by its key, in the first column, and changed in place; the columns behind ours are people's. Every
-round reads the keys before it writes, so a lost answer is settled by the next one, and nothing is written twice.
+A row is found again by its key and changed in place; columns are found by their titles, so people may move them, put
+their own between and rows above. Every round reads the keys before it writes, so a lost answer is settled by the next
+one, and nothing is written twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -16,13 +17,15 @@ from amo_bridge.engine.alerts import Alerts
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.sheet_writes import SheetWrites
-from amo_bridge.errors import ChannelBusy, ChannelError, ChannelRefused, ChannelUncertain
+from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelUncertain
 from amo_bridge.logs import log
 from amo_bridge.retry import Backoff
 from amo_bridge.storage.database import AccountStore
 
 PERIOD_SECONDS = 60.0
 BATCH_SIZE = 200
+TOLD_AFTER = timedelta(hours=1)
+"""An error that passes by itself is told if it has not by then: a file that somebody keeps open, say."""
 KEPT = timedelta(days=62)
 """Older reports are not written any more: whoever connects a table gets two months."""
 HEAD = (
@@ -33,20 +36,80 @@ HEAD = (
 
 @dataclass(frozen=True)
 class SheetRow:
-    """``key``: its first cell. ``cells``: those behind it; a text is never taken for a formula. ``is_new_wanted``: else
-    it only changes the row that is there."""
+    """``key``: its first cell. ``cells``: those behind it; a text is never taken for a formula."""
 
     key: str
     cells: Sequence[str | int]
-    is_new_wanted: bool = True
+
+
+Cells = Sequence[str | int]
+Emptied = Callable[[str], Cells | None]
+"""Of a key that stands in the sheet and is of no row that is written: what is to stand there then, None to leave it."""
+
+
+HEAD_WITHIN = 20
+"""The head stands in one of so many first rows."""
+
+
+@dataclass(frozen=True)
+class SheetColumns:
+    """Where people have put the columns of a sheet. ``head_row``: from 1; ``columns``: of each title, from 0."""
+
+    head_row: int
+    columns: tuple[int, ...]
+
+    @property
+    def key(self) -> int:
+        return self.columns[0]
+
+    @property
+    def are_as_written(self) -> bool:
+        """Nobody has moved any."""
+        return self.columns == tuple(range(len(self.columns)))
+
+    def placed(self, row: SheetRow) -> dict[int, str | int]:
+        """Column → what stands there."""
+        return dict(zip(self.columns, (row.key, *row.cells), strict=True))
+
+
+def columns_of(sheet: str, head: Sequence[str], top: Sequence[Sequence[object]]) -> SheetColumns | None:
+    """``top``: the first rows of the sheet. None if nothing stands there. Raises ChannelDown if one can't be sure."""
+    titles = [[" ".join(str(cell).split()) for cell in row] for row in top]
+    at = next((number for number, row in enumerate(titles) if head[0] in row), None)
+    if at is None:
+        if any(any(row) for row in titles):
+            raise ChannelDown(
+                f"на листе «{sheet}» нет столбца «{head[0]}»: верните строку заголовков или освободите лист"
+            )
+        return None
+    for title in head:
+        if (count := titles[at].count(title)) != 1:
+            told = f"нет столбца «{title}», верните его" if not count else f"два столбца «{title}», назовите свой иначе"
+            raise ChannelDown(f"на листе «{sheet}» {told} (заголовки моста переименовывать нельзя)")
+    return SheetColumns(at + 1, tuple(titles[at].index(title) for title in head))
 
 
 class SheetService(Protocol):
     """A service of tables."""
 
-    def write(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow]) -> None:
+    def check(self) -> str:
+        """What to say of the table (Russian). Raises ChannelError."""
+
+    def write(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow], emptied: Emptied) -> None:
         """Put these rows in: in the place of those with their keys, else at the end; ``head`` first, if the sheet is
         empty. Raises ChannelError; then some rows may be there, and doing it again does no harm."""
+
+
+def changes_of(rows: Sequence[SheetRow], keys: Iterable[str], emptied: Emptied) -> list[SheetRow]:
+    """What is to be written over what stands there, for a sheet with these keys."""
+    wanted = {row.key: row for row in rows}
+    found: list[SheetRow] = []
+    for key in keys:
+        if key in wanted:
+            found.append(wanted[key])
+        elif (cells := emptied(key)) is not None:
+            found.append(SheetRow(key, cells))
+    return found
 
 
 class SheetSource(Protocol):
@@ -65,9 +128,9 @@ class SheetSource(Protocol):
         """Key → cells, of rows that are not in the sheet as they are now; some of them, the oldest first. Raises
         StoreUnavailable."""
 
-    def emptied(self) -> Mapping[str, Sequence[str | int]]:
-        """Key → cells, of rows without figures beside those that were due last: one that is in the sheet shows what is
-        no longer so."""
+    def emptied(self) -> Emptied | None:
+        """Of rows beside those that were due last: one that is in the sheet may show what is no longer so. None: none
+        does."""
 
     def keep_written(self) -> None:
         """What was due last is in the sheet. Raises StoreUnavailable."""
@@ -91,8 +154,8 @@ class ReportRows:
         self._versions = {str(report.number): report.version for report in reports}
         return {f"{report.day.isoformat()} {report.user_id}": _cells(report, engine) for report in reports}
 
-    def emptied(self) -> Mapping[str, Sequence[str | int]]:
-        return {}
+    def emptied(self) -> Emptied | None:
+        return None
 
     def keep_written(self) -> None:
         self._writes.keep(self._versions)
@@ -126,6 +189,7 @@ class SheetJob:
         self._clock = clock
         self._account_clock = account_clock
         self._ran_at = 0.0
+        self._failing_since: datetime | None = None
         self._backoff = Backoff(clock, patience=3)
 
     @property
@@ -150,21 +214,25 @@ class SheetJob:
         if engine.config.bridge.dry_run:
             return 0
         rows = [SheetRow(key, cells) for key, cells in source.due(engine, self._account_clock.now()).items()]
-        emptied = [SheetRow(key, cells, is_new_wanted=False) for key, cells in source.emptied().items()]
+        emptied = source.emptied()
         try:
             if rows or emptied:
-                self._service.write(source.sheet, source.head, [*rows, *emptied])
+                self._service.write(source.sheet, source.head, rows, emptied or (lambda key: None))
         except ChannelError as error:
             self._wait(error)
             return 0
         if rows or emptied:
             self._backoff.rest()
+            self._failing_since = None
         source.keep_written()
         return len(rows)
 
     def _wait(self, error: ChannelError) -> None:
         self._backoff.fail(error)
         log.warning("a table waits", sheet=self._source.sheet, error=str(error))
-        if isinstance(error, ChannelRefused) or not isinstance(error, ChannelBusy | ChannelUncertain):
+        now = self._clock.now()
+        self._failing_since = self._failing_since or now
+        is_passing = isinstance(error, ChannelBusy | ChannelUncertain)
+        if not is_passing or now - self._failing_since >= TOLD_AFTER:
             alerts = Alerts(self._store, CurrentRules(self._rule_engine()), self._clock)
             alerts.tell(f"{self._source.what} не попадают в таблицу: {error}", self._source.name)

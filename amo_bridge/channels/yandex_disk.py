@@ -62,7 +62,7 @@ class YandexDisk:
     def put(self, folder: DealFolder, ref: str, name: str, copy: LocalCopy) -> str:
         answer = self._request("GET", "/resources/upload", {"path": ref, "overwrite": "false"})
         if answer.status_code == 409:
-            if _code(answer) == NO_PARENT:
+            if error_code(answer) == NO_PARENT:
                 raise ChannelBusy("папку сделки на Яндекс.Диске только что убрали")
             found = self._look(ref)
             if found is not None and _is_another(found, copy):
@@ -78,7 +78,7 @@ class YandexDisk:
             # The link is a secret of its own; it goes to another host, which gets no token.
             sent = self._http.request("PUT", href, content=content, headers={"Authorization": None})
         if not sent.ok:
-            raise _refusal(sent)
+            raise refusal(sent)
         url = self.find(ref, copy.size, copy.md5)
         if url is None:
             # 202: taken, and not yet where it is to be.
@@ -139,7 +139,7 @@ class YandexDisk:
     def _make(self, path: str) -> bool:
         """Make a folder; False if it was there."""
         answer = self._request("PUT", "/resources", {"path": path})
-        if answer.status_code == 409 and _code(answer) in EXISTS:
+        if answer.status_code == 409 and error_code(answer) in EXISTS:
             return False
         self._read(answer)
         return True
@@ -149,7 +149,7 @@ class YandexDisk:
         answer = self._request("PATCH", "/resources", {"path": path}, body)
         # The number stands in the name, too; a token without this right is no harm.
         if not answer.ok and answer.status_code not in (400, 403, 404):
-            raise _refusal(answer)
+            raise refusal(answer)
 
     # --- links and answers ---
 
@@ -172,7 +172,7 @@ class YandexDisk:
 
     def _read(self, answer: Response) -> dict[str, Any]:
         if not answer.ok:
-            raise _refusal(answer)
+            raise refusal(answer)
         try:
             told = answer.json()
         except JSONDecodeError as error:
@@ -195,7 +195,8 @@ def _owners_address(path: str) -> str:
     return OWNERS_PAGE + quote(path.replace(":/", "/", 1))
 
 
-def _code(answer: Response) -> str:
+def error_code(answer: Response) -> str:
+    """Disk's name of an error, empty if it says none."""
     try:
         told = answer.json()
     except JSONDecodeError:
@@ -203,11 +204,12 @@ def _code(answer: Response) -> str:
     return str(told.get("error") or "") if isinstance(told, dict) else ""
 
 
-def _refusal(answer: Response) -> ChannelError:
-    status, code = answer.status_code, _code(answer)
-    words = f"Яндекс.Диск: {status} {code}".strip()
+def refusal(answer: Response, name: str = "Яндекс.Диск", token: str = YANDEX_DISK_TOKEN) -> ChannelError:
+    """What an answer of Disk that is no yes means. ``name``: as people read it; ``token``: the variable it is in."""
+    status, code = answer.status_code, error_code(answer)
+    words = f"{name}: {status} {code}".strip()
     if status in (401, 403):
-        return ChannelDown(f"{words}: токен не пускает, проверьте {YANDEX_DISK_TOKEN} и его права")
+        return ChannelDown(f"{words}: токен не пускает, проверьте {token} и его права")
     if status == 507 or code == "DiskStorageQuotaExhaustedError":
         return ChannelDown(f"{words}: на Диске кончилось место, освободите или докупите его")
     if status in (423, 429, 503):

@@ -10,7 +10,15 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from amo_bridge.config.advertising import (
     AudiencesSection,
@@ -60,6 +68,7 @@ SMSC_PASSWORD = "AMO_BRIDGE_SMSC_PASSWORD"
 YANDEX_DISK_TOKEN = "AMO_BRIDGE_YANDEX_DISK_TOKEN"
 GOOGLE_DRIVE_KEY = "AMO_BRIDGE_GOOGLE_DRIVE_KEY"
 GOOGLE_SHEETS_KEY = "AMO_BRIDGE_GOOGLE_SHEETS_KEY"
+YANDEX_TABLE_TOKEN = "AMO_BRIDGE_YANDEX_TABLE_TOKEN"
 S3_SECRET = "AMO_BRIDGE_S3_SECRET"
 TELEGRAM = "https://api.telegram.org"
 MAX_API = "https://platform-api2.max.ru"
@@ -343,14 +352,10 @@ class GoogleDriveSection(Strict):
     share: bool = False
 
 
-class GoogleSheetsSection(Strict):
-    """``[google_sheets]``: a table that the bridge keeps. ``spreadsheet``: its id, as its address has it;
-    ``daily_reports``: the sheet of daily reports, ``kpi``: of KPI, ``losses``: of lost deals, empty for none; sheets
-    have to be there. ``token_url``: as in ``[google_drive]``."""
+class SheetsSection(Strict):
+    """What is kept in a table of any service. ``daily_reports``: the sheet of daily reports, ``kpi``: of KPI,
+    ``losses``: of lost deals, empty for none; sheets have to be there."""
 
-    api: BaseUrl = "https://sheets.googleapis.com"
-    token_url: BaseUrl = "https://oauth2.googleapis.com/token"
-    spreadsheet: Annotated[str, Field(pattern=r"^[\w-]+$")]
     daily_reports: Annotated[str, Field(min_length=1, max_length=100)] = "Отчёты"
     kpi: Annotated[str, Field(max_length=100)] = ""
     losses: Annotated[str, Field(max_length=100)] = ""
@@ -362,12 +367,42 @@ class GoogleSheetsSection(Strict):
 
     @model_validator(mode="after")
     def _sheets_differ(self) -> Self:
-        # Google tells sheets apart without regard to case; rows of several are found by the same keys.
+        # Services tell sheets apart without regard to case; rows of several are found by the same keys.
         if self.kpi.casefold() == self.daily_reports.casefold():
             raise ValueError(f"kpi и daily_reports — один и тот же лист «{self.kpi}»: для KPI нужен свой")
         if self.losses and self.losses.casefold() in (self.kpi.casefold(), self.daily_reports.casefold()):
             raise ValueError(f"лист «{self.losses}» уже занят: для потерянных сделок (losses) нужен свой")
         return self
+
+
+class GoogleSheetsSection(SheetsSection):
+    """``[google_sheets]``: a table that the bridge keeps. ``spreadsheet``: its id, as its address has it;
+    ``token_url``: as in ``[google_drive]``."""
+
+    api: BaseUrl = "https://sheets.googleapis.com"
+    token_url: BaseUrl = "https://oauth2.googleapis.com/token"
+    spreadsheet: Annotated[str, Field(pattern=r"^[\w-]+$")]
+
+
+def _book_path(text: str) -> str:
+    if not re.fullmatch(r"(disk|app):(/[^/]+)+\.xlsx", text):
+        raise ValueError(f"«{text}» — не книга на Диске: нужна такая, как disk:/Отчёты.xlsx, или app:/Отчёты.xlsx")
+    return text
+
+
+class YandexTableSection(SheetsSection):
+    """``[yandex_table]``: a workbook on Yandex.Disk that the bridge keeps. ``path``: where it lies; if nothing lies
+    there, it is made."""
+
+    api: BaseUrl = "https://cloud-api.yandex.net/v1/disk"
+    path: Annotated[str, AfterValidator(_book_path)]
+
+    @field_validator("daily_reports", "kpi", "losses")
+    @classmethod
+    def _name_of_a_sheet(cls, name: str) -> str:
+        if re.search(r"[\\/?*:\[\]]|^'|'$", name) or len(name) > 31:
+            raise ValueError(f"«{name}» — не имя листа XLSX: до 31 знака, без \\ / ? * : [ ] и без кавычки по краям")
+        return name
 
 
 class S3Section(Strict):
@@ -477,6 +512,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "yandex_disk": YandexDiskSection,
     "google_drive": GoogleDriveSection,
     "google_sheets": GoogleSheetsSection,
+    "yandex_table": YandexTableSection,
     "s3": S3Section,
 }
 """Section of the config → its keys, for every vendor of channels/registry.VENDORS; a field of ``Channels`` each."""
@@ -509,6 +545,7 @@ class Channels:
     yandex_disk: YandexDiskSection | None = None
     google_drive: GoogleDriveSection | None = None
     google_sheets: GoogleSheetsSection | None = None
+    yandex_table: YandexTableSection | None = None
     s3: S3Section | None = None
     dial: DialSection = field(default_factory=DialSection)
     approvals: ApprovalsSection | None = None

@@ -158,20 +158,27 @@ def add_sales(
 
 
 def add_losses(
-    store: AccountStore, told: Mapping[date, dict[Person, Figures]], midnights: Mapping[date, datetime], end: datetime
+    store: AccountStore,
+    told: Mapping[date, dict[Person, Figures]],
+    midnights: Mapping[date, datetime],
+    end: datetime,
+    names: Mapping[int, str],
 ) -> None:
-    """Add what was lost, and why, to the figures of these days. Raises StoreUnavailable."""
+    """Add what was lost, and why, to the figures of these days; ``names``: of reasons, as they are now called. Raises
+    StoreUnavailable."""
     days = sorted(midnights)
     edges = [midnights[day] for day in days]
-    for loss in losses_between(store, edges[0], end):
+    for loss in losses_between(store, edges[0], end, names):
         figures = told[days[bisect_right(edges, loss.at) - 1]].setdefault(loss.person, Figures())
         figures.lost_by[loss.reason or NO_REASON] += 1
 
 
-def losses_between(store: AccountStore, begin: datetime, end: datetime) -> list[Loss]:
+def losses_between(store: AccountStore, begin: datetime, end: datetime, names: Mapping[int, str]) -> list[Loss]:
     """Raises StoreUnavailable."""
-    found = _closed(store, LOST, begin, end)
-    return [Loss(number, at, person, str(record.get("loss_reason") or "")) for number, at, person, record in found]
+    return [
+        Loss(number, at, person, names.get(record.get("loss_reason_id") or 0) or str(record.get("loss_reason") or ""))
+        for number, at, person, record in _closed(store, LOST, begin, end)
+    ]
 
 
 def in_words(lost_by: Mapping[str, int]) -> str:

@@ -8,9 +8,10 @@ it is asked for.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,12 +19,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, delete, false, func, insert, select, update
 
 from amo_bridge.clock import Clock, SystemClock
+from amo_bridge.crm.account import Account
 from amo_bridge.engine.retention import TOUCHES_KEPT
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.sheet_writes import SheetWrites
 from amo_bridge.engine.shift_starts import ShiftStarts
 from amo_bridge.mirror.facts import mark_stale
-from amo_bridge.reports.kpi import NO_REASON, Figures, PerDay, Person, add_losses, add_sales, of_touches
+from amo_bridge.reports.kpi import Figures, PerDay, Person, add_losses, add_sales, of_touches
 from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.storage.accounts import KPI_SEEN, Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
@@ -37,16 +39,19 @@ COUNTED_AGAIN_AFTER = timedelta(hours=6)
 DAYS_IN_A_ROW = 5
 # Whoever connects a table gets two months.
 IN_SHEET = timedelta(days=62)
+_KEY = re.compile(r"(\d{4}-\d\d-\d\d) (\d{1,18})(?: (.+))?", re.DOTALL)
 NUMBERS = ("contacts", "worked", "talks", "unanswered", "letters", "tasks")
 
 
 @dataclass(frozen=True)
 class Way:
-    """How is counted. ``own_user_id``: in whose name the bridge works: what he does is nobody's work."""
+    """How is counted. ``own_user_id``: in whose name the bridge works: what he does is nobody's work. ``reasons``:
+    number of a loss reason → its present name: a deal that nobody has touched since knows the old one."""
 
     zone: ZoneInfo
     own_user_id: int | None
     talk_seconds: int
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.zone.key} {self.own_user_id} {self.talk_seconds}"
@@ -74,7 +79,7 @@ class KpiDays:
             told[day] = kept[day] if day in kept else self._count(day)
         midnights, end = {day: self._way.midnight(day) for day in days}, self._end(days[-1])
         add_sales(self._store, told, midnights, end)
-        add_losses(self._store, told, midnights, end)
+        add_losses(self._store, told, midnights, end, self._way.reasons)
         self._add_starts(told)
         return told
 
@@ -257,7 +262,13 @@ class KpiJob:
 
 def way_of(rules: RuleEngine) -> Way:
     """How the config and the account say that is counted."""
-    return Way(rules.calendar.timezone, rules.account.current_user_id, rules.config.kpi.talk_seconds)
+    account = rules.account
+    return Way(rules.calendar.timezone, account.current_user_id, rules.config.kpi.talk_seconds, reasons_of(account))
+
+
+def reasons_of(account: Account) -> Mapping[int, str]:
+    """Number of a loss reason → its name."""
+    return {one.id: one.name for one in account.loss_reasons}
 
 
 class KpiRows:
@@ -276,33 +287,26 @@ class KpiRows:
         self._store = store
         self._writes = SheetWrites(store, name)
         self._days: Mapping[date, int] = {}
-        self._emptied: Mapping[str, Sequence[str | int]] = {}
+        self._names: Callable[[int], str | None] = lambda number: None
+        self._engine: RuleEngine | None = None
 
     def due(self, engine: RuleEngine, now: datetime) -> Mapping[str, Sequence[str | int]]:
         kept = KpiDays(self._store, way_of(engine))
         self._days = kept.not_in_sheet(self._writes, now - IN_SHEET, DAYS_IN_A_ROW)
-        people = engine.config.kpi.people
-        names = {one.id: one.name for one in engine.account.users}
+        self._engine = engine
+        self._names = _names_in(engine)
         rows: dict[str, Sequence[str | int]] = {}
-        emptied: dict[str, Sequence[str | int]] = {}
         for day in self._days:
-            found = self._figures(kept, engine, day, now)
-            for number in sorted({*names, *found} - {0}):
-                name = names.get(number, str(number))
-                if not people or any(same_name(name, other) for other in people):
-                    mine, others = self._rows(day, number, name, found.get(number), engine)
-                    rows |= mine
-                    emptied |= others
-        self._emptied = emptied
+            for number, figures in sorted(self._figures(kept, engine, day, now).items()):
+                if number and (name := self._names(number)) is not None:
+                    rows |= self._rows(day, number, name, figures, engine)
         return rows
 
     def _rows(
-        self, day: date, number: int, name: str, figures: Figures | None, engine: RuleEngine
-    ) -> tuple[dict[str, Sequence[str | int]], dict[str, Sequence[str | int]]]:
-        """Of one person: key → cells of what he has, and of what he has no (longer)."""
-        cells = _cells(day, name, figures or Figures(), engine)
-        own = {f"{day.isoformat()} {number}": cells}
-        return (own, {}) if figures is not None else ({}, own)
+        self, day: date, number: int, name: str, figures: Figures, engine: RuleEngine
+    ) -> dict[str, Sequence[str | int]]:
+        """Of one person: key → cells of what he has."""
+        return {f"{day.isoformat()} {number}": _cells(day, name, figures, engine)}
 
     def _figures(self, kept: KpiDays, engine: RuleEngine, day: date, now: datetime) -> Mapping[Person, Figures]:
         """As the page shows them."""
@@ -311,8 +315,21 @@ class KpiRows:
         there = figures_there(self._store, engine.config.channels.pipedrive, engine.account, *span)
         return (together(found, there.days) if there else found)[day]
 
-    def emptied(self) -> Mapping[str, Sequence[str | int]]:
-        return self._emptied
+    def emptied(self) -> Callable[[str], Sequence[str | int] | None] | None:
+        return self._emptied if self._days else None
+
+    def _emptied(self, key: str) -> Sequence[str | int] | None:
+        """Zeros for a row of a day that is written, of whoever has nothing there (any longer)."""
+        found = _KEY.fullmatch(key)
+        day = next((one for one in self._days if found and one.isoformat() == found[1]), None)
+        if found is None or day is None or self._engine is None:
+            return None
+        name = self._names(int(found[2]))
+        return self._nothing(day, name, found[3] or "", self._engine) if name is not None else None
+
+    def _nothing(self, day: date, name: str, what: str, engine: RuleEngine) -> Sequence[str | int] | None:
+        """``what``: behind day and person in the key."""
+        return None if what else _cells(day, name, Figures(), engine)
 
     def keep_written(self) -> None:
         self._writes.keep({day.isoformat(): edition for day, edition in self._days.items()})
@@ -324,17 +341,35 @@ class LossRows(KpiRows):
     what = "потерянные сделки"
     head = ("Ключ (не менять)", "День", "Человек", "Причина", "Сделок")
 
+    def due(self, engine: RuleEngine, now: datetime) -> Mapping[str, Sequence[str | int]]:
+        # A reason gets another name without a word about its deals: then all days are written once more.
+        names = "\n".join(f"{number} {name}" for number, name in sorted(reasons_of(engine.account).items()))
+        self._writes = SheetWrites(self._store, f"{self.name} {zlib.crc32(names.encode()):08x}")
+        return super().due(engine, now)
+
     def _rows(
-        self, day: date, number: int, name: str, figures: Figures | None, engine: RuleEngine
-    ) -> tuple[dict[str, Sequence[str | int]], dict[str, Sequence[str | int]]]:
-        found = figures.lost_by if figures else Counter()
-        reasons = dict.fromkeys([*(one.name for one in engine.account.loss_reasons), NO_REASON, *found])
-        rows: dict[str, Sequence[str | int]] = {}
-        emptied: dict[str, Sequence[str | int]] = {}
-        for reason in reasons:
-            cells = (f"{day:%d.%m.%Y}", name, reason, found[reason])
-            (rows if found[reason] else emptied)[f"{day.isoformat()} {number} {reason}"] = cells
-        return rows, emptied
+        self, day: date, number: int, name: str, figures: Figures, engine: RuleEngine
+    ) -> dict[str, Sequence[str | int]]:
+        return {
+            f"{day.isoformat()} {number} {reason}": (f"{day:%d.%m.%Y}", name, reason, count)
+            for reason, count in sorted(figures.lost_by.items())
+            if count
+        }
+
+    def _nothing(self, day: date, name: str, what: str, engine: RuleEngine) -> Sequence[str | int] | None:
+        return (f"{day:%d.%m.%Y}", name, what, 0) if what else None
+
+
+def _names_in(engine: RuleEngine) -> Callable[[int], str | None]:
+    """Number of a user → his name; None for those whom ``[kpi]`` does not count."""
+    people = engine.config.kpi.people
+    names = {one.id: one.name for one in engine.account.users}
+
+    def name_of(number: int) -> str | None:
+        name = names.get(number, str(number))
+        return name if not people or any(same_name(name, other) for other in people) else None
+
+    return name_of
 
 
 def _cells(day: date, name: str, one: Figures, engine: RuleEngine) -> Sequence[str | int]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from flask import Blueprint, jsonify, request
@@ -83,19 +85,21 @@ class GoogleSheetsStandIn(StandIn):
             place = self._place(where)
             if place is None:
                 return _unknown(where)
-            rows, column, _ = place
-            cells = [row[column] if column < len(row) else "" for row in rows]
-            while cells and cells[-1] == "":
+            dimension = request.args.get("majorDimension", "ROWS")
+            cells = [row[place.column : place.last_column + 1] for row in place.rows[place.first - 1 : place.last]]
+            if dimension == "COLUMNS":
+                cells = [list(one) for one in zip_longest(*cells, fillvalue="")]
+            while cells and not any(cells[-1]):
                 cells.pop()
-            found = {"values": [cells]} if cells else {}
-            return jsonify(range=where, majorDimension=request.args.get("majorDimension", "ROWS"), **found)
+            found = {"values": [_without_end(one) for one in cells]} if cells else {}
+            return jsonify(range=where, majorDimension=dimension, **found)
 
         @routes.post("/v4/spreadsheets/<number>/values/<where>:append")
         def append(number: str, where: str) -> ResponseReturnValue:
             place = self._place(where)
             if place is None:
                 return _unknown(where)
-            rows, values = place[0], request.get_json()["values"]
+            rows, values = place.rows, request.get_json()["values"]
             if request.args.get("valueInputOption") != "RAW":
                 return _no(400, "INVALID_ARGUMENT", "'valueInputOption' is required")
             rows += [list(one) for one in values]
@@ -110,21 +114,58 @@ class GoogleSheetsStandIn(StandIn):
                     return _unknown(one["range"])
             for place, one in places:
                 assert place is not None
-                rows, column, first = place
                 for offset, values in enumerate(one["values"]):
-                    _put(rows, first - 1 + offset, column, values)
+                    _put(place.rows, place.first - 1 + offset, place.column, values)
             return jsonify(spreadsheetId=number, totalUpdatedRows=len(places))
 
-    def _place(self, where: str) -> tuple[list[list[Cell]], int, int] | None:
-        """The rows of the sheet, the first column from 0, the first row from 1; None for a sheet that is not there."""
+        @routes.get("/v4/spreadsheets/<number>")
+        def properties(number: str) -> ResponseReturnValue:
+            shown = [{"properties": {"sheetId": index, "title": name}} for index, name in enumerate(self.sheets)]
+            return jsonify(sheets=shown)
+
+        @routes.post("/v4/spreadsheets/<number>:batchUpdate")
+        def change(number: str) -> ResponseReturnValue:
+            told = request.get_json()["requests"][0]["appendCells"]
+            rows = list(self.sheets.values())[told["sheetId"]]
+            for row in told["rows"]:
+                cells = [one.get("userEnteredValue", {}) for one in row["values"]]
+                rows.append([one.get("stringValue", one.get("numberValue", "")) for one in cells])
+            return jsonify(spreadsheetId=number, replies=[{}])
+
+    def _place(self, where: str) -> _Place | None:
+        """None for a sheet that is not there."""
         found = _RANGE.fullmatch(where)
         rows = self.sheets.get(found[1].replace("''", "'")) if found else None
         if found is None or rows is None:
             return None
-        column = 0
-        for letter in found[2]:
-            column = column * 26 + ord(letter) - ord("A") + 1
-        return rows, column - 1, int(found[3] or 1)
+        return _Place(
+            rows, _column(found[2]), _column(found[4]), int(found[3] or 1), int(found[5]) if found[5] else None
+        )
+
+
+@dataclass
+class _Place:
+    """``column``: from 0; ``first``: row, from 1; ``last``: None to the end."""
+
+    rows: list[list[Cell]]
+    column: int
+    last_column: int
+    first: int
+    last: int | None
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number - 1
+
+
+def _without_end(cells: list[Cell]) -> list[Cell]:
+    """As Google tells them: without the empty ones at the end."""
+    while cells and cells[-1] == "":
+        cells = cells[:-1]
+    return cells
 
 
 def _put(rows: list[list[Cell]], number: int, column: int, values: list[Cell]) -> None:

@@ -1,4 +1,4 @@
-"""Yandex.Disk: folders, uploads by a link, publishing (REST API, disk/resources).
+"""Yandex.Disk: folders, uploads and downloads by a link, publishing (REST API, disk/resources).
 
 Assumed: ``custom_properties`` are shown in lists when ``fields`` asks for them.
 """
@@ -26,6 +26,7 @@ class DiskResource:
     content: bytes | None = None
     public_url: str = ""
     properties: dict[str, str] = field(default_factory=dict)
+    revision: int = 0
 
 
 class YandexDiskStandIn(StandIn):
@@ -33,7 +34,10 @@ class YandexDiskStandIn(StandIn):
 
     name = "yandex_disk"
     title = "Яндекс.Диск"
-    hint = "Впишите api в [yandex_disk], токен — в AMO_BRIDGE_YANDEX_DISK_TOKEN."
+    hint = (
+        "Впишите api в [yandex_disk], токен — в AMO_BRIDGE_YANDEX_DISK_TOKEN; в [yandex_table] — и в"
+        " AMO_BRIDGE_YANDEX_TABLE_TOKEN."
+    )
 
     def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
         super().__init__(timeline, faults)
@@ -45,6 +49,10 @@ class YandexDiskStandIn(StandIn):
         self.hides_md5 = False
         """What was uploaded is shown without its size and md5, as just after the upload."""
         self.resources: dict[str, DiskResource] = {"disk:": DiskResource(), "app:": DiskResource()}
+        self.saved_meanwhile: list[bytes] = []
+        """What somebody saves into a file just after a link for its upload was given, one for each link."""
+        self.history: list[tuple[str, bytes]] = []
+        """Path and content of every save, in their order."""
         self._links: dict[str, str] = {}
         self._coming: dict[str, bytes] = {}
         self._ids = itertools.count(1)
@@ -70,6 +78,15 @@ class YandexDiskStandIn(StandIn):
     def unauthorised(self) -> ResponseReturnValue:
         return _no(401, "UnauthorizedError")
 
+    def save(self, path: str, content: bytes) -> None:
+        """A file becomes this, whoever does it; its folders are made."""
+        folders = path.split("/")[:-1]
+        for count in range(1, len(folders) + 1):
+            self.resources.setdefault("/".join(folders[:count]), DiskResource())
+        self.history.append((path, content))
+        kept = self.resources.get(path, DiskResource())
+        self.resources[path] = DiskResource(content, kept.public_url, kept.properties, len(self.history))
+
     def files(self) -> dict[str, bytes]:
         """Path → content of every file."""
         return {path: one.content for path, one in self.resources.items() if one.content is not None}
@@ -90,10 +107,10 @@ class YandexDiskStandIn(StandIn):
     def register(self, routes: Blueprint) -> None:
         @routes.before_request
         def let_in() -> ResponseReturnValue | None:
-            is_upload = "/upload-target/" in request.path
-            if is_upload and "Authorization" in request.headers:
+            is_by_link = "/upload-target/" in request.path or "/download-target/" in request.path
+            if is_by_link and "Authorization" in request.headers:
                 return _no(400, "TokenShownToUploader")
-            if is_upload or request.headers.get("Authorization") == f"OAuth {self.token}":
+            if is_by_link or request.headers.get("Authorization") == f"OAuth {self.token}":
                 return None
             return self.unauthorised()
 
@@ -119,7 +136,7 @@ class YandexDiskStandIn(StandIn):
             path = request.args["path"]
             found = self.resources.get(path)
             if path in self._coming:
-                self.resources[path] = DiskResource(self._coming.pop(path))
+                self.save(path, self._coming.pop(path))
             if found is None:
                 return _no(404, "DiskNotFoundError")
             return jsonify(self._shown(path, found) | self._embedded(path))
@@ -143,6 +160,8 @@ class YandexDiskStandIn(StandIn):
                 return _no(409, "DiskPathDoesntExistsError")
             ticket = f"{next(self._ids)}"
             self._links[ticket] = path
+            if self.saved_meanwhile:
+                self.save(path, self.saved_meanwhile.pop(0))
             href = f"{self.url}/{self.name}/upload-target/{ticket}"
             return jsonify(operation_id=ticket, href=href, method="PUT", templated=False)
 
@@ -156,8 +175,22 @@ class YandexDiskStandIn(StandIn):
             if self.takes_later:
                 self._coming[path] = content
                 return Response(status=202)
-            self.resources[path] = DiskResource(content)
+            self.save(path, content)
             return Response(status=201)
+
+        @routes.get("/v1/disk/resources/download")
+        def download_link() -> ResponseReturnValue:
+            path = request.args["path"]
+            if path not in self.files():
+                return _no(404, "DiskNotFoundError")
+            ticket = f"{next(self._ids)}"
+            self._links[ticket] = path
+            return jsonify(href=f"{self.url}/{self.name}/download-target/{ticket}", method="GET", templated=False)
+
+        @routes.get("/download-target/<ticket>")
+        def download(ticket: str) -> ResponseReturnValue:
+            content = self.files().get(self._links.get(ticket, ""))
+            return Response(status=404) if content is None else Response(content, mimetype="application/octet-stream")
 
         @routes.put("/v1/disk/resources/publish")
         def publish() -> ResponseReturnValue:
@@ -174,7 +207,8 @@ class YandexDiskStandIn(StandIn):
         shown: dict[str, Any] = {"path": path, "name": path.rpartition("/")[2], "type": "dir"}
         if found.content is not None:
             md5 = hashlib.md5(found.content, usedforsecurity=False).hexdigest()
-            shown |= {"type": "file"} | ({} if self.hides_md5 else {"size": len(found.content), "md5": md5})
+            shown |= {"type": "file", "revision": found.revision}
+            shown |= {} if self.hides_md5 else {"size": len(found.content), "md5": md5}
         if found.public_url:
             shown["public_url"] = found.public_url
         return shown | ({"custom_properties": found.properties} if found.properties else {})

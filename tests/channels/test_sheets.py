@@ -1,10 +1,11 @@
-"""Daily reports in a table: a row for each person and day, found again by its key, changed in place, never twice."""
+"""What is kept in tables, by every service: a row for each person and day, found by its key, changed in place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -12,43 +13,37 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from support.daily_office import IVAN, MARIA, MONDAY_EVENING, PLAN, Agency
 from support.fakes import NOON, user
-from support.google_account import service_account
+from support.sheet_kits import KITS, GoogleKit, Rows
 
-from amo_bridge.channels.google_sheets import GoogleSheets
-from amo_bridge.channels.registry import GOOGLE_SHEETS
 from amo_bridge.channels.sheets import HEAD, ReportRows, SheetJob, SheetRow
-from amo_bridge.config.channels import GOOGLE_SHEETS_KEY, GoogleSheetsSection
+from amo_bridge.config.channels import GoogleSheetsSection, YandexTableSection
 from amo_bridge.errors import ChannelDown
 from amo_bridge.reports.kpi_days import KpiDays, KpiRows, LossRows, way_of
-from amo_bridge.standins.google_sheets import GoogleSheetsStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import outbox
 
 
 class Table:
-    """A team whose reports go into a table; ``google`` is the stand-in of Google Sheets."""
+    """A team whose reports go into a table of the stand-in of a service."""
 
-    def __init__(self, store: Store, stand_ins: StandIns) -> None:
+    def __init__(self, store: Store, stand_ins: StandIns, kind: str) -> None:
         self.stand_ins = stand_ins
-        google = stand_ins["google_sheets"]
-        assert isinstance(google, GoogleSheetsStandIn)
-        self.google = google
-        told = google.settings()
-        keys = {name: told[name] for name in ("api", "token_url", "spreadsheet")}
-        self.section = GoogleSheetsSection(**keys)
+        self.kit = KITS[kind](stand_ins)
         self.agency = Agency(store, people=[IVAN, MARIA])
         self.agency.sell(NOON, 1_000)
         self.begin()
 
     def begin(self) -> None:
         """The process starts, or starts again after it was killed."""
-        self.service = GoogleSheets(self.section, service_account(self.google.email))
+        self.service = self.kit.service()
+        agency, section = self.agency, self.kit.section
+        self.job = self.job_of(ReportRows(agency.store, agency.clock, self.kit.vendor.section, section.daily_reports))
+        self.kpi = self.job_of(KpiRows(agency.store, f"{self.kit.vendor.section}_kpi", "KPI"))
+
+    def job_of(self, source: Any) -> SheetJob:
         agency = self.agency
-        rows = ReportRows(agency.store, agency.clock, "google_sheets", self.section.daily_reports)
-        self.job = SheetJob(self.service, rows, agency.store, agency.rule_engine, agency.clock, agency.clock)
-        days = KpiRows(agency.store, "google_sheets_kpi", "KPI")
-        self.kpi = SheetJob(self.service, days, agency.store, agency.rule_engine, agency.clock, agency.clock)
+        return SheetJob(self.service, source, agency.store, agency.rule_engine, agency.clock, agency.clock)
 
     def evening(self) -> None:
         self.agency.at(MONDAY_EVENING)
@@ -59,8 +54,8 @@ class Table:
         return self.job.send()
 
     @property
-    def rows(self) -> list[list[Any]]:
-        return self.google.sheets["Отчёты"]
+    def rows(self) -> Rows:
+        return self.kit.sheets().get("Отчёты", [])
 
     @property
     def tasks(self) -> list[str]:
@@ -73,11 +68,16 @@ class Table:
             assert self.agency.job._reports.confirm(connection, report.number, f"{who}, Telegram") == "done"
 
 
+@pytest.fixture(params=KITS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def table(store: Store) -> Iterator[Table]:
-    stand_ins = StandIns(["google_sheets"], live=False)
+def table(store: Store, kind: str) -> Iterator[Table]:
+    stand_ins = StandIns(["google_sheets", "yandex_disk"], live=False)
     with serving(stand_ins):
-        yield Table(store, stand_ins)
+        yield Table(store, stand_ins, kind)
 
 
 IVANS = ["23.11.2026", IVAN, 1_000, 1, 0, PLAN, "", "", 0]
@@ -99,9 +99,13 @@ def test_a_row_for_each_person_and_day_with_a_head_once(table: Table) -> None:
 
 def test_a_change_is_put_in_its_place_and_other_columns_are_peoples(table: Table) -> None:
     table.evening()
-    table.rows[1].append("молодец")
-    table.rows[1], table.rows[2] = table.rows[2], table.rows[1]
-    table.rows.insert(1, ["", "между строк"])
+
+    def by_hand(rows: Rows) -> None:
+        rows[1].append("молодец")
+        rows[1], rows[2] = rows[2], rows[1]
+        rows.insert(1, ["", "между строк"])
+
+    table.kit.edit(by_hand)
     table.agency.clock.advance(timedelta(minutes=5))
     table.confirm()
     table.agency.sell(MONDAY_EVENING, 500, deal_id=31)
@@ -111,19 +115,84 @@ def test_a_change_is_put_in_its_place_and_other_columns_are_peoples(table: Table
     assert table.rows[1:] == [["", "между строк"], [key(MARIA), *MARIAS], [key(IVAN), *changed, "молодец"]]
 
 
+def test_columns_are_found_by_their_titles_wherever_people_have_moved_them(table: Table) -> None:
+    """A column of their own before ours, one between, two of ours swapped, a title above all; then the rows go on."""
+    table.evening()
+    moved = (None, 0, 2, 1, 3, None, *range(4, 10))
+
+    def by_hand(rows: Rows) -> None:
+        for row in rows:
+            row += [""] * (10 - len(row))
+            row[:] = ["моё" if column is None else row[column] for column in moved]
+        rows.insert(0, ["Отчёты отдела"])
+
+    table.kit.edit(by_hand)
+    table.confirm()
+    table.later()
+    assert table.later() == 0
+    mine = dict(zip(HEAD, range(10), strict=True))
+    ivans = table.rows[2]
+    at = {title: moved.index(column) for title, column in mine.items()}
+    assert (ivans[0], ivans[5], ivans[at["Кем"]], ivans[at["День"]]) == ("моё", "моё", f"{IVAN}, Telegram", IVANS[0])
+    assert len(table.rows) == 4
+    table.kit.edit(lambda rows: rows.pop(2))
+    table.agency.sell(MONDAY_EVENING, 500, deal_id=31)
+    table.agency.after(minutes=11)
+    table.later()
+    assert len(table.rows) == 4
+    new = table.rows[3]
+    assert (new[0], new[at[HEAD[0]]], new[at["Сумма продаж"]], new[5]) == ("", key(IVAN), 1_500, "")
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("Выручка", "на листе «Отчёты» нет столбца «Сумма продаж», верните его"),
+        ("Продажи", "два столбца «Продажи», назовите свой иначе"),
+        (None, "нет столбца «Ключ (не менять)»: верните строку заголовков или освободите лист"),
+    ],
+)
+def test_a_head_that_can_not_be_trusted_is_told_and_nothing_is_written(
+    table: Table, title: str | None, words: str
+) -> None:
+    table.evening()
+
+    def by_hand(rows: Rows) -> None:
+        if title is None:
+            rows.pop(0)
+        elif title == "Продажи":
+            rows[0].append(title)
+        else:
+            rows[0][3] = title
+
+    table.kit.edit(by_hand)
+    before = table.rows
+    table.confirm()
+    table.later()
+    assert table.rows == before
+    assert sum(words in one for one in table.tasks) == 1
+    table.kit.edit(lambda rows: rows.__setitem__(slice(0, int(title is not None)), [list(HEAD)]))
+    for _ in range(3):
+        table.later(hours=1)
+    assert (len(table.rows), table.rows[1][8]) == (3, f"{IVAN}, Telegram")
+
+
 def test_a_row_that_somebody_has_deleted_comes_again_with_its_next_change(table: Table) -> None:
     table.evening()
-    del table.rows[1]
+    table.kit.edit(lambda rows: rows.pop(1))
     assert table.later() == 0
     table.confirm()
     table.later()
     assert [row[0] for row in table.rows] == [HEAD[0], key(MARIA), key(IVAN)]
 
 
+FAULTS = [(kind, path) for kind, made in KITS.items() for path in made.faults]
+
+
 @pytest.mark.parametrize("fault", ["lost_answer", "refuse_before", "broken", "limited"])
-@pytest.mark.parametrize("path", ["/token", "*:append", "*values:batchUpdate", "*values/*A:A"])
+@pytest.mark.parametrize(("kind", "path"), FAULTS)
 def test_a_fault_writes_nothing_twice_and_loses_nothing(table: Table, fault: str, path: str) -> None:
-    struck = table.stand_ins.faults.add(fault, vendor="google_sheets", path=path)
+    struck = table.stand_ins.faults.add(fault, vendor=table.kit.stand_in_name, path=path)
     table.evening()
     table.begin()
     for _ in range(3):
@@ -137,42 +206,53 @@ def test_a_fault_writes_nothing_twice_and_loses_nothing(table: Table, fault: str
     assert (struck.struck, table.job.is_put_off) == (1, False)
 
 
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda one: setattr(one.google, "is_shared", False), "откройте таблицу аккаунту bridge@project"),
-        (lambda one: one.google.sheets.clear(), "листа «Отчёты» нет, создайте его"),
-        (lambda one: setattr(one.google, "spreadsheet", "another"), "такой таблицы нет, проверьте spreadsheet"),
-        (lambda one: setattr(one.google, "email", "another@project"), "ключ не пускает"),
-    ],
-    ids=["not shared", "no sheet", "no table", "another key"],
-)
+SPOILT = [
+    ("google", "is_shared", False, "откройте таблицу аккаунту bridge@project"),
+    ("google", "sheets", {}, "листа «Отчёты» нет, создайте его"),
+    ("google", "spreadsheet", "another", "такой таблицы нет, проверьте spreadsheet"),
+    ("google", "email", "another@project", "ключ не пускает"),
+    ("yandex", "token", "another", "401 UnauthorizedError: токен не пускает, проверьте AMO_BRIDGE_YANDEX_TABLE_TOKEN"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "value", "words"), SPOILT, ids=[f"{one[0]} {one[1]}" for one in SPOILT])
 def test_what_has_to_be_mended_is_told_and_then_all_is_written(
-    table: Table, spoil: Callable[[Table], None], words: str
+    table: Table, name: str, value: object, words: str
 ) -> None:
-    service = table.service
-    google = table.google
-    kept = dict(google.__dict__, sheets={"Отчёты": []})
-    spoil(table)
-    table.job._service = service
+    stand_in = table.stand_ins[table.kit.stand_in_name]
+    kept = getattr(stand_in, name)
+    setattr(stand_in, name, value)
     with pytest.raises(ChannelDown, match=words):
-        service.check()
+        table.service.check()
     table.evening()
     assert table.job.is_put_off
-    assert sum(words.split(",")[0] in one for one in table.tasks) <= 1, "once a day, to whom the config says"
-    google.__dict__.update(kept)
+    assert sum(words.split(",")[0] in one for one in table.tasks) == 1, "once a day, to whom the config says"
+    setattr(stand_in, name, kept)
     for _ in range(3):
         table.later(hours=1)
     assert len(table.rows) == 3
-    assert service.check() == "таблица Google открыта, на листе «Отчёты» строк: 3"
+    assert table.service.check() == f"{table.kit.opened}, на листе «Отчёты» строк: 3"
+
+
+def test_what_passes_by_itself_is_told_when_it_has_not_for_an_hour(table: Table) -> None:
+    table.stand_ins.faults.add("limited", vendor=table.kit.stand_in_name, path=table.kit.faults[-1], count=None)
+    table.evening()
+    table.later()
+    assert not any("не попадают в таблицу" in one for one in table.tasks)
+    table.later(hours=1)
+    table.later(hours=1)
+    assert sum("не попадают в таблицу" in one for one in table.tasks) == 1
 
 
 def test_nothing_is_ever_a_formula_and_a_quote_in_a_name_does_no_harm(table: Table) -> None:
-    table.google.sheets["Отчёты 'отдела'"] = []
-    table.service.write("Отчёты 'отдела'", ["ключ", "текст"], [SheetRow("1", ["=1+1", 7])])
-    assert table.google.sheets["Отчёты 'отдела'"] == [["ключ", "текст"], ["1", "=1+1", 7]]
-    assert all("valueInputOption" not in one.parameters or one.parameters["valueInputOption"] == "RAW"
-               for one in table.google.requests)  # fmt: skip
+    table.kit.keep("Отчёты д'Артаньяна")
+    table.service.write(
+        "Отчёты д'Артаньяна", ["ключ", "текст", "число"], [SheetRow("1", ["=1+1", 7])], lambda key: None
+    )
+    assert table.kit.sheets()["Отчёты д'Артаньяна"] == [["ключ", "текст", "число"], ["1", "=1+1", 7]]
+    if isinstance(table.kit, GoogleKit):
+        asked = [one.parameters.get("valueInputOption", "RAW") for one in table.kit.google.requests]
+        assert set(asked) == {"RAW"}
 
 
 def test_not_in_a_dry_run_and_not_of_long_ago(table: Table) -> None:
@@ -185,7 +265,7 @@ def test_not_in_a_dry_run_and_not_of_long_ago(table: Table) -> None:
 
 def test_days_of_kpi_are_kept_in_a_sheet_of_their_own(table: Table) -> None:
     agency = table.agency
-    table.google.sheets["KPI"] = []
+    table.kit.keep("Отчёты", "KPI")
     agency.call(NOON)
     agency.at(MONDAY_EVENING)
     kept = KpiDays(agency.store, way_of(agency.rule_engine()))
@@ -199,13 +279,12 @@ def test_days_of_kpi_are_kept_in_a_sheet_of_their_own(table: Table) -> None:
     assert tick(hours=12) == 1
     began = f"{agency.rule_engine().calendar.local(NOON):%H:%M}"
     ivans = [key(IVAN), "23.11.2026", IVAN, 1, 1, 1, 0, 0, 0, 1, 1_000, began]
-    rows = table.google.sheets["KPI"]
-    assert rows == [list(KpiRows.head), ivans]
-    rows[1].append("молодец")
+    assert table.kit.sheets()["KPI"] == [list(KpiRows.head), ivans]
+    table.kit.edit(lambda rows: rows[1].append("молодец"), "KPI")
     agency.call(NOON + timedelta(hours=1))
     tick(hours=7)
-    assert rows[1] == [*ivans[:3], 2, 2, 2, *ivans[6:], "молодец"]
-    table.google.sheets.pop("KPI")
+    assert table.kit.sheets()["KPI"][1] == [*ivans[:3], 2, 2, 2, *ivans[6:], "молодец"]
+    table.kit.keep("Отчёты")
     tick(days=1)
     assert table.kpi.is_put_off
     assert not table.job.is_put_off, "one sheet that is gone does not stop the other"
@@ -213,44 +292,71 @@ def test_days_of_kpi_are_kept_in_a_sheet_of_their_own(table: Table) -> None:
 
 def test_what_is_no_longer_so_does_not_stay_in_the_sheet(table: Table) -> None:
     agency = table.agency
-    table.google.sheets["KPI"] = []
+    table.kit.keep("KPI")
     kept = KpiDays(agency.store, way_of(agency.rule_engine()))
     agency.call(NOON, MARIA)
     agency.clock.advance(timedelta(days=1))
     kept.keep_up(agency.clock.now())
     assert table.kpi.send() == 2
-    rows = table.google.sheets["KPI"]
-    assert [(row[2], row[10]) for row in rows[1:]] == [(IVAN, 1_000), (MARIA, 0)]
+    assert [(row[2], row[10]) for row in table.kit.sheets()["KPI"][1:]] == [(IVAN, 1_000), (MARIA, 0)]
     agency.sell(NOON, 1_000, who=MARIA)
     agency.clock.advance(timedelta(hours=7))
     kept.keep_up(agency.clock.now())
     table.kpi.send()
+    rows = table.kit.sheets()["KPI"]
     assert [(row[2], row[9], row[10]) for row in rows[1:]] == [(IVAN, 0, 0), (MARIA, 1, 1_000)]
 
 
 def test_lost_deals_are_kept_in_a_sheet_of_their_own_as_they_are_now(table: Table) -> None:
     agency = table.agency
-    table.google.sheets["Потери"] = []
+    table.kit.keep("Потери")
     for number in (41, 42):
         agency.lose(NOON, "Дорого", number)
     agency.call(NOON)
     agency.clock.advance(timedelta(days=1))
     KpiDays(agency.store, way_of(agency.rule_engine())).keep_up(agency.clock.now())
-    rows = LossRows(agency.store, "google_sheets_losses", "Потери")
-    job = SheetJob(table.service, rows, agency.store, agency.rule_engine, agency.clock, agency.clock)
+    job = table.job_of(LossRows(agency.store, f"{table.kit.vendor.section}_losses", "Потери"))
     assert job.send() == 1
     wanted = [f"{key(IVAN)} Дорого", "23.11.2026", IVAN, "Дорого", 2]
-    assert table.google.sheets["Потери"] == [list(LossRows.head), wanted]
+    assert table.kit.sheets()["Потери"] == [list(LossRows.head), wanted]
     agency.lose(NOON, "Дорого", 41, status=7)
     agency.lose(NOON, "Не отвечает", 42)
     agency.clock.advance(timedelta(days=4))
     job.send()
-    assert [(row[3], row[4]) for row in table.google.sheets["Потери"][1:]] == [("Дорого", 0), ("Не отвечает", 1)]
+    rows = table.kit.sheets()["Потери"]
+    assert [(row[3], row[4]) for row in rows[1:]] == [("Дорого", 0), ("Не отвечает", 1)]
 
 
+def test_a_reason_with_another_name_leaves_no_old_figures(table: Table) -> None:
+    """Nobody touches its deals when a reason is renamed; one that amoCRM no longer has, and a merged one, alike."""
+    agency = table.agency
+    agency.reasons = {1: "Дорого", 2: "Нет денег"}
+    table.kit.keep("Потери")
+    agency.lose(NOON, "Дорого", 41, number=1)
+    agency.lose(NOON, "Нет денег", 42, number=2)
+    agency.lose(NOON, "Другое", 43, number=3)
+    agency.call(NOON)
+    agency.clock.advance(timedelta(days=1))
+    KpiDays(agency.store, way_of(agency.rule_engine())).keep_up(agency.clock.now())
+    job = table.job_of(LossRows(agency.store, f"{table.kit.vendor.section}_losses", "Потери"))
+    assert job.send() == 3
+    agency.reasons = {1: "Слишком дорого", 2: "Слишком дорого"}
+    agency.clock.advance(timedelta(minutes=2))
+    job.send()
+    found = {row[3]: row[4] for row in table.kit.sheets()["Потери"][1:]}
+    assert found == {"Дорого": 0, "Нет денег": 0, "Другое": 1, "Слишком дорого": 2}
+    agency.clock.advance(timedelta(minutes=2))
+    assert job.send() == 0
+    agency.lose(NOON, "Иное", 43, number=3)
+    agency.clock.advance(timedelta(minutes=2))
+    job.send()
+    found = {row[3]: row[4] for row in table.kit.sheets()["Потери"][1:]}
+    assert found == {"Дорого": 0, "Нет денег": 0, "Другое": 0, "Слишком дорого": 2, "Иное": 1}
+
+
+@pytest.mark.parametrize("kind", ["google"])
 def test_a_day_counted_again_while_it_is_written_is_written_again(table: Table) -> None:
     agency = table.agency
-    table.google.sheets["KPI"] = []
     kept = KpiDays(agency.store, way_of(agency.rule_engine()))
     agency.call(NOON)
     agency.clock.advance(timedelta(days=1))
@@ -269,12 +375,12 @@ def test_a_day_counted_again_while_it_is_written_is_written_again(table: Table) 
 
 def test_only_those_whom_kpi_names_stand_in_its_sheet(table: Table) -> None:
     agency = table.agency
-    table.google.sheets["KPI"] = []
+    table.kit.keep("KPI")
     agency.kpi = {"people": [MARIA]}
     agency.call(NOON)
     agency.clock.advance(timedelta(days=1))
     KpiDays(agency.store, way_of(agency.rule_engine())).keep_up(agency.clock.now())
-    assert (table.kpi.send(), table.google.sheets["KPI"]) == (0, [])
+    assert (table.kpi.send(), table.kit.sheets()["KPI"]) == (0, [])
     agency.clock.advance(timedelta(minutes=2))
     assert table.kpi.send() == 0
 
@@ -284,19 +390,34 @@ def test_kpi_needs_a_sheet_of_its_own() -> None:
         GoogleSheetsSection(spreadsheet="1", daily_reports="Отчёты", kpi="отчёты")
 
 
-@pytest.mark.parametrize("is_reported", [True, False])
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"path": "disk:/Отчёты.xls"}, "не книга на Диске"),
+        ({"path": "/Отчёты.xlsx"}, "не книга на Диске"),
+        ({"path": "disk:/Отчёты.xlsx", "kpi": "KPI/месяц"}, "не имя листа"),
+        ({"path": "disk:/Отчёты.xlsx", "kpi": "К" * 32}, "не имя листа"),
+    ],
+)
+def test_a_workbook_has_a_place_and_sheets_that_there_can_be(keys: dict[str, str], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        YandexTableSection(**keys)
+
+
+@pytest.mark.parametrize(("is_reported", "kind"), list(product([True, False], KITS)))
 def test_only_sheets_that_are_kept_have_to_be_there(table: Table, is_reported: bool) -> None:
     config = table.agency.rule_engine().config
-    section = table.section.model_copy(update={"kpi": "KPI"})
+    vendor = table.kit.vendor
+    section = table.kit.section.model_copy(update={"kpi": "KPI"})
     config = replace(
         config,
-        channels=replace(config.channels, google_sheets=section),
+        channels=replace(config.channels, **{vendor.section: section}),
         daily_report=config.daily_report if is_reported else None,
     )
-    table.google.sheets = {"KPI": []}
-    service = GOOGLE_SHEETS.client_of(config, {GOOGLE_SHEETS_KEY: service_account(table.google.email)})
+    table.kit.keep("KPI")
+    service = vendor.client_of(config, {vendor.secret: table.kit.word})
     if is_reported:
         with pytest.raises(ChannelDown, match="листа «Отчёты» нет"):
             service.check()
     else:
-        assert service.check() == "таблица Google открыта, на листе «KPI» строк: 0"
+        assert service.check() == f"{table.kit.opened}, на листе «KPI» строк: 0"

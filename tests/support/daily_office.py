@@ -17,7 +17,7 @@ from amo_bridge.channels.telegram import Bot
 from amo_bridge.config.channels import Channels, MaxBotSection, PersonSection, TelegramSection, Way
 from amo_bridge.config.model import DailyReportSection, KpiSection
 from amo_bridge.config.pipedrive import PipedriveSection
-from amo_bridge.crm.account import LOST, WON
+from amo_bridge.crm.account import LOST, WON, LossReason
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.people import People
@@ -51,6 +51,7 @@ class Agency:
         self.kpi: dict[str, Any] = {}
         self.ways: dict[str, dict[str, Any]] = {name: {"telegram": number} for name, number in NUMBERS.items()}
         self.absences: Any = {}
+        self.reasons: dict[int, str] = {}
         self.pipedrive: PipedriveSection | None = None
         self.is_dry = False
         self.sections: dict[str, Any] = {}
@@ -110,7 +111,8 @@ class Agency:
             kpi=KpiSection.model_validate(self.kpi),
             daily_report=DailyReportSection.model_validate(self.section),
         )
-        made = RuleEngine.of(config, engine.account, self.clock)
+        reasons = tuple(LossReason(number, name) for number, name in self.reasons.items())
+        made = RuleEngine.of(config, replace(engine.account, loss_reasons=reasons), self.clock)
         return replace(made, people=People(engine.account, {"head": UserName(HEAD)}, self.absences))
 
     # --- what people do ---
@@ -132,10 +134,10 @@ class Agency:
         with self.store.write() as connection:
             Mirror(self.store).put(connection, [MirroredDeal(won, when, ())], when)
 
-    def lose(self, when: datetime, reason: str, deal_id: int, *, status: int = LOST) -> None:
+    def lose(self, when: datetime, reason: str, deal_id: int, *, status: int = LOST, number: int | None = None) -> None:
         record = DealRecord(
             id=deal_id, responsible_user_id=user(IVAN), pipeline_id=1, status_id=status, updated_at=when,
-            closed_at=when if status == LOST else None, loss_reason=reason,
+            closed_at=when if status == LOST else None, loss_reason=reason, loss_reason_id=number,
         )  # fmt: skip
         with self.store.write() as connection:
             Mirror(self.store).put(connection, [MirroredDeal(record, when, ())], when)
