@@ -10,12 +10,12 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from amo_bridge.errors import ConfigError, why_not
 from amo_bridge.file_lock import file_lock
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.private_files import make_file, make_folder
 
 KEPT = 10

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "amo_bridge"
 
 LAYERS = (
-    ("errors", "clock", "logs", "private_files", "events", "text"),
+    ("errors", "clock", "lazy", "logs", "private_files", "events", "text"),
     ("dates", "file_lock", "retry"),
     ("keyvalue", "versioned_file"),
     ("crm",),

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.ad_statistics import CampaignDay
 from amo_bridge.rules.ad_norms import AdColumn, AdsSection, placement_of
 from amo_bridge.rules.deal import AdDay

@@ -6,7 +6,7 @@ import mimetypes
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
@@ -29,6 +29,7 @@ from amo_bridge.errors import (
     CrmTemporary,
     why_not,
 )
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import is_picture, starts_with
 from amo_bridge.text.templates import enclosed
 

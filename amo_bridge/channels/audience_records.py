@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Row
 
 from amo_bridge.channels.audience_services import Digests, UploadKind
+from amo_bridge.lazy.dataclasses import dataclass
 
 State = Literal["queued", "in", "leaving", "out", "refused"]
 

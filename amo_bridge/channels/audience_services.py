@@ -13,7 +13,6 @@ import json
 import secrets
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import zip_longest
 from typing import Any, ClassVar, Literal, Protocol, Self
@@ -22,6 +21,7 @@ from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.vk_ads import MOST_LISTED, VkAdsApi, items_in
 from amo_bridge.config.advertising import YANDEX_AUDIENCE_TOKEN, AudienceService, FileFormat, YandexAudienceSection
 from amo_bridge.crm.records import ContactRecord
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.addresses import mails_in, numbers_in
 
 YANDEX_LEAST, VK_LEAST_CHANGE = 100, 25

@@ -10,7 +10,6 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from html import escape
@@ -33,6 +32,7 @@ from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import enquiries, made
 from amo_bridge.text.typography import nested_quotes

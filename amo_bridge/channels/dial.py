@@ -8,7 +8,7 @@ exchange's webhook or its history, and if neither knows, by a person.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
@@ -47,6 +47,7 @@ from amo_bridge.errors import (
     UnknownName,
 )
 from amo_bridge.events import Card
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.touches import TouchLog, in_order
 from amo_bridge.rules.actions import AddNote, CreateTask, Person

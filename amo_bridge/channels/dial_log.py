@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.telephony import digits
 from amo_bridge.engine.outbox import Sendable
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.accounts import DIAL_STOPPED, Cursors
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import DIAL_CALL_OPEN, cursors, deals, dial_calls, dials

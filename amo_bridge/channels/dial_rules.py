@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from amo_bridge.config.channels import DialSection
 from amo_bridge.dates.calendar import WorkCalendar, parse_timezone
 from amo_bridge.dates.duration import describe
 from amo_bridge.events.calls import is_talk
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import Touch
 from amo_bridge.text.addresses import country_of, numbers_in
 from amo_bridge.text.typography import nested_quotes

@@ -9,16 +9,17 @@ import base64
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from requests import Response
-from requests.exceptions import JSONDecodeError
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.errors import ChannelDown
+
+if TYPE_CHECKING:
+    from requests import Response
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 SPARE_SECONDS = 120
@@ -90,7 +91,7 @@ def json_of(answer: Response) -> dict[str, Any]:
     """The answer's object; empty if it holds none."""
     try:
         told = answer.json()
-    except JSONDecodeError:
+    except ValueError:
         return {}
     return told if isinstance(told, dict) else {}
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
-
-from requests import Response
-from requests.exceptions import JSONDecodeError
 
 from amo_bridge.channels.google_account import GoogleAccount, json_of
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.storage_services import DealFolder, LocalCopy, folder_title
 from amo_bridge.config.channels import GOOGLE_DRIVE_KEY, GoogleDriveSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+if TYPE_CHECKING:
+    from requests import Response
 
 TIMEOUT = (10.0, 120.0)
 SCOPE = "https://www.googleapis.com/auth/drive"
@@ -195,7 +195,7 @@ class GoogleDrive:
             raise self._refusal(answer)
         try:
             told = answer.json()
-        except JSONDecodeError as error:
+        except ValueError as error:
             raise self._http.unreadable(error) from None
         return told if isinstance(told, dict) else {}
 

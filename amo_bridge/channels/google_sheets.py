@@ -8,11 +8,8 @@ spreadsheets.values).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
-
-from requests import Response
-from requests.exceptions import JSONDecodeError
 
 from amo_bridge.channels.google_account import GoogleAccount, json_of
 from amo_bridge.channels.http_client import HttpClient
@@ -28,6 +25,9 @@ from amo_bridge.channels.sheets import (
 )
 from amo_bridge.config.channels import GOOGLE_SHEETS_KEY, GoogleSheetsSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+if TYPE_CHECKING:
+    from requests import Response
 
 TIMEOUT = (10.0, 60.0)
 SCOPE = "https://www.googleapis.com/auth/spreadsheets"
@@ -115,7 +115,7 @@ class GoogleSheets(SheetService):
             raise self._refusal(answer, sheet)
         try:
             told = answer.json()
-        except JSONDecodeError as error:
+        except ValueError as error:
             raise self._http.unreadable(error) from None
         return told if isinstance(told, dict) else {}
 

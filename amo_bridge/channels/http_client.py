@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from functools import cache
 from io import SEEK_END, BytesIO
-from typing import Any, BinaryIO
-
-import requests
-from requests import Response
-from requests.exceptions import (
-    ConnectTimeout,
-    InvalidSchema,
-    InvalidURL,
-    JSONDecodeError,
-    ProxyError,
-    RequestException,
-    SSLError,
-)
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+if TYPE_CHECKING:
+    # Imported with the first client: commands that ask nobody know the vendors all the same.
+    from requests import PreparedRequest, Response, Session
 
 TIMEOUT = (10.0, 30.0)
 """Seconds to connect, seconds to answer."""
@@ -64,19 +57,31 @@ class Multipart:
 Content = bytes | BinaryIO | Multipart
 
 
-class _Session(requests.Session):
-    """``own``: headers of every request, keys among them; another host, to which it is sent on, sees none of them."""
+@cache
+def _session_class() -> type[Session]:
+    from requests import Session
 
-    def __init__(self, own: Mapping[str, str]) -> None:
-        super().__init__()
-        self._own = own
-        self.headers.update(own)
+    class OwnHeaders(Session):
+        """``own``: headers of every request, keys among them; another host, to which it is sent on, sees none."""
 
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: Response) -> None:
-        super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
-        if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
-            for name in self._own:
-                prepared_request.headers.pop(name, None)
+        def __init__(self, own: Mapping[str, str]) -> None:
+            super().__init__()
+            self._own = own
+            self.headers.update(own)
+
+        def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
+            super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
+            if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
+                for name in self._own:
+                    prepared_request.headers.pop(name, None)
+
+    return OwnHeaders
+
+
+def _session(own: Mapping[str, str]) -> Session:
+    make: Any = _session_class()
+    session: Session = make(own)
+    return session
 
 
 class HttpClient:
@@ -98,7 +103,7 @@ class HttpClient:
         self._url = url
         self._secret = secret
         self._timeout = timeout
-        self._session = _Session(headers or {})
+        self._session = _session(headers or {})
         # Neither proxies of the environment nor a netrc: the config says how the vendor is reached.
         self._session.trust_env = False
         if ca:
@@ -120,18 +125,26 @@ class HttpClient:
         """The answer, whatever its status. ``body`` goes as JSON, ``form`` as a form, with ``files`` as one of several
         parts, ``content`` as it is; a header that is None is left out. ``path``: a whole address goes to another host.
         Raises ChannelDown if nothing was sent, ChannelUncertain if it may have been."""
+        from requests import exceptions as failures
+
         url = path if "://" in path else f"{self._url}{path}"
         data: Any = form if content is None else content
         try:
             return self._session.request(
                 method, url, json=body, data=data, files=files, headers=headers, timeout=self._timeout
             )
-        except (ConnectTimeout, ProxyError, SSLError, InvalidSchema, InvalidURL) as error:
+        except (
+            failures.ConnectTimeout,
+            failures.ProxyError,
+            failures.SSLError,
+            failures.InvalidSchema,
+            failures.InvalidURL,
+        ) as error:
             raise ChannelDown(f"до {self._name} не достучаться: {self._hidden(error)}") from None
-        except requests.ConnectionError as error:
+        except failures.ConnectionError as error:
             kind = ChannelDown if "NewConnectionError" in repr(error) else ChannelUncertain
             raise kind(f"связь с {self._name} прервалась: {self._hidden(error)}") from None
-        except RequestException as error:
+        except failures.RequestException as error:
             raise self.unreadable(error) from None
         except ValueError as error:
             # A host that is none, or a key with letters that no header can carry.
@@ -161,7 +174,7 @@ class HttpClient:
         if response.ok:
             try:
                 return response.json()
-            except JSONDecodeError as error:
+            except ValueError as error:
                 raise self.unreadable(error) from None
         if response.request.method == "GET" and response.status_code == NOT_FOUND:
             return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -13,6 +12,7 @@ from email.utils import format_datetime
 from typing import ClassVar, Protocol
 
 from amo_bridge.errors import ChannelRefused
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.templates import Rendered
 
 # Enough for a program to see what is answered; the whole history of years would only make the header long.

@@ -7,7 +7,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelRefused, ChannelUncertain, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.actions import AddNote, CreateTask
 from amo_bridge.rules.deal import BUILT_IN_FIELDS, Deal
 from amo_bridge.text.names import normalise

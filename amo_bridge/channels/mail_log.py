@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
@@ -16,6 +16,7 @@ from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.channels import TOKEN_LENGTH
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.events import ClientUnsubscribed
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, Store, chunks, insert_new
 from amo_bridge.storage.tables import letters, outbox, suppressed
 

@@ -9,17 +9,17 @@ clients' code). A person is written to by ``user_id``, a group, whose number is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import quote
-
-from requests import Response
-from requests.exceptions import JSONDecodeError
 
 from amo_bridge.channels.http_client import TIMEOUT, TOO_MANY, HttpClient, Multipart
 from amo_bridge.channels.messengers import Button, Chat, Messenger, cut
 from amo_bridge.config.channels import MAX_TOKEN
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 from amo_bridge.text.names import is_picture
+
+if TYPE_CHECKING:
+    from requests import Response
 
 # dev.max.ru, POST /messages: «до 4000 символов».
 MOST = 4000
@@ -142,7 +142,7 @@ class MaxBot(Messenger):
     def _read(self, response: Response) -> Mapping[str, Any]:
         try:
             told = response.json()
-        except JSONDecodeError as error:
+        except ValueError as error:
             raise self._http.unreadable(error) from None
         if not isinstance(told, Mapping):
             raise ChannelUncertain("MAX не ответил как надо: в ответе нет объекта")

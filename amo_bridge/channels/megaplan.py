@@ -11,15 +11,16 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-from requests import Response
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.config.megaplan import MEGAPLAN_PASSWORD, MegaplanSection
 from amo_bridge.errors import ChannelDown, ChannelRefused
 from amo_bridge.logs import log
+
+if TYPE_CHECKING:
+    from requests import Response
 
 TITLE = "Megaplan"
 A_PAGE = 50

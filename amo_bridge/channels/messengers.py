@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
+
+from amo_bridge.lazy.dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ must not ring a hundred times. So a notice that is not urgent waits until the ev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +30,7 @@ from amo_bridge.errors import (
     ChannelUncertain,
     CrmError,
 )
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.text.templates import Rendered
 from amo_bridge.text.typography import nested_quotes

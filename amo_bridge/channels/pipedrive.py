@@ -8,7 +8,6 @@ are sorted by ``update_time`` as activities are; that ``ids`` picks activities a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.config.pipedrive import PIPEDRIVE_TOKEN, PipedriveSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import chunks
 
 TITLE = "Pipedrive"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
@@ -13,6 +12,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.errors import ChannelRefused
+from amo_bridge.lazy.dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
@@ -22,6 +22,7 @@ from amo_bridge.config.channels import Way
 from amo_bridge.engine.people import Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, ChannelError, CrmError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, insert_new

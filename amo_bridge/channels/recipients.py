@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import DEAL_GONE
 from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import Deal
 from amo_bridge.text.names import normalise
 

@@ -7,7 +7,6 @@ channels themselves, whoever serves them, are rows of ``engine/effects.CHANNEL_K
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -80,6 +79,7 @@ from amo_bridge.engine.event_queue import PendingWork
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Violations
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.options import ActionsSpec
 from amo_bridge.storage.database import AccountStore

@@ -14,7 +14,6 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -41,6 +40,7 @@ from amo_bridge.errors import (
     StoreUnavailable,
     UnknownName,
 )
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import Backoff

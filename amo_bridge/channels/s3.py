@@ -13,14 +13,16 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
-
-from requests import Response
 
 from amo_bridge.channels.http_client import Content, HttpClient
 from amo_bridge.channels.storage_services import DealFolder, LocalCopy, NameTaken
 from amo_bridge.config.channels import S3_SECRET, S3Section
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+if TYPE_CHECKING:
+    from requests import Response
 
 TIMEOUT = (10.0, 600.0)
 # One PUT takes no more, at AWS and at the others.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import in_channel
 from amo_bridge.engine.outbox import Outbox, Sendable, add_following
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, LeadLost
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore

@@ -13,9 +13,11 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
+
+from amo_bridge.lazy.dataclasses import dataclass
 
 MOST_PARTS = 2_000
 MOST_PART_BYTES = 64 * 1024 * 1024

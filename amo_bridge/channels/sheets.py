@@ -8,7 +8,6 @@ one, and nothing is written twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.sheet_writes import SheetWrites
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelUncertain
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.retry import Backoff
 from amo_bridge.storage.database import AccountStore

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -30,6 +29,7 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import ChannelBusy, ChannelRefused, ChannelUncertain, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import sms

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.telephony import digits
 from amo_bridge.config.channels import SMSC_PASSWORD, SMSRU_ID, SmscSection, SmsRuSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused
+from amo_bridge.lazy.dataclasses import dataclass
 
 # GSM 03.38: what fits into seven bits; of the second line each sign takes two places.
 _GSM = set(

@@ -13,11 +13,11 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused, why_not
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.private_files import make_folder
 
 LONGEST_NAME_BYTES = 200

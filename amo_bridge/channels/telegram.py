@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any, BinaryIO, Protocol
-
-from requests import Response
-from requests.exceptions import JSONDecodeError
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from amo_bridge.channels.http_client import TIMEOUT, TOO_MANY, HttpClient, Multipart
 from amo_bridge.channels.messengers import Button, Chat, Messenger, cut
 from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+if TYPE_CHECKING:
+    from requests import Response
 
 WRONG_TOKEN = (401, 404)
 # Bot API, sendPhoto and sendDocument.
@@ -139,7 +139,7 @@ class Bot(Messenger):
     def _read(self, answer: Response) -> Any:
         try:
             told = answer.json()
-        except JSONDecodeError as error:
+        except ValueError as error:
             raise self._http.unreadable(error) from None
         if isinstance(told, Mapping) and told.get("ok") is True:
             return told.get("result")

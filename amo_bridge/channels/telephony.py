@@ -13,7 +13,6 @@ import hmac
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Protocol
 from urllib.parse import urlencode
@@ -30,6 +29,7 @@ from amo_bridge.config.channels import (
     ZadarmaSection,
 )
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+from amo_bridge.lazy.dataclasses import dataclass
 
 CallEnd = Literal["talked", "manager", "client", "wrong", "refused"]
 """talked; the manager did not take it; the client was not reached; there is no such number; the exchange would not."""

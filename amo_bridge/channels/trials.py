@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from amo_bridge.channels.telephony import CallOrder
 from amo_bridge.config.channels import PersonSection
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelRefused
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.addresses import is_landline, numbers_in
 from amo_bridge.text.names import same_name
 from amo_bridge.text.templates import Rendered

@@ -17,15 +17,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
-
-from requests import Response
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.letter import AddressRefused, AddressUnwilling, Letter, LetterService
 from amo_bridge.config.channels import UNISENDER_GO_KEY, UnisenderGoSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+if TYPE_CHECKING:
+    from requests import Response
 
 TITLE = "Unisender Go"
 LETTER_KEY = "letter_key"

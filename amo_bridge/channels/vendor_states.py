@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Row, func, or_, select, update
@@ -13,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import CHANNEL_KINDS, Channel, in_channel
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import (
     audience_lists,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
-
-from requests import Response
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.config.advertising import VKADS_SECRET, VkAdsSection
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused
+from amo_bridge.lazy.dataclasses import dataclass
+
+if TYPE_CHECKING:
+    from requests import Response
 
 TITLE = "VK Реклама"
 MOST_LISTED = 50

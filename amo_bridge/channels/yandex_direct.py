@@ -11,13 +11,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
-
-from requests import Response
+from typing import TYPE_CHECKING, Any
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.config.advertising import YANDEX_DIRECT_TOKEN, YandexDirectSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused
+
+if TYPE_CHECKING:
+    from requests import Response
 
 TITLE = "Яндекс Директ"
 REPORTS = "/json/v5/reports"

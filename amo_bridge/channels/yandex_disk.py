@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
-
-from requests import Response
-from requests.exceptions import JSONDecodeError
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.storage_services import DealFolder, LocalCopy, NameTaken, folder_title, is_folder_of
 from amo_bridge.config.channels import YANDEX_DISK_TOKEN, YandexDiskSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+if TYPE_CHECKING:
+    from requests import Response
 
 # An upload of gigabytes is answered when Disk has read all of it.
 TIMEOUT = (10.0, 600.0)
@@ -175,7 +175,7 @@ class YandexDisk:
             raise refusal(answer)
         try:
             told = answer.json()
-        except JSONDecodeError as error:
+        except ValueError as error:
             raise self._http.unreadable(error) from None
         return told if isinstance(told, dict) else {}
 
@@ -199,7 +199,7 @@ def error_code(answer: Response) -> str:
     """Disk's name of an error, empty if it says none."""
     try:
         told = answer.json()
-    except JSONDecodeError:
+    except ValueError:
         return ""
     return str(told.get("error") or "") if isinstance(told, dict) else ""
 

@@ -10,11 +10,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
-
-from requests import Response
-from requests.exceptions import JSONDecodeError
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.sheet_file import BadSheetFile, SheetFile, SheetPart, new_file
@@ -30,6 +27,9 @@ from amo_bridge.channels.sheets import (
 from amo_bridge.channels.yandex_disk import NO_PARENT, error_code, refusal
 from amo_bridge.config.channels import YANDEX_TABLE_TOKEN, YandexTableSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelUncertain
+
+if TYPE_CHECKING:
+    from requests import Response
 
 TIMEOUT = (10.0, 120.0)
 MOST_BYTES = 20 * 1024 * 1024
@@ -155,7 +155,7 @@ class YandexTable(SheetService):
             raise self._refusal(answer)
         try:
             told = answer.json()
-        except JSONDecodeError as error:
+        except ValueError as error:
             raise self._http.unreadable(error) from None
         return told if isinstance(told, dict) else {}
 

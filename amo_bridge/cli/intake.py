@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from amo_bridge.cli import LazyCommands
 from amo_bridge.cli.click_ru import Command, Group, Stop
@@ -67,6 +66,8 @@ def replay_saved(file: Path, config_path: Path, with_rules: bool, as_json: bool)
 
 
 def _show_reading(vendor: str, reading: Reading) -> None:
+    from rich.table import Table
+
     screen = console()
     title = VENDORS[vendor].title if vendor in VENDORS else vendor
     screen.print(f"{title}: ответ {reading.http} {reading.answer or ''}".rstrip())

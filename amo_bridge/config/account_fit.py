@@ -8,7 +8,7 @@ that id: if it lives on under another name, the config works with that one. What
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal, TypeVar
 
 from amo_bridge.config.account_check import (
@@ -35,6 +35,7 @@ from amo_bridge.config.model import (
 from amo_bridge.config.toml_lines import KeyPath, line_of
 from amo_bridge.crm.account import Account
 from amo_bridge.errors import UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import (
     AccountName,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import time, timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
@@ -32,6 +32,7 @@ from amo_bridge.config.megaplan import MegaplanSection
 from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
 from amo_bridge.dates.duration import Duration
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.letters import AllSeries, SeriesSpec
 from amo_bridge.rules.option_types import BaseUrl, ContactFieldName, PersonName, Strict, TagName, UserName
 

@@ -6,7 +6,6 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from amo_bridge.config.loader import Readable, essentials, load, load_text, read
 from amo_bridge.config.model import Config
 from amo_bridge.config.toml_lines import KeyPath, scanned, strings_of
 from amo_bridge.errors import ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.option_types import (
     AccountName,
     ContactFieldName,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -52,6 +52,7 @@ from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.duration import Duration
 from amo_bridge.errors import ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.handler import Handler, Options, Rule
 from amo_bridge.rules.option_types import PersonName, Text, UserName, names_in, taken

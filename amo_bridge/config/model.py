@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, time, timedelta
 from importlib.util import find_spec
 from itertools import pairwise
@@ -21,6 +21,7 @@ from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions, Day
 from amo_bridge.dates.duration import Duration, describe
 from amo_bridge.events.calls import TALK_SECONDS
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import BaseUrl, CustomFieldName, PersonName, Strict, TagName, UserName

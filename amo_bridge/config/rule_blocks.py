@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from amo_bridge.config.blocks import SWITCHES, BlockPath, lines_of_block
 from amo_bridge.config.loader import RULES
+from amo_bridge.lazy.dataclasses import dataclass
 
 
 @dataclass(frozen=True)

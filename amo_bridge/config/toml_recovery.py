@@ -10,12 +10,12 @@ import re
 import time
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from amo_bridge.config.diagnostics import problem, toml_problem
 from amo_bridge.config.toml_lines import KeyPath, lines_of
+from amo_bridge.lazy.dataclasses import dataclass
 
 # Nobody mends more at a time, and each costs a reading of the whole text.
 MAX_MISTAKES = 50

@@ -7,12 +7,13 @@ What a config calls «Продажи / Бриф получен» is a pair of id
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from amo_bridge.crm.values import api_text, embedded, flag, identifier, integer, row_list
 from amo_bridge.errors import AmbiguousName, CrmRefused, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import nearest, normalise, same_name
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -24,6 +23,7 @@ from amo_bridge.crm.rate_limiter import RateLimiter
 from amo_bridge.crm.responses import no_answer, understand
 from amo_bridge.crm.tokens import Tokens
 from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 
 Params = Mapping[str, Any]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -37,6 +36,7 @@ from amo_bridge.events import (
     TaskUpdated,
 )
 from amo_bridge.events.calls import length_of
+from amo_bridge.lazy.dataclasses import dataclass
 
 Row = Mapping[str, Any]
 KnownNotes = Callable[[Sequence[int]], set[int]]

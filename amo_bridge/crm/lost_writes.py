@@ -6,7 +6,7 @@ amoCRM has no idempotency keys: a write whose answer was lost is looked for befo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, islice
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from amo_bridge.crm.client import CrmClient, batches
 from amo_bridge.crm.files import file_ids_of_deal
 from amo_bridge.crm.values import embedded, field_values, identifier, is_written
+from amo_bridge.lazy.dataclasses import dataclass
 
 Body = Mapping[str, Any]
 Bodies = Mapping[int, Body]

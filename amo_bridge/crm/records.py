@@ -9,7 +9,7 @@ a robot or nobody.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Self
@@ -30,6 +30,7 @@ from amo_bridge.crm.values import (
 )
 from amo_bridge.crm.values import from_plain as _from_plain
 from amo_bridge.crm.values import to_plain as _to_plain
+from amo_bridge.lazy.dataclasses import dataclass
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 NO_FIELDS: Mapping[int, tuple[Any, ...]] = MappingProxyType({})

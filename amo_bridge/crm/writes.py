@@ -8,7 +8,7 @@ the object's id. amoCRM has no idempotency keys: a write whose answer was lost i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient
@@ -37,6 +37,7 @@ from amo_bridge.crm.lost_writes import (
 )
 from amo_bridge.crm.values import embedded, identifier
 from amo_bridge.errors import Complaint, CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+from amo_bridge.lazy.dataclasses import dataclass
 
 CrmKind = Literal[
     "create_task", "change_task", "patch_deal", "add_note", "create_deal", "create_contact", "patch_contact",

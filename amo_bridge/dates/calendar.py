@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from functools import cache, lru_cache
@@ -12,11 +11,10 @@ from types import MappingProxyType
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-import holidays
-from holidays.registry import COUNTRIES
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from amo_bridge.clock import in_utc
+from amo_bridge.lazy.dataclasses import dataclass
 
 FULL_DAY = 24 * 60
 """Minutes in a day, as its clock counts them."""
@@ -59,6 +57,9 @@ def public_days(country: str, year: int) -> tuple[frozenset[date], frozenset[dat
     """
     if not country:
         return frozenset(), frozenset()
+    # Only here: most commands ask for no day.
+    import holidays
+
     # A neighbour year may move one of its days off into this one.
     book = holidays.country_holidays(country, years=(year - 1, year, year + 1))
     off = frozenset(day for day in book if day.year == year)
@@ -112,10 +113,14 @@ def parse_weekday(value: Any) -> str:
     return name
 
 
+HOME = "RU"
+"""The country of a config that names none."""
+
+
 def parse_country(value: Any) -> str:
     """An ISO code with a known holiday calendar, in capitals, or "". Raises ValueError in Russian."""
     code = str(value).strip().upper()
-    if code and not _has_calendar(code):
+    if code and code != HOME and not _has_calendar(code):
         raise ValueError(
             f"«{value}»: праздники такой страны неизвестны; нужен код из двух букв, например RU, KZ, UA, BY "
             '(или "" — без праздников)'
@@ -126,6 +131,8 @@ def parse_country(value: Any) -> str:
 def _has_calendar(code: str) -> bool:
     """By the library's table of names: asking for one country loads the calendars of all, a tenth of what a command
     takes."""
+    from holidays.registry import COUNTRIES
+
     # By its own code, not by another name for it, such as UK for GB.
     return any(code == names[1] for names in COUNTRIES.values())
 
@@ -350,7 +357,7 @@ class CalendarOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    country: Country = "RU"
+    country: Country = HOME
     hours: dict[Weekday, Span] = Field(default_factory=lambda: dict.fromkeys(list(WEEKDAYS)[:5], _OFFICE_HOURS))
     breaks: list[Span] = []
     days_off: list[Day] = []

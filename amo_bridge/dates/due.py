@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol, Self
 from amo_bridge.clock import in_utc
 from amo_bridge.dates.calendar import ALL_DAY, WorkCalendar
 from amo_bridge.dates.phrase import PhraseType
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import same_name
 
 Fields = Mapping[str, object]

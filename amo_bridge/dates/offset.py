@@ -7,13 +7,14 @@ begins at midnight, so «+ 1 d» is when the date has passed, and working days b
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, time
 from typing import ClassVar, Self
 
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Days, Due, Fields, FromField
 from amo_bridge.dates.phrase import PhraseType
+from amo_bridge.lazy.dataclasses import dataclass
 
 _DATE = "дата"
 _SHOWN = "«- 5 d», «+ 2 рабочих дня», «+ 1 d 10:00», «+ 7 d + 5 working days»; в тот же день — пусто"

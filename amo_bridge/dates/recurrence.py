@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from typing import ClassVar, Self
 
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.phrase import PhraseType
+from amo_bridge.lazy.dataclasses import dataclass
 
 _SHOWN = "«пн 10:00», «среда, пятница 16:00», «рабочий день 18:30», «1 число 10:00», «последнее число 16:00»"
 _TIMED = re.compile(r"(?P<day>.+?)\s+(?:(?:в|at)\s+)?(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -21,6 +20,7 @@ from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.events import CampaignLoaded
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.ad_statistics import AdStatistics, CampaignDay, digest, folded, together
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import AdDay, Campaign

@@ -11,7 +11,6 @@ so a sale that came after the confirmation is seen as a correction.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import NO_DEAL, Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.sheet_writes import SheetWrites
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import daily_report_sales, daily_report_versions, daily_reports
 from amo_bridge.text.typography import money

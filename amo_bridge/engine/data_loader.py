@@ -9,7 +9,7 @@ and deals that rules created (known by the store, or by the link fields of both 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
@@ -36,6 +36,7 @@ from amo_bridge.engine.data_sources import (
 from amo_bridge.engine.deal_view import deal_url, task_view
 from amo_bridge.engine.people import DEAL_ADDRESS
 from amo_bridge.errors import UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.rules.deal import DataNeed, Deal, Missing, OtherDeal, Task
 from amo_bridge.rules.handler import Rule

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from amo_bridge.engine.deal_view import FieldReader, task_view
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events.calls import by_call, knows_most, length_of
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, known_contacts
 from amo_bridge.mirror.touches import TouchLog, cards_of, in_order

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.journal import describe, origin_of
 from amo_bridge.events.codec import from_json
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import GAVE_UP, events, is_given_up, journal, outbox
 from amo_bridge.text.typography import action_words, nested_quotes

@@ -7,7 +7,7 @@ the rules about that move, and the rules about fields see the deal where it will
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -24,6 +24,7 @@ from amo_bridge.engine.waiting import WaitingEvent
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event, StageEntered, StepDue
 from amo_bridge.events.codec import to_json
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.actions import (
     Action,
     CreateClientDeal,

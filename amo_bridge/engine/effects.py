@@ -7,7 +7,7 @@ the effect, to look for it when its answer was lost, and to see that it is not n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, FromClause
 
 from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.crm.writes import CrmKind
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import OutsideChannel
 from amo_bridge.rules.letters import LetterSpec
 from amo_bridge.rules.options import AudienceSpec, EscalationSpec, FolderSpec, NoticeSpec, ViolationSpec

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from amo_bridge.engine.effects import NO_DEAL, Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.accounts import EVENING_LIST_SENT, Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import deals, outbox, tasks

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
@@ -39,6 +39,7 @@ from amo_bridge.crm import webhooks
 from amo_bridge.engine.effects import in_channel
 from amo_bridge.events import Event, TaskAnswered, TaskReported
 from amo_bridge.events.codec import fingerprint, to_json
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.tasks import Fresh, ReadTasks, record_task_events, settling
 from amo_bridge.mirror.touches import answers_in, record_touches
 from amo_bridge.storage.database import AccountStore, chunks, insert_new

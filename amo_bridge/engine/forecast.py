@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
@@ -19,6 +19,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timers import OPEN, Timers, contacts_of, waiting_clients
 from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.accounts import CLOCK_AHEAD, Cursors

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import select
@@ -23,6 +23,7 @@ from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.crm.values import is_written
 from amo_bridge.engine.effects import GUARDED, part_now, patched_parts
 from amo_bridge.engine.outbox import Sendable
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import outbox
 

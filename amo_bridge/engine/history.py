@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.engine.effects import Channel, in_channel
 from amo_bridge.engine.journal import NumberedSkip, newest_skips, outcome, skips_of_rule
 from amo_bridge.events import Origin
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
     GAVE_UP,

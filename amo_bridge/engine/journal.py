@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.dates.duration import describe_step
 from amo_bridge.events import DealObserved, Event, Origin, StepDue
 from amo_bridge.events.codec import with_subclasses
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import LOUD, OPEN_STATES, journal, outbox

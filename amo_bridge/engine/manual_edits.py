@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -18,6 +17,7 @@ from amo_bridge.crm.account import Field
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.journal import Journal, origin_of
 from amo_bridge.engine.outbox import Planned
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import OPEN_STATES, outbox
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import requests
@@ -19,6 +19,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.rate_limiter import RateLimiter
 from amo_bridge.engine.request_log import RequestBuffer
 from amo_bridge.errors import CrmStopped
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.accounts import CLOCK_AHEAD, HOOK_MENDED, HOOK_SEEN, RECONCILED_AT, Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (

@@ -7,7 +7,7 @@ anything else: amoCRM's own robots may work on a new deal at once. A restart for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from amo_bridge.clock import Clock
@@ -16,6 +16,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.freshness import MAX_READ_AGE_SECONDS
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.events import DealAdded, DealReported, Event
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import MirroredDeal
 
 # So late the webhook about the new deal is still taken for its echo.

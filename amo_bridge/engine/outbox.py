@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.writes import WRITE_KINDS
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.effects import NEW_ID, NEW_URL, Channel, Effect, in_channel
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import events, in_open_state, journal, made, outbox
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.effects import NEW_ID, Effect, Kind
 from amo_bridge.errors import Complaint, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 
 Instead = Callable[[int], int]
 """A user for whom amoCRM takes nothing → who works for him. Raises UnknownName."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from amo_bridge.crm.account import Account, User
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.errors import UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.actions import Person
 from amo_bridge.text.names import normalise, same_name
 

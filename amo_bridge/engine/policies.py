@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +25,7 @@ from amo_bridge.engine.effects import NO_DEAL, Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import acknowledgements, outbox, policies, policy_versions

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
@@ -47,6 +47,7 @@ from amo_bridge.events import (
     TaskUpdated,
 )
 from amo_bridge.events.codec import from_json
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import with_facts
 from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal

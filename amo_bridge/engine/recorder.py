@@ -7,7 +7,7 @@ Two rules that undo each other's work, or a rule and a robot of the account, wou
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ from amo_bridge.events import (
     Event,
     TaskAnswered,
 )
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log, with_facts
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.facts import record_stages

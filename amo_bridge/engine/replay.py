@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -35,6 +35,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, EnquiryReceived, Event, TaskReported
 from amo_bridge.events.codec import fingerprint, from_json, to_json
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import AccountStore

@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from urllib.parse import parse_qsl, urlsplit
 
 from sqlalchemy import delete, insert, or_, select
 
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import sent_requests

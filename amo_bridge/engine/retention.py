@@ -10,7 +10,6 @@ that is switched off would want nobody can tell: its rows stay.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine.timers import FIRED, Timers, contacts_of, waiting_clients
 from amo_bridge.engine.timetable import TimerKey, Timetable
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import OWNER, STAGE

@@ -6,7 +6,6 @@ Immutable; rebuilt when the config or the account's names change.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Self
 
 from amo_bridge.clock import Clock
@@ -19,6 +18,7 @@ from amo_bridge.engine.dispatcher import Dispatcher
 from amo_bridge.engine.people import DealKnown, People, Reach, nobody_has_seen
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import nameless
 
 

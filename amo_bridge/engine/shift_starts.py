@@ -11,7 +11,6 @@ A row is made for each person and working day shortly before the shift. Whatever
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
@@ -25,6 +24,7 @@ from amo_bridge.engine.alerts import notice_or_task
 from amo_bridge.engine.effects import NO_DEAL, Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import outbox, shift_starts

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, or_, select, union_all, update
@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.crm.account import Account, Stage
 from amo_bridge.errors import UnknownName
 from amo_bridge.events import Event, FieldChanged, FileAttached, StageEntered
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.actions import Action, CreateTask, FieldFilled, FileThere, MoveDeal, Skip
 from amo_bridge.rules.deal import AttachedFile, Deal, stage_is_one_of
 from amo_bridge.rules.handler import Handler, Options, Rule

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from sqlalchemy import Row
 from amo_bridge.clock import Clock
 from amo_bridge.dates.calendar import CalendarOptions, WorkCalendar
 from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.mirror.deals import MirroredDeal

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from sqlalchemy import Row, select, update
@@ -27,6 +27,7 @@ from amo_bridge.engine.journal import UNDO_KEY, Journal, origin_of
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import GAVE_UP, OPEN_STATES, outbox

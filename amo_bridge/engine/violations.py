@@ -6,7 +6,7 @@ A violation is never deleted. Who forgives one says why, and may take it back; e
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import violation_decisions, violations
 from amo_bridge.text.names import normalise

@@ -7,10 +7,12 @@ no table of classes, so a new kind is written in one place (docs/add-an-event.md
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
+
+from amo_bridge.lazy.dataclasses import dataclass
 
 __all__ = [
     "Card",

@@ -5,12 +5,12 @@ The bridge concludes both from requests of vendors (``amo_bridge/intake``); amoC
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from amo_bridge.events.base import Event, TouchKind, TouchRecord
 from amo_bridge.events.calls import TALKED
 from amo_bridge.events.observed import DealObserved
+from amo_bridge.lazy.dataclasses import dataclass
 
 __all__ = ["EnquiryOnDeal", "EnquiryReceived"]
 

@@ -7,12 +7,12 @@ webhook comes. Rules about stages, fields and tasks listen to these.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from amo_bridge.events.base import Event, TouchRecord
 from amo_bridge.events.letters import why_doubtful, why_machine
+from amo_bridge.lazy.dataclasses import dataclass
 
 __all__ = [
     "CampaignLoaded",

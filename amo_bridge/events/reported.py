@@ -6,7 +6,7 @@ A webhook repeats, overtakes another and gets lost, so rules about stages and fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from amo_bridge.events.base import (
@@ -21,6 +21,7 @@ from amo_bridge.events.base import (
 )
 from amo_bridge.events.calls import describe_length
 from amo_bridge.events.letters import why_doubtful, why_machine
+from amo_bridge.lazy.dataclasses import dataclass
 
 __all__ = [
     "CallLogged",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -26,6 +25,7 @@ from amo_bridge.intake.model import PbxCall
 from amo_bridge.intake.reception import VENDORS
 from amo_bridge.intake.request import integer, text_at
 from amo_bridge.intake.telephony import HANGUP_CAUSES, NOVOFON, ONLINEPBX, ZADARMA_REASONS, is_extension
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore

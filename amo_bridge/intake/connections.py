@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,6 +49,7 @@ from amo_bridge.intake.repository import IntakeAddresses
 from amo_bridge.intake.request import objects, text_at
 from amo_bridge.intake.social import META_SECRET, VK_ADS, VK_CONFIRMATION, VK_SECRET
 from amo_bridge.intake.telephony import ONLINEPBX
+from amo_bridge.lazy.dataclasses import dataclass
 
 VK_VERSION = "5.199"
 # VK takes no longer title.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import parse_qsl, unquote, urlsplit
-
-from phonenumbers import PhoneNumberMatcher
 
 from amo_bridge.intake.model import NOTHING, EnquiryFile
 from amo_bridge.intake.request import VendorSettings
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.addresses import e164, mails_in, numbers_in
 
 _WORDS = re.compile(r"[^\W\d_]+")
@@ -198,6 +197,9 @@ def phones_in(value: str, home: str) -> tuple[str, ...]:
 
 def phones_in_text(text: str, home: str) -> tuple[str, ...]:
     """The phones that somebody wrote among other words, in E.164."""
+    # Only here: with the first text that somebody wrote.
+    from phonenumbers import PhoneNumberMatcher
+
     found = (e164(match.raw_string, home) for match in PhoneNumberMatcher(text, home))
     return tuple(dict.fromkeys(number for number in found if number))
 

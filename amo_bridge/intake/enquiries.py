@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from amo_bridge.errors import BridgeError
 from amo_bridge.intake.model import KIND_OF, DeliveryStatus, Enquiry, PbxCall, Recording, from_json, to_json
 from amo_bridge.intake.reception import VENDORS
 from amo_bridge.intake.repository import short_key
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import (

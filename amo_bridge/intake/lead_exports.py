@@ -6,7 +6,6 @@ It has no numbers of leads, so one that came by the webhook or by the list is kn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
@@ -19,6 +18,7 @@ from amo_bridge.intake.reception import LARGEST_WITH_FILES, VENDORS, outcomes_of
 from amo_bridge.intake.repository import request_row, short_key
 from amo_bridge.intake.request import VendorRequest, VendorSettings
 from amo_bridge.intake.social import VK_ADS, is_same_lead
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import enquiries, intake_requests

@@ -13,7 +13,6 @@ sender's address in amoCRM.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -32,6 +31,7 @@ from amo_bridge.intake.mail import ANSWERS_NOBODY, SOURCE, ClientLetter, outcome
 from amo_bridge.intake.model import DeliveryStatus, Enquiry, NoEnquiry, digest
 from amo_bridge.intake.repository import BOX, DEAL, RequestState, known_request, request_row
 from amo_bridge.intake.request import UnreadableBody, VendorRequest, VendorSettings
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.touches import record_touches
 from amo_bridge.storage.database import AccountStore, chunks, insert_new

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
-from email.policy import compat32
 from email.utils import getaddresses
 from html.parser import HTMLParser
-
-from werkzeug.http import parse_options_header
 
 from amo_bridge.intake.contacts import note, person_in, phones_in_text
 from amo_bridge.intake.model import DeliveryStatus, Enquiry, EnquiryFile, NoEnquiry, Outcome, Outcomes, digest
 from amo_bridge.intake.request import UnreadableBody, VendorRequest, VendorSettings, clean, decode
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.addresses import mail_key
 
 SOURCE = "mail"
@@ -113,7 +110,7 @@ def read_letter(letter: Message, raw: bytes, settings: VendorSettings) -> Client
 
 def parsed(raw: bytes) -> Message:
     """The letter, which takes a second or two if it is big. Raises UnreadableBody."""
-    letter = message_from_bytes(raw, policy=compat32)
+    letter = message_from_bytes(raw)
     if not letter.keys():
         raise UnreadableBody("это не письмо")
     return letter
@@ -211,7 +208,7 @@ def _first_address(letter: Message, name: str) -> tuple[str, str]:
     text = decode(str(raw).encode("utf-8", "surrogateescape")).replace("\r", "").replace("\n", " ")
     for display, address in getaddresses([text]):
         if key := mail_key(address):
-            parts = Message(policy=compat32)
+            parts = Message()
             parts["X"] = display
             return " ".join(header(parts, "X").split()), key
     return "", ""
@@ -319,13 +316,16 @@ def _file_name(part: Message) -> str:
     """
     raw = next((str(value) for key, value in part.raw_items() if key.casefold() == "content-disposition"), "")
     if not raw.isascii():
+        # Only here: few mail programs write so, and it takes all of werkzeug.
+        from werkzeug.http import parse_options_header
+
         options = parse_options_header(decode(raw.encode("utf-8", "surrogateescape")))[1]
         return str(options.get("filename", ""))
     try:
         file_name = part.get_filename() or ""
     except (UnicodeError, LookupError, ValueError):
         return "вложение"
-    name = Message(policy=compat32)
+    name = Message()
     name["X"] = str(file_name).replace("\r", " ").replace("\n", " ")
     return header(name, "X")
 

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from imap_tools import MailBox, MailBoxStartTls, MailBoxUnencrypted
@@ -28,6 +27,7 @@ from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.config.intake import MailboxSection
 from amo_bridge.config.loader import secret
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused, ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import chunks
 
 TIMEOUT_SECONDS = 30.0

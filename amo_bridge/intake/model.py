@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, Literal
+
+from amo_bridge.lazy.dataclasses import dataclass
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 Direction = Literal["in", "out"]

@@ -7,7 +7,6 @@ look, one request for all, or a search for each address as long as the index is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from amo_bridge.clock import Clock
@@ -17,6 +16,7 @@ from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, addresses_of
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
@@ -33,6 +32,7 @@ from amo_bridge.intake.model import Enquiry, PbxCall, enquiry_of_call
 from amo_bridge.intake.pbx_calls import CallNotes, uniq_of
 from amo_bridge.intake.people import KnownPerson, PeopleFinder, Person, by_person
 from amo_bridge.intake.results import EnquiryResults
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from amo_bridge.config.channels import UNISENDER_GO_KEY
@@ -28,6 +27,7 @@ from amo_bridge.intake.request import (
     path_only,
     same,
 )
+from amo_bridge.lazy.dataclasses import dataclass
 
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
 MEGABYTE = 1024 * 1024

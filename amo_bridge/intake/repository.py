@@ -7,7 +7,6 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Row, func, select, update
@@ -18,6 +17,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.inbox import CommitQueue
 from amo_bridge.intake.reception import VENDORS, Vendor
 from amo_bridge.intake.request import VendorRequest, clean
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.secrets import account_name, small_state

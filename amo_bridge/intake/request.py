@@ -8,17 +8,13 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import compat32
+from dataclasses import field
 from html import unescape
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from werkzeug.http import parse_options_header
-
 from amo_bridge.intake.model import EnquiryFile
+from amo_bridge.lazy.dataclasses import dataclass
 
 PATH_SECRET = "path_token"
 """The name of the secret end of an address among a saved request's secrets."""
@@ -26,6 +22,7 @@ MOST_FIELDS = 1_000
 DEEPEST = 20
 # Old Russian sites; whatever fits neither is windows-1251, in which every byte but one is a letter.
 _ENCODINGS = ("utf-8", "cp1251")
+_CHARSET = re.compile(r""";\s*charset\s*=\s*"?([^\s",;]*)""")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # NUL can't be kept by PostgreSQL, half of a surrogate pair by nobody.
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
@@ -126,8 +123,9 @@ def decode(raw: bytes, charset: str = "") -> str:
 
 def content_type(request: VendorRequest) -> tuple[str, str]:
     """The media type and its charset, both in lower case; empty where not told."""
-    kind, options = parse_options_header(request.header("Content-Type"))
-    return kind.strip().casefold(), str(options.get("charset", "")).strip().casefold()
+    kind, _, options = request.header("Content-Type").casefold().partition(";")
+    charset = _CHARSET.search(f";{options}")
+    return kind.strip(), charset[1].strip() if charset else ""
 
 
 def json_of(request: VendorRequest) -> dict[str, Any]:
@@ -297,13 +295,19 @@ def _multipart(request: VendorRequest) -> FormFields:
 
     The boundary is the body's own, for some clients tell another one in the header (seen at Zadarma).
     """
+    # Only here: most vendors send no such form, and of the forms only these have files.
+    from email.message import Message
+    from email.parser import BytesParser
+
+    from werkzeug.http import parse_options_header
+
     body = request.body.lstrip(b"\r\n")
     first = body.split(b"\n", 1)[0].strip()
     if not first.startswith(b"--") or len(first) < 3 or len(first) > 202:
         raise UnreadableBody("в теле не multipart")
     boundary = first[2:].decode("latin-1").replace("\\", "\\\\").replace('"', '\\"')
     head = f'Content-Type: multipart/form-data; boundary="{boundary}"\r\n\r\n'.encode("latin-1")
-    message: Message = BytesParser(policy=compat32).parsebytes(head + body)
+    message: Message = BytesParser().parsebytes(head + body)
     payload = message.get_payload()
     parts = [part for part in payload if isinstance(part, Message)] if isinstance(payload, list) else []
     if not parts:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from amo_bridge.intake.reception import (
     receive,
 )
 from amo_bridge.intake.request import PATH_SECRET, VendorRequest, VendorSettings
+from amo_bridge.lazy.dataclasses import dataclass
 
 
 class NotSaved(Exception):

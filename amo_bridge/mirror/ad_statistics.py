@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Row, delete, func, select
 from sqlalchemy.engine import Connection
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import AdDay
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import ad_checks, ad_statistics

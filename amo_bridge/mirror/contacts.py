@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from itertools import takewhile
 from types import MappingProxyType
@@ -26,6 +26,7 @@ from amo_bridge.crm.records import EPOCH, ContactRecord
 from amo_bridge.crm.values import from_plain, to_plain
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import ClientDeleted, ClientReported, Event
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors
 from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import DealReported, DealUpdated
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.facts import Source, mark_sales, record_changes, watched
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import deals

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, or_, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import DealRecord
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import cursors, deal_facts, kpi_days

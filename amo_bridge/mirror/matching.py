@@ -6,9 +6,10 @@ Shared by the webinars' imports and by enquiries: the same person is one contact
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.text.addresses import mails_in, numbers_in
 

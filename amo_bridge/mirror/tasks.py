@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -18,6 +18,7 @@ from amo_bridge.crm.records import EPOCH, TaskRecord
 from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.storage.database import chunks, insert_or_replace
 from amo_bridge.storage.tables import in_open_state, made, outbox, task_history, tasks

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from amo_bridge.crm.account import Account, Field, Pipeline
 from amo_bridge.errors import AmbiguousName, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.provision.requirements import Wanted, WantedField
 from amo_bridge.text.names import normalise
 

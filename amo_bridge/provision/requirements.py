@@ -6,7 +6,7 @@ A type is for ever: amoCRM changes none. So of all places that name a field the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from amo_bridge.config.account_check import account_names
 from amo_bridge.config.loader import A_RULE, RULES
 from amo_bridge.config.model import MANAGER, Config, FieldShape, FieldType, ProvisionSection
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import BUILT_IN_FIELDS
 from amo_bridge.rules.option_types import (
     AccountName,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import journal, outbox
 from amo_bridge.text.csv_table import as_csv

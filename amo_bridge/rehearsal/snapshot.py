@@ -15,7 +15,6 @@ import os
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from amo_bridge.crm.account import gather
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.values import embedded
 from amo_bridge.errors import BridgeError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rehearsal.known_state import NOTHING, Known
 from amo_bridge.text.names import normalise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rehearsal.known_state import NOTHING, Known, on_since
 from amo_bridge.rehearsal.simulation import TOKEN
 from amo_bridge.rehearsal.snapshot import Progress, SnapshotRefused, account_of, read, rows_of, rows_of_one

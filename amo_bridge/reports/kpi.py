@@ -12,7 +12,7 @@ import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.events import Card
 from amo_bridge.events.calls import by_call, is_missed, is_talk, knows_most
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import deals_of_contacts
 from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.rules.deal import Touch

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,6 +24,7 @@ from amo_bridge.engine.retention import TOUCHES_KEPT
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.sheet_writes import SheetWrites
 from amo_bridge.engine.shift_starts import ShiftStarts
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.facts import mark_stale
 from amo_bridge.reports.kpi import Figures, PerDay, Person, add_losses, add_sales, of_touches
 from amo_bridge.reports.pipedrive import figures_there, together

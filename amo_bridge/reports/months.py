@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import Row, and_, select
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.violations import Month
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import AccountStore, chunks

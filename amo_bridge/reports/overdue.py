@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, timedelta
 from math import inf
 from typing import Any, Literal, NamedTuple
@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import ColumnElement, CompoundSelect, Row, and_, case, false, func, select, true, union_all
 from sqlalchemy.engine import Connection
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import deals, task_history, tasks
 

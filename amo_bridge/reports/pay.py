@@ -7,12 +7,13 @@ asked. What can't be known is told in ``notes`` and ``uncounted``, never guessed
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.violations import Violation, Violations
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import OWNER, STAGE, FactLog
 from amo_bridge.reports.pay_terms import DealPast, Sign, Terms

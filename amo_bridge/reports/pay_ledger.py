@@ -6,7 +6,7 @@ A month that is closed is a copy of its sheet: later events, another config, a n
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from amo_bridge.clock import Clock
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.pay import Correction, Line, Sheet, Uncounted
 from amo_bridge.reports.violations import Month
 from amo_bridge.storage.database import AccountStore, chunks

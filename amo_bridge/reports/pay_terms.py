@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.errors import UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.facts import FIELD, OWNER, STAGE, Fact, field_fact, stage_value
 from amo_bridge.text.names import normalise, same_name
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.config.pipedrive import PipedriveSection
 from amo_bridge.crm.account import Account, User
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.facts import mark_sales
 from amo_bridge.reports.kpi import NO_REASON, Figures, PerDay, Person
 from amo_bridge.storage.accounts import Cursors

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.violations import State, Violation
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.text.typography import money
 

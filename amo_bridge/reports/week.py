@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from html import escape
 from itertools import pairwise
@@ -22,6 +21,7 @@ from amo_bridge.engine.history import Count, History
 from amo_bridge.engine.retention import TASK_HISTORY_KEPT
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.violations import Violations
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.overdue import Span, counted, promises_of
 from amo_bridge.storage.accounts import MIRROR_MET_AT, WEEKLY_LETTER_SENT, Cursors
 from amo_bridge.storage.database import AccountStore, insert_new

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from io import BytesIO
 
 from amo_bridge.errors import ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 
 NEEDED = "Для файлов Excel нужен ещё один пакет: pip install 'amo-bridge[reports]'"
 

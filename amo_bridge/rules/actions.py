@@ -7,13 +7,14 @@ new one takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, Self
 
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.offset import Offset, due_after
+from amo_bridge.lazy.dataclasses import dataclass
 
 __all__ = [
     "Action",

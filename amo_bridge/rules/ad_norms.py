@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import AdDay
 from amo_bridge.rules.option_types import CustomFieldName, PersonName, StageName, Strict
 from amo_bridge.text.names import normalise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn, Self, cast
 
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.events import CallLogged, calls
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import normalise
 
 

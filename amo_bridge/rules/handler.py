@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
@@ -19,6 +19,7 @@ from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Due, FieldNotADate, FieldNotFilled
 from amo_bridge.dates.offset import Offset, day_begins
 from amo_bridge.events import DealObserved, Event, StepDue
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.actions import Decision
 from amo_bridge.rules.deal import DataNeed, Deal
 from amo_bridge.rules.option_types import Strict

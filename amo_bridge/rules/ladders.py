@@ -5,7 +5,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal, Self, TypeVar
@@ -17,6 +17,7 @@ from amo_bridge.dates.offset import Offset, due_after
 from amo_bridge.dates.recurrence import Recurrence, Slot
 from amo_bridge.events import StageEntered, StepDue, TouchKind
 from amo_bridge.events.calls import TALK_SECONDS
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask, Skip
 from amo_bridge.rules.deal import Deal, DoneStep, Touches, stage_is_one_of
 from amo_bridge.rules.handler import Options, Step, Times

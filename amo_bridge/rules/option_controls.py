@@ -7,7 +7,7 @@ a field for TOML: it is shown, never left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
@@ -24,6 +24,7 @@ from amo_bridge.dates.duration import describe, parse
 from amo_bridge.dates.offset import Offset
 from amo_bridge.dates.phrase import PhraseType
 from amo_bridge.dates.recurrence import Recurrence
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.option_types import AccountName, OptionName, Text, taken
 
 ControlKind = Literal[

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
 from amo_bridge.dates.due import Due
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask
 from amo_bridge.rules.deal import Deal, Task
 from amo_bridge.rules.option_types import ContactFieldName, CustomFieldName, PersonName, Strict, TaskTypeName, Text

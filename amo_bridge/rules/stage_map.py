@@ -7,12 +7,12 @@ what a gate guards, a key of one stage where the deal goes. Nothing is judged, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from amo_bridge.events import EnquiryReceived, StageEntered, StepDue
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import PipelineName, StageName, names_in
 from amo_bridge.rules.options import CarryOver

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -21,6 +21,7 @@ from amo_bridge.config.intake import INTAKE_PREFIX
 from amo_bridge.config.loader import load_text
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 
 # To ask a file's date once a second costs nothing to speak of.

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Literal
@@ -23,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.secrets import OURS

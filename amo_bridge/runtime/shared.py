@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 from amo_bridge.config.model import Config
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.locks import Locks, locks_for
 from amo_bridge.storage.notify import Notifier

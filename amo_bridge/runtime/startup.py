@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from amo_bridge.clock import AccountClock, Clock
@@ -13,6 +13,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account, User
 from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.runtime.connection import HOOK_SECRET, Connection, Shutdown, known_account, known_secret
 from amo_bridge.storage.accounts import KnownNames, key_of, known_key

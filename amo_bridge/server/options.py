@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.private_files import make_file
 
 if TYPE_CHECKING:

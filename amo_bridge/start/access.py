@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import tomlkit
@@ -14,6 +13,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.oauth import CONSENT_SITES
 from amo_bridge.errors import ConfigError, CrmError, CrmRefused, CrmStopped
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.runtime.connection import CLIENT_ID, CLIENT_SECRET, TOKEN, account_client, oauth_tokens, tokens
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import KeptSecrets, small_state

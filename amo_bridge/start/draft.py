@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from amo_bridge.config.model import Config, FieldShape
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.crm.account import Account
 from amo_bridge.errors import ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.provision.requirements import CLOSED, Wanted, WantedField
 from amo_bridge.rules.option_types import PersonName, SeriesName, names_in, taken
 from amo_bridge.rules.registry import shipped

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rehearsal.known_state import recalled
 from amo_bridge.rehearsal.results import SimulatedAction, day_title
 from amo_bridge.rehearsal.simulation import rehearsing

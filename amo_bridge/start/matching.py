@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from amo_bridge.config.account_check import LOSS_REASON_FIELD, account_names, si
 from amo_bridge.config.model import MANAGER, Config
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.crm.account import Account, Field, Pipeline, Stage, User
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.provision.plan import KINDS, fits
 from amo_bridge.provision.requirements import CLOSED, Wanted
 from amo_bridge.rules.deal import BUILT_IN_FIELDS

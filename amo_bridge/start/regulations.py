@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
 from amo_bridge.config.loader import RULES
 from amo_bridge.config.rule_blocks import shipped_file
+from amo_bridge.lazy.dataclasses import dataclass
 
 HEADER = re.compile(r"^\[\[?([^\[\]]+)\]\]?\s*(?:#.*)?$")
 PART = re.compile(r"^# -{3,} (.+?) -{3,}$")

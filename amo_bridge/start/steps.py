@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from amo_bridge.config.rule_blocks import shipped_file
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.errors import BridgeError, why_not
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.private_files import make_folder
 from amo_bridge.provision.apply import CarryOut
 from amo_bridge.provision.plan import Plan, plan

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import tomlkit
 
 from amo_bridge.config.toml_lines import KeyPath
+from amo_bridge.lazy.dataclasses import dataclass
 
 Unit = tuple[str, ...]
 """The name of a rule's block, or of a section."""

@@ -14,7 +14,6 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from sqlalchemy import func, make_url, select, update
 from amo_bridge import file_lock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.private_files import make_folder
 from amo_bridge.storage.accounts import CLOCK_AHEAD, RESTORED_AT, RESTORED_COPY_OF, Cursors
 from amo_bridge.storage.database import DATABASE, AccountStore, Store

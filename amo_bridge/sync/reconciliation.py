@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import takewhile
@@ -25,6 +25,7 @@ from amo_bridge.engine.event_queue import add_events
 from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, Event, FieldValue
 from amo_bridge.events.codec import from_json, to_json
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal, hook_texts

@@ -7,18 +7,6 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-from phonenumbers import (
-    NumberParseException,
-    PhoneNumberFormat,
-    PhoneNumberType,
-    format_number,
-    is_possible_number,
-    is_valid_number,
-    number_type,
-    parse,
-    region_code_for_number,
-)
-
 _BETWEEN_MAILS = re.compile(r"[,;<>]|\s+(?=\S+@)")
 
 
@@ -50,6 +38,8 @@ def _ascii(domain: str) -> str:
 
 
 # Telephone numbers: how people type them → one form that can be compared and dialled (E.164, «+79161234567»).
+#
+# The library is imported with the first number: most commands meet none.
 
 HOME = "RU"
 # «+7 916 …; 8 (495) …»: amoCRM's one cell often holds several numbers. A slash inside «доб. 12/13» ends the extension.
@@ -81,6 +71,8 @@ def country_of(number: str) -> str | None:
     if _KAZAKHSTAN.match(number):
         # Kazakhstan has +76 and +77; the library does not know +760….
         return "KZ"
+    from phonenumbers import NumberParseException, parse, region_code_for_number
+
     try:
         return region_code_for_number(parse(number))
     except NumberParseException:
@@ -95,6 +87,8 @@ def all_abroad(numbers: Iterable[str], home: str = HOME) -> bool:
 
 def is_landline(number: str) -> bool:
     """Is it (E.164) a fixed telephone, which takes no SMS?"""
+    from phonenumbers import NumberParseException, PhoneNumberType, number_type, parse
+
     try:
         return number_type(parse(number)) in (PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE)
     except NumberParseException:
@@ -102,10 +96,12 @@ def is_landline(number: str) -> bool:
 
 
 def _valid(text: str, home: str) -> str | None:
+    import phonenumbers as library
+
     try:
-        number = parse(text, home)
-    except NumberParseException:
+        number = library.parse(text, home)
+    except library.NumberParseException:
         return None
-    told = str(format_number(number, PhoneNumberFormat.E164))
-    is_known = is_valid_number(number) or (_KAZAKHSTAN.match(told) and is_possible_number(number))
+    told = str(library.format_number(number, library.PhoneNumberFormat.E164))
+    is_known = library.is_valid_number(number) or (_KAZAKHSTAN.match(told) and library.is_possible_number(number))
     return told if is_known else None

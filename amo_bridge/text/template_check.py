@@ -13,10 +13,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import normalise
 from amo_bridge.text.scripts import Script, blocks_of, lost_answers, marking, new_mark
 from amo_bridge.text.templates import FIELD, WORDS, BadTemplate, Finding, Rendered, Templates

@@ -10,7 +10,6 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from jinja2 import (
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import nearest
 
 SUBJECT = re.compile(r"^\s*Тема\s*:[ \t]*(?P<subject>.*)$", re.IGNORECASE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import cast
 
 from flask import current_app, g, request
@@ -11,6 +10,7 @@ from flask_login import UserMixin, current_user
 
 from amo_bridge.engine.journal import BY_API
 from amo_bridge.engine.metrics import Metrics
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.web.accounts import Accounts, AccountView, NoSuchAccount
 from amo_bridge.web.auth.api_tokens import ApiToken
 from amo_bridge.web.auth.users import RoleHolder, User

@@ -7,13 +7,13 @@ Only what is plainly a webhook with a right secret goes this way; everything els
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import BinaryIO
 
 from amo_bridge.engine.inbox import PATIENCE
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from flask import Flask
@@ -13,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.dates.duration import describe_step as written_out
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.typography import money
 from amo_bridge.web.accounts import ChoiceNeeded, NoSuchAccount
 from amo_bridge.web.context import current_account

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats import platforms
 from amo_bridge.webinars.formats.model import Export, ExportError, Interval, Visit

@@ -6,7 +6,6 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import requests
@@ -20,6 +19,7 @@ from amo_bridge.engine.effects import NO_DEAL, Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.secrets import account_name, small_state

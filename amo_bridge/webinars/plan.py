@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 from amo_bridge.config.webinar import Interest, WebinarSection
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.matching import Found, Match, in_words, lacking, match
 from amo_bridge.rules.deal import Deal, as_text
 from amo_bridge.text.names import same_name

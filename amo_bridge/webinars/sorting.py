@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Self
 
 from amo_bridge.config.webinar import Interest, Kind, WebinarSection
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import Deal
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.attendees import Attendee, Figure

@@ -22,13 +22,13 @@ import json
 import re
 from binascii import unhexlify
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from amo_bridge.crm.values import clean, identifier, items, moment, text, unescape_tree, word
 from amo_bridge.events import FieldValue
+from amo_bridge.lazy.dataclasses import dataclass
 
 MAX_DEPTH = 32
 """Three times what amoCRM sends (``unsorted[add][0][data][leads][0][custom_fields][0][values][0][value]``)."""

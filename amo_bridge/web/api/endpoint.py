@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from functools import wraps
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask_babel import gettext as _
 from pydantic import BaseModel, Field, ValidationError
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.option_types import Strict
 from amo_bridge.web.auth.guard import USUAL_BYTES, by_token
 from amo_bridge.web.auth.users import Role

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 
 from amo_bridge.clock import Clock
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import api_tokens as tokens
 from amo_bridge.web.auth.users import SEEN_EVERY, Role, RoleHolder, digest, roles_by_account, stored_roles

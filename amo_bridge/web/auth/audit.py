@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import audit
 

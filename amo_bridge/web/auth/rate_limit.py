@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -21,6 +20,7 @@ from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.engine import Connection
 from werkzeug.exceptions import TooManyRequests
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import tries
 from amo_bridge.web.auth.users import digest, fold

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import links, sittings, users
 

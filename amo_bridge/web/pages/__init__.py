@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +12,7 @@ from flask import Flask, Response, current_app
 from flask_login import current_user
 
 from amo_bridge.config.model import Config
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import COMMON
 from amo_bridge.web.auth.users import Role

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, url_for
@@ -15,6 +14,7 @@ from amo_bridge.channels.audience_lists import audience_names, confirm_file, lis
 from amo_bridge.channels.audience_log import AudienceLog
 from amo_bridge.channels.audience_records import Hold, KeptList, KeptUpload, Member
 from amo_bridge.config.advertising import AudienceList, AudiencesSection
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ from amo_bridge.engine.daily_reports import (
     Sums,
     notice_of,
 )
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.storage.database import insert_new
 from amo_bridge.storage.notify import notify

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
@@ -13,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.channels.dial_log import DECISIONS, Dial, DialCall, DialLog
 from amo_bridge.channels.registry import connected
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to

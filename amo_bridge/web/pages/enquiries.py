@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -14,6 +13,7 @@ from amo_bridge.errors import ConfigError
 from amo_bridge.intake.enquiries import EnquiryFilter, title_of
 from amo_bridge.intake.lead_exports import NotAnExport
 from amo_bridge.intake.reception import LARGEST_WITH_FILES, MEGABYTE
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.web import context
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to

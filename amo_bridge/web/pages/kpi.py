@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.model import KpiSection
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.kpi import Figures, in_words, shown_people, summed
 from amo_bridge.reports.kpi_days import KpiDays, Way, reasons_of
 from amo_bridge.reports.kpi_plans import LARGEST, KpiPlans, expected

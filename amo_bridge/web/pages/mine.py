@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
@@ -17,6 +16,7 @@ from amo_bridge.engine.daily_reports import DailyReport, DailyReports
 from amo_bridge.engine.policies import Acknowledgement, Policies
 from amo_bridge.engine.shift_starts import ShiftStart, ShiftStarts
 from amo_bridge.engine.violations import Violation
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.reports.violations import sums

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
@@ -14,6 +13,7 @@ from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.config.pay import PaySection
 from amo_bridge.engine.deal_view import deal_url
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.pay import KINDS, Difference, Line, Sheet, differences, sheet_of
 from amo_bridge.reports.pay_ledger import Closing, Comment, PayLedger, PayRefused
 from amo_bridge.reports.pay_terms import Terms

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -21,6 +20,7 @@ from amo_bridge.engine.policies import (
     PolicyVersion,
     notice_of,
 )
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.storage.database import insert_new
 from amo_bridge.storage.notify import notify

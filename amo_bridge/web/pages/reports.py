@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from flask import Blueprint, Response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.overdue import DAY_SECONDS, WAYS, Moves, Report, Span, Way, knows_tasks, late_tasks, overdue
 from amo_bridge.reports.week import Week, week_of
 from amo_bridge.reports.workbook import is_available, workbook

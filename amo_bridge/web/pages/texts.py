@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count, takewhile
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.config.files import difference
 from amo_bridge.errors import ChannelError, ChannelUncertain, ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.scripts import ScriptSource, SourceStep, source_of
 from amo_bridge.text.template_check import LONGEST_TEMPLATE, Checked
 from amo_bridge.web.accounts import AccountView

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
@@ -12,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.violations import NoSuchViolation, Violation
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.violations import Month, sheet, sums
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to

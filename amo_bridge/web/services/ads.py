@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -19,6 +18,7 @@ from amo_bridge.engine.ad_campaigns import (
 )
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.errors import UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.ad_statistics import AdStatistics, Loading, folded
 from amo_bridge.rules.ad_norms import AdsSection, Sum, Verdict, judged, planned_prices
 from amo_bridge.rules.deal import AdDay

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Generic, Self, TypeVar
 
 from flask_babel import get_locale
@@ -19,6 +19,7 @@ from amo_bridge.config.loader import Readable
 from amo_bridge.config.model import Config
 from amo_bridge.config.rule_blocks import examples
 from amo_bridge.errors import ConfigError, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.option_controls import Control
 from amo_bridge.rules.option_types import OptionName
 from amo_bridge.versioned_file import Written

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from flask_babel import gettext as _
@@ -21,6 +20,7 @@ from amo_bridge.config.channels import VENDOR_SECTIONS, Quiet
 from amo_bridge.config.files import Plain, with_section, without_section
 from amo_bridge.config.loader import secret
 from amo_bridge.errors import ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.option_types import ContactFieldName, CustomFieldName
 from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.versioned_file import CHANGED_MEANWHILE

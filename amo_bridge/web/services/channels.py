@@ -6,7 +6,6 @@ A secret's value goes in and never comes out: not to a page, not to a program, n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from flask_babel import gettext as _
@@ -18,6 +17,7 @@ from amo_bridge.config.channels import PersonSection, folded_login
 from amo_bridge.config.loader import DATABASE_PASSWORD, secret
 from amo_bridge.crm.tokens import KEY_VARIABLE
 from amo_bridge.errors import ChannelError, ChannelUncertain, ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import mask_text
 from amo_bridge.runtime.connection import TOKEN
 from amo_bridge.storage.backup import KEYS

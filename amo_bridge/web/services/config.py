@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
@@ -12,6 +11,7 @@ from amo_bridge.config.files import difference, with_new_names
 from amo_bridge.config.loader import Readable
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.versioned_file import Backup

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import tomlkit
@@ -16,6 +15,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.config.toml_lines import KeyPath, strings_of
 from amo_bridge.dates.due import Due
 from amo_bridge.errors import ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import Text, names_in

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from amo_bridge.config.loader import secret
 from amo_bridge.crm.account import Account
 from amo_bridge.engine import alerts
 from amo_bridge.engine.metrics import HealthSnapshot
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.runtime.connection import CLIENT_ID, TOKEN, redirect_uri
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.context import audit

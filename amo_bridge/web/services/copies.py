@@ -10,12 +10,12 @@ import re
 import shlex
 import shutil
 import threading
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from flask_babel import gettext as _
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.private_files import make_folder
 from amo_bridge.storage.backup import CopyRefused, about_copy, back_up, size_of
 from amo_bridge.web.accounts import AccountView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from amo_bridge.engine.replay import ManualRepeat, NotRepeatable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.undo import Undo, Undoing
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.runtime.connection import account_client

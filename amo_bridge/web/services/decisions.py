@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.engine.effects import CHANNEL_KINDS, Channel
 from amo_bridge.engine.history import Decision, DecisionFilter, Ending, Source
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.services.deals import LONGEST_WORDS, FoundDeal, find_deals, listed
 from amo_bridge.web.template_filters import VERDICTS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -27,6 +26,7 @@ from amo_bridge.intake.repository import IntakeAddress, IntakeRequests, LastRequ
 from amo_bridge.intake.social import VK_ADS
 from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
 from amo_bridge.intake.trials import TRIAL_VENDORS, trial_request
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import mask_text
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.web.accounts import AccountView

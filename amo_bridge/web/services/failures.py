@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
 from amo_bridge.engine.dead_letters import DeadLetter
+from amo_bridge.lazy.dataclasses import dataclass
 
 # As crm/responses.py writes them down: «responsible_user_id: The value … (NotSupportedChoice)».
 _WRONG_CHOICE = r"[^()]*\(NotSupportedChoice\)"

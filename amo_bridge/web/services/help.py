@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from flask import request, url_for
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup, escape
+
+from amo_bridge.lazy.dataclasses import dataclass
 
 _PACKAGE = Path(__file__).parents[2]
 NAME = re.compile(r"[a-z0-9-]+")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from amo_bridge.config.blocks import typed_toml, written
 from amo_bridge.errors import ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.option_controls import NO_DEFAULT, Control, variant_of
 
 ROOT = "o"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from amo_bridge.engine.history import Count, Line
 from amo_bridge.engine.metrics import HealthSnapshot
 from amo_bridge.intake.enquiries import EnquiryFilter, title_of
 from amo_bridge.intake.social import VK_ADS
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.overdue import knows_tasks, late_by_day
 from amo_bridge.runtime.updates import newer_version
 from amo_bridge.web.accounts import AccountView, NotMet

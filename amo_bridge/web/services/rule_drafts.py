@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache, cached_property
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from amo_bridge.engine.replay import Backtest, backtest
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import StepDue
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import Handler, Rule
 from amo_bridge.rules.option_controls import Control, controls_of
 from amo_bridge.rules.option_types import Text

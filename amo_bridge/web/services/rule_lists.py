@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
@@ -37,6 +36,7 @@ from amo_bridge.dates.due import Due, FieldNotFilled
 from amo_bridge.dates.duration import parse
 from amo_bridge.dates.offset import Offset
 from amo_bridge.dates.recurrence import Recurrence
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import BUILT_IN_FIELDS
 from amo_bridge.rules.option_controls import COUNTRY, Control, ControlKind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +14,7 @@ from amo_bridge.config.blocks import lines_of_block
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.history import DryRuns, Line
 from amo_bridge.errors import ConfigError, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import DrySource, Rule, dry_sources
 from amo_bridge.rules.option_types import StageName, names_in
 from amo_bridge.runtime.worker import REHEARSALS

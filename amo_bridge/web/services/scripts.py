@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from amo_bridge.crm.records import ContactRecord
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.manual_edits import FieldValues, ManualEdits
 from amo_bridge.errors import UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import BUILT_IN_FIELDS, Deal

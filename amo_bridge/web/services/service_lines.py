@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import sha256
 from typing import Literal
 
@@ -15,6 +15,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.data_sources import known_by_name
 from amo_bridge.engine.deal_view import FieldReader, deal_url
 from amo_bridge.engine.manual_edits import ManualEdit, ManualEdits
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.service_lines import (

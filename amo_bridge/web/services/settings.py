@@ -8,7 +8,7 @@ from __future__ import annotations
 import calendar
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from types import MappingProxyType
@@ -39,6 +39,7 @@ from amo_bridge.config.model import (
 from amo_bridge.config.rule_blocks import section_hints
 from amo_bridge.dates.calendar import CalendarOptions, public_days
 from amo_bridge.errors import ConfigError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.option_controls import Control, controls_of
 from amo_bridge.rules.option_types import Strict, UserName
 from amo_bridge.runtime.config_reload import SETTLED_KEYS, FileState

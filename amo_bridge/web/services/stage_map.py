@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.stage_map import Conflict, StageMap, Way
 from amo_bridge.web.accounts import AccountView

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from amo_bridge.config.account_check import Misfit, look_up
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH
 from amo_bridge.config.files import difference
 from amo_bridge.errors import ChannelRefused, ConfigError, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import mask_text
 from amo_bridge.rules.option_types import FieldName, TemplateName, names_in
 from amo_bridge.text.scripts import asks_of

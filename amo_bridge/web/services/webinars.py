@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from flask_babel import ngettext
 
 from amo_bridge.config.webinar import Interest, Kind
 from amo_bridge.errors import BridgeError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.runtime.worker import BIZON, IMPORTS

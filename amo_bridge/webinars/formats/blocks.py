@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, time, tzinfo
 from itertools import islice
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats import cells, platforms
 from amo_bridge.webinars.formats.cells import Cell, Order

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 
 from amo_bridge.errors import BridgeError
+from amo_bridge.lazy.dataclasses import dataclass
 
 Interval = tuple[datetime, datetime]
 """From when to when somebody watched: naive datetimes on the webinar's own wall clock."""

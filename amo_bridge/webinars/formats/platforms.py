@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats.cells import Order
 from amo_bridge.webinars.formats.tables import Field, names_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats import cells, platforms
 from amo_bridge.webinars.formats.blocks import WHO, About, Block, Mappings

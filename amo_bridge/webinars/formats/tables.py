@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import tzinfo
 from functools import lru_cache
 from typing import Literal, get_args
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats import cells
 from amo_bridge.webinars.formats.cells import Cell, Unit

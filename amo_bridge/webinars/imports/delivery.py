@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmTemporary, UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -17,6 +16,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.people import People
 from amo_bridge.errors import UnknownName
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.matching import Found, ids_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, or_, update
 from sqlalchemy import Row as DbRow
 from sqlalchemy.engine import Connection
 
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.plan import Override, Row, Standing, What

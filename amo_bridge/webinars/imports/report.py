@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import case, func, select
 
 from amo_bridge.config.webinar import Interest, Kind, WebinarSection
 from amo_bridge.engine.deal_view import deal_url
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import OPEN_IMPORT_STATES, import_rows
 from amo_bridge.text.csv_table import as_csv

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.errors import BridgeError
+from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import OPEN_IMPORT_STATES, import_columns, import_rows, imports
 from amo_bridge.webinars.attendees import Attendee, key_of
