@@ -35,6 +35,7 @@ SUBJECTS: Mapping[str, Any] = {
     "webinars": _l("Вебинары"),
     "violations": _l("Нарушения"),
     "policies": _l("Правила CRM"),
+    "shifts": _l("Смены"),
     "channels": _l("Каналы"),
     "dials": _l("Дозвон"),
     "audiences": _l("Аудитории"),

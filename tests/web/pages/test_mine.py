@@ -217,3 +217,27 @@ def test_a_manager_sees_what_the_bridge_did_with_his_deals(office: Pages) -> Non
     assert "Не моя" not in words
     assert f"leads/detail/{DEAL}" in page.text
     assert f'"/deals/{DEAL}"' in office.visit(Role.HEAD).get(f"/mine?person={agency().user(IVAN).id}").text
+
+
+def test_a_program_says_that_somebody_is_at_work(office: Pages, reader: Program) -> None:
+    """Once, of today, and it is kept who said so."""
+    store, clock = office.account.account_store, office.bridge.clock
+    kept, ivan, head = ShiftStarts(store, clock), agency().user(IVAN), Program(office, Role.HEAD)
+    with office.office.store.write() as connection:
+        kept.make(connection, NOW.date() - timedelta(days=1), NOW - timedelta(days=1, hours=8), [(ivan.id, IVAN)])
+        kept.make(connection, NOW.date(), NOW - timedelta(hours=1), [(ivan.id, IVAN)])
+    (today,) = reader.get("/shifts")["shifts"]
+    assert (today["person"], today["begun_at"], today["begun_by"], today["is_late"]) == (IVAN, None, "", False)
+    yesterday, again = reader.get("/shifts?days=2")["shifts"]
+    assert (yesterday["day"], again) == ("2026-11-23", today)
+    assert reader.get("/shifts?day=2026-11-20")["shifts"] == []
+    assert reader.ask("GET", "/shifts?days=32").status_code == 422
+    begin = f"/shifts/{today['number']}/begin"
+    assert reader.ask("POST", begin).status_code == 403
+    assert head.ask("POST", f"/shifts/{yesterday['number']}/begin").status_code == 409
+    assert head.ask("POST", "/shifts/999/begin").status_code == 404
+    begun = head.ask("POST", begin).get_json()
+    assert (begun["begun_at"], begun["is_late"]) == ("2026-11-24T15:00:00Z", True)
+    assert begun["begun_by"].startswith(f"{IVAN}, ")
+    assert head.ask("POST", begin).status_code == 409
+    assert "на смене 24.11.2026: отмечено программой" in office.visit(Role.ADMIN).get("/audit").text
