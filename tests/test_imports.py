@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -87,6 +88,64 @@ def imported(program: str) -> set[str]:
 )
 def test_what_is_not_needed_is_not_imported(program: str, allowed: set[str]) -> None:
     assert imported(program) <= allowed
+
+
+RUN = """
+import sys
+sys.argv[0] = "amo-bridge"
+from amo_bridge.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print(*sorted(sys.modules), file=sys.stderr)
+"""
+ALL_COMMANDS_WITHOUT = ("alembic", "apscheduler", "asyncio", "flask", "holidays", "jinja2", "requests", "structlog")
+NO_STORE = (*ALL_COMMANDS_WITHOUT, "cryptography", "sqlalchemy", "werkzeug")
+PACKAGES_BEHIND = ("engine", "runtime", "storage", "web")
+
+
+@pytest.mark.parametrize(
+    ("command", "without", "most"),
+    [
+        pytest.param(
+            ["webinar", "preview", "{table}", "--json", "--offline", "--config", "examples/webinar.toml"],
+            (*NO_STORE, "rich", *(f"amo_bridge.{one}" for one in PACKAGES_BEHIND)),
+            80,
+            id="webinar preview --offline",
+        ),
+        pytest.param(
+            ["intake", "replay", "{request}", "--json", "--config", "config.example.toml"],
+            (*NO_STORE, "rich", *(f"amo_bridge.{one}" for one in PACKAGES_BEHIND)),
+            80,
+            id="intake replay",
+        ),
+        pytest.param(
+            ["rules", "--config", "config.example.toml"],
+            (*NO_STORE, *(f"amo_bridge.{one}" for one in PACKAGES_BEHIND)),
+            60,
+            id="rules",
+        ),
+    ],
+)
+def test_a_short_command_imports_little(
+    command: list[str], without: tuple[str, ...], most: int, tmp_path: Path
+) -> None:
+    """Programs run these once for each file, in a process of its own."""
+    (tmp_path / "t.csv").write_text("Имя;Почта;Минут;Дата\nАнна;a@example.ru;65;13.09.2021\n", "utf-8")
+    (tmp_path / "one.body.json").write_text(json.dumps({"your-name": "Анна", "your-tel": "+7 916 123-45-67"}), "utf-8")
+    saved = {
+        "vendor": "cf7", "method": "POST", "headers": {"Content-Type": "application/json"},
+        "body_file": "one.body.json", "secrets": {},
+    }  # fmt: skip
+    (tmp_path / "one.meta.json").write_text(json.dumps(saved), "utf-8")
+    told = [one.format(table=tmp_path / "t.csv", request=tmp_path / "one.meta.json") for one in command]
+    run = subprocess.run([sys.executable, "-c", RUN, *told], capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 0, run.stderr
+    modules = set(run.stderr.splitlines()[-1].split())
+    assert not modules & set(without)
+    own = {name for name in modules if name.startswith("amo_bridge")}
+    assert len(own) <= most, "what a command imports, everybody who runs it waits for"
 
 
 def test_only_logs_names_the_library_that_writes_them() -> None:

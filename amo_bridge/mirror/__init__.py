@@ -4,8 +4,3 @@
 surname, ``touches`` tells who was in contact with a client and when. Hooks keep it, reconciliation puts right what they
 missed, and whatever is about to be written is judged by a fresh read all the same.
 """
-
-from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
-from amo_bridge.mirror.deals import Mirror, MirroredDeal, hook_texts
-
-__all__ = ["ContactIndex", "Mirror", "MirroredContact", "MirroredDeal", "hook_texts"]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from amo_bridge.lazy.dataclasses import dataclass
-from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.text.addresses import mails_in, numbers_in
+
+if TYPE_CHECKING:
+    from amo_bridge.mirror.contacts import MirroredContact
 
 
 class Reachable(Protocol):

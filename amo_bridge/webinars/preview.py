@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from amo_bridge.config.webinar import WebinarSection
+from amo_bridge.text.names import same_name
 from amo_bridge.webinars.attendees import Attendee, days_of, gather, has_several_days
 from amo_bridge.webinars.formats import platforms
 from amo_bridge.webinars.formats.model import Export
-from amo_bridge.webinars.formats.tables import WORDS
+from amo_bridge.webinars.formats.tables import NO_COLUMN, WORDS, Field
 from amo_bridge.webinars.plan import Known, Row, Standing, plan
 from amo_bridge.webinars.sorting import in_minutes
 
+NO_SECTION = "в настройке нет раздела [webinar]: загрузка вебинаров выключена (пример: examples/webinar.toml)"
 SHORTEST_STAY, MOST_NAMED = 2, 5
 # Rounding and a late end are no oddity.
 LATE_END = 1.2
@@ -119,3 +121,22 @@ def _person(row: Row) -> dict[str, Any]:
 def asked(needs: Iterable[str]) -> list[str]:
     """Fields whose columns a person must name, as ``--column`` takes them."""
     return [COLUMN_WORDS.get(name, name) for name in needs]
+
+
+def answers_about(
+    exports: Iterable[Export], columns: Mapping[Field, str], but: Collection[str] = ()
+) -> dict[str, tuple[dict[Field, str], tuple[str, ...]]]:
+    """Tables that are understood by themselves and have a column that a person has named for something else than it was
+    taken for: signature → (field → title, all titles). ``but``: signatures of those that are settled."""
+    found: dict[str, tuple[dict[Field, str], tuple[str, ...]]] = {}
+    for table in (table for export in exports for table in export.tables if table.signature not in but):
+        named: dict[Field, str] = {}
+        for name, told in columns.items():
+            title = next((title for title in table.titles if same_name(title, told)), None)
+            if told == NO_COLUMN and name in table.columns:
+                named[name] = NO_COLUMN
+            elif title is not None and table.columns.get(name) != title:
+                named[name] = title
+        if named:
+            found[table.signature] = named, table.titles
+    return found

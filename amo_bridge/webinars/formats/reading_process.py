@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, tzinfo
-from typing import Any, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
@@ -59,12 +61,15 @@ def read_export(
     mappings: Mappings = NO_MAPPINGS,
     held_on: date | None = None,
     progress: Progress | None = None,
+    is_forked: bool = False,
 ) -> Export:
     """What the file says, by what is in it; what it is called says nothing.
 
     ``zone``: the webinar's wall clock, for formats that tell moments. ``day_first``: how the Zoom account writes
     dates (usually the month first). ``mappings``: columns as people named them before. ``held_on``: the webinar's day,
-    as a person told it. ``progress``: is told (rows read, all rows) now and then. Raises ExportError, ColumnsUnknown.
+    as a person told it. ``progress``: is told (rows read, all rows) now and then.
+    ``is_forked``: a command asks, which has one thread and nothing open that its copy could harm. Raises ExportError,
+    ColumnsUnknown.
     """
     check_size(name, content)
     request = {
@@ -72,7 +77,7 @@ def read_export(
         "mappings": {key: dict(named) for key, named in mappings.items()},
         "held_on": held_on.isoformat() if held_on else None,
     }  # fmt: skip
-    return read_in_child(name, request, content, _EXPORTS, start=_START, progress=progress)
+    return read_in_child(name, request, content, _EXPORTS, start=_START, progress=progress, is_forked=is_forked)
 
 
 def read_in_child(
@@ -83,12 +88,13 @@ def read_in_child(
     *,
     start: str,
     progress: Progress | None = None,
+    is_forked: bool = False,
 ) -> T:
     """What a process that runs ``start`` (``serve``) makes of the file. Raises ExportError, ColumnsUnknown."""
     if not _FREE.acquire(timeout=TIMEOUT_SECONDS):
         raise ExportError(f"{name}: мост сейчас читает другие большие файлы; загрузите этот через несколько минут")
     try:
-        reading = _Reading(name, progress, start, answer)
+        reading = _Reading(name, progress, start, answer, is_forked=is_forked)
         return reading.run(json.dumps(request).encode() + b"\n" + content)
     finally:
         _FREE.release()
@@ -97,7 +103,11 @@ def read_in_child(
 class _Reading(Generic[T]):
     """One file, being read by a child."""
 
-    def __init__(self, name: str, progress: Progress | None, start: str, answer: TypeAdapter[T]) -> None:
+    def __init__(
+        self, name: str, progress: Progress | None, start: str, answer: TypeAdapter[T], *, is_forked: bool
+    ) -> None:
+        # A copy of several threads has one of them, and whatever the others held is held for ever.
+        self._is_forked = is_forked and hasattr(os, "fork") and threading.active_count() == 1
         self._name = name
         self._progress = progress
         self._start = start
@@ -107,9 +117,7 @@ class _Reading(Generic[T]):
 
     def run(self, told: bytes) -> T:
         """``told``: the request in a line, then the file."""
-        pipe = subprocess.PIPE
-        command = [sys.executable, "-c", self._start]
-        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+        child = _Copy(self._start) if self._is_forked else _started(self._start)
         clock = threading.Timer(TIMEOUT_SECONDS, self._stop, [child])
         clock.start()
         try:
@@ -124,11 +132,11 @@ class _Reading(Generic[T]):
             raise self._died(code)
         return self._export
 
-    def _stop(self, child: subprocess.Popen[bytes]) -> None:
+    def _stop(self, child: Child) -> None:
         self._is_late = True
         child.kill()
 
-    def _talk(self, child: subprocess.Popen[bytes], told: bytes) -> None:
+    def _talk(self, child: Child, told: bytes) -> None:
         """The child listens to the end before it says anything."""
         assert child.stdin is not None
         assert child.stdout is not None
@@ -171,6 +179,63 @@ class _Reading(Generic[T]):
                 "загрузите их вместе"
             )
         return ExportError(f"{self._name}: на файл не хватило отведённой памяти, это не похоже на выгрузку")
+
+
+def _started(start: str) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", start], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+
+
+class _Copy:
+    """The same by a copy of this process, which has imported everything already: a third of what a command that reads
+    one file takes."""
+
+    def __init__(self, start: str) -> None:
+        told, self.stdin = _pipe()
+        self.stdout, answer = _pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._read(start, told, answer)
+        told.close()
+        answer.close()
+
+    def kill(self) -> None:
+        if self._code is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """As Popen's: the exit code, or the signal below zero."""
+        if self._code is None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return self._code
+
+    _code: int | None = None
+
+    def _read(self, start: str, told: BinaryIO, answer: BinaryIO) -> NoReturn:
+        """In the copy. What it inherits is let go without being written or closed: it is the other's."""
+        code = 1
+        try:
+            self.stdin.close()
+            self.stdout.close()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            sys.stdin, sys.stdout = io.TextIOWrapper(told), io.TextIOWrapper(answer)
+            exec(start, {})
+            sys.stdout.flush()
+            code = 0
+        finally:
+            # MemoryError ends it by SystemExit, whose code nobody needs: without an answer that is what it means.
+            os._exit(code)
+
+
+def _pipe() -> tuple[BinaryIO, BinaryIO]:
+    reading, writing = os.pipe()
+    return open(reading, "rb"), open(writing, "wb")
+
+
+Child = subprocess.Popen[bytes] | _Copy
 
 
 # --- the process that reads -------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -22,17 +22,15 @@ from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.matching import Found, ids_of
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.database import AccountStore
-from amo_bridge.text.names import same_name
 from amo_bridge.webinars.attendees import Attendee, gather
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import Export, ExportError
-from amo_bridge.webinars.formats.tables import NO_COLUMN, Field
+from amo_bridge.webinars.formats.tables import Field
 from amo_bridge.webinars.imports.model import Import, ImportRow
 from amo_bridge.webinars.imports.repository import ImportHistory, ImportRepository, keys_of
 from amo_bridge.webinars.plan import Known, Override, Row, plan
-from amo_bridge.webinars.preview import doubts
+from amo_bridge.webinars.preview import NO_SECTION, answers_about, doubts
 
-NO_SECTION = "в настройке нет раздела [webinar]: загрузка вебинаров выключена (пример: examples/webinar.toml)"
 NOT_FILLED = (
     "мост ещё не прочитал все контакты аккаунта: он не узнал бы знакомых. Подождите, пока первое чтение закончится "
     "(amo-bridge serve), и загрузите файл снова"
@@ -244,25 +242,6 @@ class DraftService:
             }
             for upload, export in zip(uploads, exports, strict=True)
         ]  # fmt: skip
-
-
-def answers_about(
-    exports: Iterable[Export], columns: Mapping[Field, str], but: Collection[str] = ()
-) -> dict[str, tuple[dict[Field, str], tuple[str, ...]]]:
-    """Tables that are understood by themselves and have a column that a person has named for something else than it was
-    taken for: signature → (field → title, all titles). ``but``: signatures of those that are settled."""
-    found: dict[str, tuple[dict[Field, str], tuple[str, ...]]] = {}
-    for table in (table for export in exports for table in export.tables if table.signature not in but):
-        named: dict[Field, str] = {}
-        for name, told in columns.items():
-            title = next((title for title in table.titles if same_name(title, told)), None)
-            if told == NO_COLUMN and name in table.columns:
-                named[name] = NO_COLUMN
-            elif title is not None and table.columns.get(name) != title:
-                named[name] = title
-        if named:
-            found[table.signature] = named, table.titles
-    return found
 
 
 def _there(remembered: Mapping[str, int], contacts: Mapping[int, MirroredContact]) -> dict[str, int]:

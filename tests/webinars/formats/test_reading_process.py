@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+
 import pytest
 
 from amo_bridge.webinars.formats import read_export, reading_process, table_reader
@@ -89,3 +93,50 @@ def test_no_more_than_a_few_files_are_read_at_once(monkeypatch: pytest.MonkeyPat
             reading_process._FREE.release()
     monkeypatch.undo()
     assert len(read_export("t.csv", TABLE.encode()).visits) == 1, "a place is given back"
+
+
+FORKED = f"""
+import sys
+from amo_bridge.webinars.formats import read_export, reading_process
+from amo_bridge.webinars.formats.model import ExportError
+print("begun", end=";")
+if START := sys.argv[1]:
+    reading_process._START = START
+try:
+    visits = read_export("t.csv", {TABLE!r}.encode(), is_forked=True).visits
+    print([(visit.mails, visit.minutes) for visit in visits], "rows_of" in vars(reading_process))
+except ExportError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        ("", "[(('a@example.ru',), 65.0)] True"),
+        ("import os; os.abort()", "не хватило отведённой памяти"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "не прочитался за 180 с"),
+        ("raise MemoryError", "не хватило отведённой памяти"),
+        (f"{MAIN}at.rows_of = None; at.main()", "ошибки моста"),
+        (f"{MAIN}at.rows_of = lambda *_: [bytearray(at.MEMORY_BYTES)]; at.main()", "не хватило отведённой памяти"),
+    ],
+    ids=["read", "dies", "too long", "memory", "bug", "over the limit"],
+)
+def test_a_command_has_it_read_by_a_copy_of_itself(start: str, told: str) -> None:
+    run = subprocess.run([sys.executable, "-c", FORKED, start], capture_output=True, text=True, check=True)
+    first, _, answer = run.stdout.partition(";")
+    assert first == "begun", "what the command has not written yet is not written twice"
+    assert told in answer
+    assert "begun" not in answer
+
+
+def test_a_process_of_several_threads_is_never_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading_process, "_Copy", None)
+    stop = threading.Event()
+    other = threading.Thread(target=stop.wait)
+    other.start()
+    try:
+        assert read_export("t.csv", TABLE.encode(), is_forked=True).visits
+    finally:
+        stop.set()
+        other.join(5)
