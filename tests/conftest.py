@@ -4,89 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
-from functools import cache, lru_cache
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import structlog
-from sqlalchemy import Connection, Engine, create_mock_engine
 from support.local_crm import LocalCrm, served
+from support.made_once import addresses, commits_without_a_disk, statements, tables, texts_of_configs
 from support.running_bridge import RunningBridge, config_for
-from werkzeug.routing import Rule
 
 from amo_bridge import retry
-from amo_bridge.config import loader
 from amo_bridge.config.model import Config
-from amo_bridge.config.toml_recovery import Recovered
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime import worker
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import metadata
 
+# A table that has grown beyond it begins anew as a file: what was deleted stays there, and every read passes it.
+MOST_BYTES = 256 * 1024
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/test"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def addresses_are_compiled_once() -> Iterator[None]:
-    """Flask compiles two functions for each address of an app; every test makes apps, always of the same addresses."""
-    compiled: dict[tuple[object, ...], Any] = {}
-    made_anew = Rule._compile_builder
-
-    def compile_builder(rule: Rule, append_unknown: bool = True) -> Any:
-        key = (rule.rule, str(rule._trace), str(rule.defaults), append_unknown)
-        if key not in compiled:
-            compiled[key] = made_anew(rule, append_unknown)
-        return compiled[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "_compile_builder", compile_builder)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def tables_are_compiled_once() -> Iterator[None]:
-    """SQLAlchemy writes out some two hundred statements for each new store; thousands of tests make one."""
-    statements: dict[str, list[str]] = {}
-    made_anew = metadata.create_all
-
-    def create_all(bind: Engine | Connection) -> None:
-        if isinstance(bind, Engine):
-            return made_anew(bind)
-        dialect = bind.dialect
-        if dialect.name not in statements:
-            found: list[str] = []
-            written = create_mock_engine(
-                f"{dialect.name}://", lambda statement, *_: found.append(str(statement.compile(dialect=dialect)))
-            )
-            made_anew(written, checkfirst=False)
-            statements[dialect.name] = found
-        for statement in statements[dialect.name]:
-            bind.exec_driver_sql(statement)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metadata, "create_all", create_all)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def texts_of_configs_are_parsed_once() -> Iterator[None]:
-    """Most tests load the shipped example, of 1,200 lines; a change of one of its keys is another text."""
-    parsed = lru_cache(maxsize=64)(loader.recover)
-
-    def recover(path: Path, text: str) -> Recovered:
-        # The tree is the loader's own to change.
-        return deepcopy(parsed(Path(path.name), text))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loader, "recover", recover)
+def what_all_tests_make_is_made_once() -> Iterator[None]:
+    """See ``support/made_once.py``."""
+    with ExitStack() as stack:
+        for made_once in (addresses, statements, tables, texts_of_configs, commits_without_a_disk):
+            stack.enter_context(made_once())
         yield
 
 
@@ -158,32 +107,29 @@ def bridge(config: Config, start_bridge: Callable[..., RunningBridge]) -> Runnin
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store of each kind."""
     if request.param == "postgresql":
-        schema = request.getfixturevalue("prepared_schema")
+        schema, connection = request.getfixturevalue("prepared_schema")
         opened = Store(_address(schema))
         yield opened
         opened.close()
-        _empty(schema)
+        _empty(connection, schema)
     else:
-        file = shutil.copy(request.getfixturevalue("prepared_file"), tmp_path / "bridge.db")
-        opened = Store(f"sqlite:///{file}")
+        opened = Store.in_folder(tmp_path)
+        opened.prepare()
         yield opened
         opened.close()
 
 
 @pytest.fixture(scope="session")
-def prepared_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store as a file, to be copied: making its tables takes longer than most tests."""
-    file = tmp_path_factory.mktemp("prepared") / "bridge.db"
-    _prepare(f"sqlite:///{file}")
-    return file
-
-
-@pytest.fixture(scope="session")
-def prepared_schema() -> Iterator[str]:
-    """An empty store in a schema of PostgreSQL, which every test leaves empty."""
+def prepared_schema() -> Iterator[tuple[str, psycopg.Connection]]:
+    """An empty store in a schema of PostgreSQL, which every test leaves empty, and a connection that empties it."""
     with _schema() as schema:
-        _prepare(_address(schema))
-        yield schema
+        store = Store(_address(schema))
+        store.prepare()
+        store.close()
+        with psycopg.connect(POSTGRES, connect_timeout=3, autocommit=True) as connection:
+            connection.execute("SET lock_timeout = '20s'")
+            connection.execute("SET synchronous_commit = off")
+            yield schema, connection
 
 
 @pytest.fixture
@@ -216,23 +162,21 @@ def _address(schema: str) -> str:
     return f"{POSTGRES.replace('postgresql:', 'postgresql+psycopg:')}?options={settings}"
 
 
-def _prepare(url: str) -> None:
-    store = Store(url)
-    store.prepare()
-    store.close()
-
-
-def _empty(schema: str) -> None:
-    """Every table but the one that says which revision this is; numbers begin at 1 again."""
-    with psycopg.connect(POSTGRES, connect_timeout=3, autocommit=True) as connection:
-        connection.execute("SET lock_timeout = '20s'")
-        named = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> 'alembic_version'"
-        tables = [name for (name,) in connection.execute(named, [schema])]
-        counted = "SELECT sequencename FROM pg_sequences WHERE schemaname = %s AND last_value IS NOT NULL"
-        sequences = [name for (name,) in connection.execute(counted, [schema])]
-        emptied = [f'DELETE FROM "{schema}"."{name}"' for name in tables]
-        begun = [f'ALTER SEQUENCE "{schema}"."{name}" RESTART' for name in sequences]
-        connection.execute(";".join(emptied + begun))
+def _empty(connection: psycopg.Connection, schema: str) -> None:
+    """Every table but the one that says which revision this is, and those that never held anything; numbers begin at 1
+    again."""
+    sized = (
+        "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relnamespace = %s::regnamespace"
+        " AND relkind = 'r' AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0"
+    )
+    found = connection.execute(sized, [schema]).fetchall()
+    statements = [
+        f'TRUNCATE "{schema}"."{name}"' if size > MOST_BYTES else f'DELETE FROM "{schema}"."{name}"'
+        for name, size in found
+    ]
+    begun = "SELECT sequencename FROM pg_sequences WHERE schemaname = %s AND last_value IS NOT NULL"
+    names = [name for (name,) in connection.execute(begun, [schema])]
+    connection.execute(";".join(statements + [f'ALTER SEQUENCE "{schema}"."{name}" RESTART' for name in names]))
 
 
 def _postgres(statement: Any) -> None:

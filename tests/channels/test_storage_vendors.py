@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -122,9 +121,10 @@ def office(store: Store, sandbox: LocalCrm, tmp_path: Path, kit: Kit) -> Documen
 
 
 @pytest.fixture
-def store(prepared_file: Path, tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[Store]:
     """One kind is enough here: the port is tested on both in test_storage.py."""
-    opened = Store(f"sqlite:///{shutil.copy(prepared_file, tmp_path / 'bridge.db')}")
+    opened = Store.in_folder(tmp_path)
+    opened.prepare()
     yield opened
     opened.close()
 

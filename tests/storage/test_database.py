@@ -12,10 +12,12 @@ import pytest
 from sqlalchemy import event, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from support.fakes import URL
+from support.made_once import SQLITE_SETTINGS
 from support.running_bridge import EXAMPLE, config_for
 
 from amo_bridge.config.loader import load
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.storage import database
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import cursors
 
@@ -102,7 +104,10 @@ def test_writers_wait_for_each_other_and_readers_for_nobody(store: Store) -> Non
     assert order == ["first", "second"]
 
 
-def test_sqlite_keeps_what_it_has_confirmed_even_if_the_power_fails(tmp_path: Path) -> None:
+def test_sqlite_keeps_what_it_has_confirmed_even_if_the_power_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_sqlite_settings", SQLITE_SETTINGS)
     store = Store.in_folder(tmp_path)
     store.prepare()
     with store.read() as connection:
