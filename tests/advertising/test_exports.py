@@ -15,6 +15,7 @@ from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import AdDay
 from amo_bridge.webinars.formats.model import ExportError
 
+pytestmark = pytest.mark.usefixtures("files_read_here")
 TODAY, DAY = date(2026, 11, 28), date(2026, 11, 27)
 
 

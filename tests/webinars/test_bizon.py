@@ -18,6 +18,8 @@ from amo_bridge.webinars import bizon
 from amo_bridge.webinars.bizon import GIVE_UP_AFTER, PATH, Bizon, BizonError, BizonReports
 from amo_bridge.webinars.formats import read_export
 
+pytestmark = pytest.mark.usefixtures("files_read_here")
+
 API = "https://online.bizon365.ru"
 VIEWER = {"username": "Анна", "email": "anna@example.ru", "webinarId": WEBINAR}
 

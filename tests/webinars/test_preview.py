@@ -14,6 +14,8 @@ from amo_bridge.webinars import preview
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import ExportError
 
+pytestmark = pytest.mark.usefixtures("files_read_here")
+
 FOLDER = Path(__file__).parents[1] / "samples" / "attendees"
 ANSWERS = json.loads((FOLDER / "answers.json").read_text("utf-8"))
 FILES = sorted(name for name, answer in ANSWERS.items() if answer["people"])

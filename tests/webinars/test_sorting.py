@@ -11,6 +11,8 @@ from support.webinar_samples import attendee, options, sample
 from amo_bridge.webinars.attendees import gather
 from amo_bridge.webinars.sorting import rule_in_words, sort_person
 
+pytestmark = pytest.mark.usefixtures("files_read_here")
+
 
 @pytest.mark.parametrize(
     ("buttons", "minutes", "interest", "tags"),

@@ -13,6 +13,8 @@ from amo_bridge.webinars.attendees import Attendee, gather
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.sorting import Figures, sort_by_figures
 
+pytestmark = pytest.mark.usefixtures("files_read_here")
+
 BIZON, ZOOM, TABLE = "отчёт Бизон365 (Excel)", "отчёт Zoom", "таблица"
 CLICKED = Figures(DAY, 110, ("Баннер",), (), (BIZON,), (BIZON,))
 NAMES = {"Минут на вебинаре": "минуты", "Нажатые кнопки": "кнопки", "Дата вебинара": "дата"}

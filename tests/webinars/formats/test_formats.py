@@ -12,6 +12,8 @@ from amo_bridge.webinars.attendees import Attendee, gather
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 
+pytestmark = pytest.mark.usefixtures("files_read_here")
+
 EVIL = '=HYPERLINK("http://x")'
 BY_INTERVALS = {
     "Анжелика": 68, "Наталья Ёлкина": 61, "Игорь": 110, "Айгуль": 60, "Олена": 15, "Гость": 2, EVIL: 90,

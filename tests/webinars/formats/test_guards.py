@@ -13,6 +13,8 @@ from support.webinar_samples import SAMPLES
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 
+pytestmark = pytest.mark.usefixtures("files_read_here")
+
 TEXT_PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 PAGE = "<!DOCTYPE html>\n<html><head><title>502</title></head><body>Bad, gateway; help@example.ru</body></html>\n"
 LETTER = "Здравствуйте, Марина!\nФайл будет завтра, извините.\nС уважением, Олег\n"
