@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
@@ -234,16 +235,16 @@ def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
     """Every account name in an option model (or list, mapping), with its path; fields named by due phrases too.
 
     What a rule takes from a section of its own is not the rule's."""
+    if type(value) in _PLAIN:
+        return
     if isinstance(value, AccountName):
         yield path, value
     elif isinstance(value, Due):
         for name in value.fields:
             yield path, DateFieldName(name)
     elif isinstance(value, BaseModel):
-        elsewhere = dict(taken(type(value)))
-        for name in type(value).model_fields:
-            if name not in elsewhere:
-                yield from names_in(getattr(value, name), (*path, name))
+        for name in _own_options(type(value)):
+            yield from names_in(getattr(value, name), (*path, name))
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if isinstance(key, AccountName):
@@ -254,6 +255,16 @@ def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
     elif isinstance(value, list | tuple | set | frozenset):
         for number, item in enumerate(value):
             yield from names_in(item, (*path, number))
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What most options are, and no name."""
+
+
+@lru_cache(maxsize=512)
+def _own_options(model: type[BaseModel]) -> tuple[str, ...]:
+    elsewhere = dict(taken(model))
+    return tuple(name for name in model.model_fields if name not in elsewhere)
 
 
 def _option_written(key: object, item: object) -> OptionName | None:

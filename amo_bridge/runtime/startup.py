@@ -8,7 +8,7 @@ from dataclasses import field
 from urllib.parse import urlsplit
 
 from amo_bridge.clock import AccountClock, Clock
-from amo_bridge.config.account_fit import Fit, State, fit
+from amo_bridge.config.account_fit import Fit, KnownIds, State, fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account, User
 from amo_bridge.engine.metrics import AccountMetrics
@@ -45,6 +45,9 @@ class AccountContext:
     compared: Account = field(init=False)
     """The account's names that ``fit`` stands on; ``account`` may have been read anew since then."""
 
+    known: KnownIds = field(init=False)
+    """What names meant, as it was remembered when ``fit`` was made."""
+
     switched_off: list[User] = field(default_factory=list)
     """Users who were switched off since the account was read last, and nobody has been told of yet."""
 
@@ -58,14 +61,20 @@ class AccountContext:
         self.switched_off += [user for user in before.users if user.is_active and user.id not in active]
 
     def compare(self, config: Config | None = None, account: Account | None = None) -> Fit:
-        """Take a new config or newer names of the account, and compare them. Raises StoreUnavailable."""
+        """Take a new config or newer names of the account, and compare them unless they are those compared last. Raises
+        StoreUnavailable."""
         self.config, self.account = config or self.config, account or self.account
+        names = KnownNames(self.store)
+        is_first = not hasattr(self, "fit")
+        is_same = not is_first and self.fit.written is self.config and self.account == self.compared
+        if is_same and names.read() == self.known:
+            return self.fit
         self.note_switched_off(self.compared)
         self.compared = self.account
-        names = KnownNames(self.store)
-        told = self.fit.lines(*TOLD) if hasattr(self, "fit") else []
+        told = [] if is_first else self.fit.lines(*TOLD)
         self.fit = fit(self.config, self.account, names.read())
         names.remember(self.fit.found)
+        self.known = names.read()
         for issue in self.fit.issues:
             if issue.state in TOLD and issue.line not in told:
                 log.warning("name not as configured", state=issue.state, rule=issue.rule, problem=issue.line)
