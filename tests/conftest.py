@@ -17,7 +17,7 @@ import pytest
 import structlog
 from pydantic import TypeAdapter
 from support.local_crm import LocalCrm, served
-from support.made_once import addresses, commits_without_a_disk, statements, tables, texts_of_configs
+from support.made_once import addresses, commits_without_a_disk, statements, tables, templates, texts_of_configs
 from support.running_bridge import RunningBridge, config_for
 
 from amo_bridge import retry
@@ -38,7 +38,7 @@ POSTGRES = "postgresql://postgres@127.0.0.1:5432/test"
 def what_all_tests_make_is_made_once() -> Iterator[None]:
     """See ``support/made_once.py``."""
     with ExitStack() as stack:
-        for made_once in (addresses, statements, tables, texts_of_configs, commits_without_a_disk):
+        for made_once in (addresses, templates, statements, tables, texts_of_configs, commits_without_a_disk):
             stack.enter_context(made_once())
         yield
 

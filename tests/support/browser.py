@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from amo_bridge.web.auth.users import Role
@@ -34,6 +34,8 @@ AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 PATIENCE = 20_000
 SERIOUS = ("serious", "critical")
+# A busy machine takes longer than Playwright's own 5 seconds.
+expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager

@@ -1,22 +1,26 @@
-"""What thousands of tests make of the same parts, made once in a process: addresses, statements, tables, configs.
+"""What thousands of tests make of the same parts, made once in a process.
 
 Each is a copy or a thing that nobody changes, so no test sees what another one did.
 """
 
 from __future__ import annotations
 
+import pickle
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from copy import copy, deepcopy
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import CodeType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
+from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import Connection, Engine, MetaData, create_mock_engine
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.util import LRUCache
@@ -92,6 +96,28 @@ def _twin(rule: Rule) -> Rule:
 
 
 @contextmanager
+def templates() -> Iterator[None]:
+    """Each app compiles the templates of the pages it is asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": _CompiledTemplates()})
+        yield
+
+
+class _CompiledTemplates(BytecodeCache):
+    """``bucket.key`` tells the file, ``bucket.checksum`` its text."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._kept[bucket.key, bucket.checksum] = bucket.code
+
+
+@contextmanager
 def statements() -> Iterator[None]:
     """SQLAlchemy keeps compiled statements by engine; each test has a new one, and all speak the same two dialects."""
     kept: LRUCache[Any, Any] = LRUCache(MOST_STATEMENTS)
@@ -164,11 +190,16 @@ def _copy(file: Path, into: Path) -> None:
 @contextmanager
 def texts_of_configs() -> Iterator[None]:
     """Most tests load the shipped example, of 1,200 lines; a change of one of its keys is another text."""
-    parsed = lru_cache(maxsize=64)(loader.recover)
+    anew = loader.recover
+
+    @lru_cache(maxsize=64)
+    def parsed(name: str, text: str) -> bytes:
+        return pickle.dumps(anew(Path(name), text))
 
     def recover(path: Path, text: str) -> Recovered:
         # The tree is the loader's own to change.
-        return deepcopy(parsed(Path(path.name), text))
+        recovered: Recovered = pickle.loads(parsed(path.name, text))
+        return recovered
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loader, "recover", recover)
