@@ -13,9 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.audience_consent import NO_CONSENT_FIELD, Consent
 from amo_bridge.channels.audience_lists import audience_names, listed
-from amo_bridge.channels.audience_log import AudienceLog
+from amo_bridge.channels.audience_log import NO_CONSENT_FIELD, AudienceLog, Consent
 from amo_bridge.channels.audience_records import Hold, Joining, KeptList, KeptUpload, NoteCause, Verdict, next_state
 from amo_bridge.channels.audience_services import (
     AudienceVendor,

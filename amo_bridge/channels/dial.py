@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.dial_history import CONCERNS_ALL, LOOKS, SOON, CallHistory, HistoryFailed
-from amo_bridge.channels.dial_log import Dial, DialCall, DialLog
+from amo_bridge.channels.dial_log import CONCERNS_ALL, LOOKS, SOON, CallHistory, Dial, DialCall, DialLog, HistoryFailed
 from amo_bridge.channels.dial_rules import (
     Progress,
     first_hour,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from amo_bridge.channels.approvals import Approvals
 from amo_bridge.channels.daily_reports import DailyReportButtons
 from amo_bridge.channels.mail_series import SeriesJob
-from amo_bridge.channels.megaplan_tasks import MegaplanJob
+from amo_bridge.channels.megaplan import MegaplanJob
 from amo_bridge.channels.policies import PolicyButtons
 from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
 from amo_bridge.channels.registry import MEGAPLAN, ROISTAT, SHEET_SERVICES, ChannelContext, messengers_of

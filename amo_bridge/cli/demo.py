@@ -12,8 +12,7 @@ from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import console
 from amo_bridge.config.rule_blocks import shipped_file
 from amo_bridge.demo.documents import DOCUMENTS
-from amo_bridge.demo.player import play
-from amo_bridge.demo.processes import DemoFailed, running
+from amo_bridge.demo.player import DemoFailed, play, running
 
 
 @click.command(cls=Command)

@@ -24,10 +24,9 @@ from amo_bridge.runtime.connection import CLIENT_ID, CLIENT_SECRET, TOKEN
 from amo_bridge.runtime.startup import is_local
 from amo_bridge.start.access import ADDRESS, PUBLIC, Access, AccountAccess, allowance, full_address
 from amo_bridge.start.draft import Choice, Draft
-from amo_bridge.start.first_rehearsal import first_rehearsal
 from amo_bridge.start.matching import Finding, Kind
 from amo_bridge.start.regulations import REGULATIONS, Regulation, regulation
-from amo_bridge.start.steps import Saved, Start, check_folder
+from amo_bridge.start.steps import Saved, Start, check_folder, first_rehearsal
 from amo_bridge.text.names import same_name
 
 NONE = "нет такого"

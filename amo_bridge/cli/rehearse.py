@@ -33,8 +33,17 @@ from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.known_state import recalled, without_texts
 from amo_bridge.rehearsal.results import SimulatedAction, by_day, day_title, sheet
 from amo_bridge.rehearsal.simulation import rehearsing
-from amo_bridge.rehearsal.snapshot import Head, Masking, account_of, rows_of, write
-from amo_bridge.rehearsal.source import Source, example, from_account, from_file
+from amo_bridge.rehearsal.snapshot import (
+    Head,
+    Masking,
+    Source,
+    account_of,
+    example,
+    from_account,
+    from_file,
+    rows_of,
+    write,
+)
 from amo_bridge.runtime.connection import account_client
 from amo_bridge.sandbox.account_file import SHIPPED
 

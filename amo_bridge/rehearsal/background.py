@@ -30,7 +30,7 @@ from amo_bridge.logs import log
 from amo_bridge.rehearsal.known_state import recall
 from amo_bridge.rehearsal.results import day_title
 from amo_bridge.rehearsal.simulation import rehearsing
-from amo_bridge.rehearsal.source import Source, from_account
+from amo_bridge.rehearsal.snapshot import Source, from_account
 from amo_bridge.runtime.connection import Connection
 from amo_bridge.runtime.rehearsal_jobs import Rehearsal, Rehearsals
 from amo_bridge.runtime.startup import known_fit

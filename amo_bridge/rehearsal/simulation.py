@@ -20,8 +20,7 @@ from amo_bridge.engine.metrics import Metrics
 from amo_bridge.engine.scheduler import Replanner
 from amo_bridge.engine.timers import FIRED, OPEN
 from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.rehearsal.enquiries import bring_enquiries
-from amo_bridge.rehearsal.known_state import NOTHING, Known, begin_rules, remember
+from amo_bridge.rehearsal.known_state import NOTHING, Known, begin_rules, bring_enquiries, remember
 from amo_bridge.rehearsal.results import SimulatedAction, actions_after, last_line
 from amo_bridge.runtime.connection import Shutdown
 from amo_bridge.runtime.startup import by_asking
@@ -124,7 +123,7 @@ def rehearsing(
     config: Config, world: World, folder: Path, start: datetime, known: Known = NOTHING, *, days: float = 0
 ) -> Iterator[Play]:
     """A bridge by ``config`` beside the account of ``world``, at ``start``; ``folder`` is for its store. ``days``: for
-    so many the enquiries of the weeks before come once more (rehearsal/enquiries.py).
+    so many the enquiries of the weeks before come once more (rehearsal/known_state.py).
 
     ``TOKEN`` is the token that the world must know. Steps that were due before ``start`` are taken for done. Raises
     ConfigError when the config does not fit the account.

@@ -32,8 +32,7 @@ from amo_bridge.provision.requirements import CLOSED, Wanted, WantedField
 from amo_bridge.rules.option_types import PersonName, SeriesName, names_in, taken
 from amo_bridge.rules.registry import shipped
 from amo_bridge.start.matching import Finding, Kind, Matching, Need, names_needed
-from amo_bridge.start.regulations import Block, Regulation
-from amo_bridge.start.trimming import Lost, Unit, take_out, unit_name
+from amo_bridge.start.regulations import Block, Lost, Regulation, Unit, take_out, unit_name
 from amo_bridge.text.names import normalise, same_name
 
 COUNTRIES: Mapping[str, tuple[str, ...]] = {

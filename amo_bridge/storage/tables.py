@@ -1511,7 +1511,7 @@ megaplan_tasks = Table(
     Column("due_at", Float, nullable=False),
     UniqueConstraint("account", "task_id"),
 )
-"""Tasks of amoCRM that are made in Megaplan (channels/megaplan_tasks.py). ``number``: Megaplan's own, empty until it
+"""Tasks of amoCRM that are made in Megaplan (channels/megaplan.py). ``number``: Megaplan's own, empty until it
 is made. ``comment_id``: the last comment that became a note. ``due_at``: not to be touched before."""
 Index("megaplan_tasks_state", megaplan_tasks.c.account, megaplan_tasks.c.state)
 

@@ -41,9 +41,8 @@ from amo_bridge.logs import log
 from amo_bridge.provision.plan import Plan
 from amo_bridge.start.access import Access, AccountAccess, allowance, full_address
 from amo_bridge.start.draft import Choice, Draft
-from amo_bridge.start.first_rehearsal import FirstRehearsal, first_rehearsal
 from amo_bridge.start.regulations import REGULATIONS, regulation
-from amo_bridge.start.steps import Start
+from amo_bridge.start.steps import FirstRehearsal, Start, first_rehearsal
 from amo_bridge.storage.database import Store
 from amo_bridge.web import middleware, stored_sentences
 from amo_bridge.web.auth.users import Links

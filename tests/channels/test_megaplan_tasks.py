@@ -14,8 +14,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from support.fakes import ACCOUNT, BRIEF, NOON, agency, clock, record, rule_engine
 
-from amo_bridge.channels.megaplan import A_PAGE, Megaplan
-from amo_bridge.channels.megaplan_tasks import MegaplanJob
+from amo_bridge.channels.megaplan import A_PAGE, Megaplan, MegaplanJob
 from amo_bridge.config.megaplan import MegaplanSection
 from amo_bridge.crm.account import Field
 from amo_bridge.engine.rule_engine import RuleEngine

@@ -28,7 +28,7 @@ from amo_bridge.intake.model import Enquiry
 from amo_bridge.rehearsal.known_state import NOTHING, recalled, without_texts
 from amo_bridge.rehearsal.results import SimulatedAction, by_day
 from amo_bridge.rehearsal.simulation import TOKEN, Play, rehearsing
-from amo_bridge.rehearsal.source import Source, example, from_account
+from amo_bridge.rehearsal.snapshot import Source, example, from_account
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore
 

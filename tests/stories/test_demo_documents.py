@@ -13,7 +13,7 @@ from support.shipped_examples import example, stopped_at
 from amo_bridge.cli import main
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.documents import DOCUMENTS
-from amo_bridge.demo.processes import BEGINS
+from amo_bridge.demo.player import BEGINS
 from amo_bridge.demo.stories import Act, Missing, Scene
 from amo_bridge.sandbox.account_file import SHIPPED
 

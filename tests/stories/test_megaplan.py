@@ -28,7 +28,7 @@ def test_a_task_goes_to_megaplan_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("PERIOD_SECONDS", "LOOK_SECONDS", "SETTLE_SECONDS"):
-        monkeypatch.setattr(f"amo_bridge.channels.megaplan_tasks.{name}", 0.0)
+        monkeypatch.setattr(f"amo_bridge.channels.megaplan.{name}", 0.0)
     monkeypatch.setattr("amo_bridge.retry.delay", lambda failures: 0.0)
     stand_ins = StandIns(("megaplan",), live=False)
     with serving(stand_ins) as url:

@@ -75,7 +75,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "S9": Part("beginnings of shifts", "amo_bridge/engine/shift_starts.py", "tests/engine/test_shift_starts.py"),
     "M17": _web("the pay sheet of a month", "pay"),
     "C15": Part(
-        "tasks in Megaplan", "amo_bridge/channels/megaplan_tasks.py", "tests/channels/test_megaplan_tasks.py"
+        "tasks in Megaplan", "amo_bridge/channels/megaplan.py", "tests/channels/test_megaplan_tasks.py"
     ),
     "C14": _web("the page of documents by month", "documents"),
     "C13": Part("the evening list", "amo_bridge/engine/evening_digest.py", "tests/stories/test_evening.py"),

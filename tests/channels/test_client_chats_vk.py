@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import responses
 
-from amo_bridge.channels.vk import VkCommunity
+from amo_bridge.channels.client_chats import VkCommunity
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.standins.vk import VkStandIn
