@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 
 import click
 
 from amo_bridge.cli.click_ru import Group
+
+# pydantic would look through every installed package for plugins, which takes a command longer than it takes to read
+# its config.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 class LazyCommands(MutableMapping[str, click.Command]):

@@ -56,7 +56,7 @@ from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.handler import Handler, Options, Rule
 from amo_bridge.rules.option_types import PersonName, Text, UserName, names_in, taken
-from amo_bridge.rules.registry import Section, own, shipped
+from amo_bridge.rules.registry import Section, Shipped, own
 from amo_bridge.rules.service_lines import ServicesSection
 from amo_bridge.text.names import nearest, same_name
 
@@ -128,7 +128,7 @@ class RuleLoader:
         self._shared = shared
         self._there = there
         self._problems = problems
-        self._known = {section: shipped(section) for section in RULES}
+        self._known = {section: Shipped(section) for section in RULES}
 
     def rules(self, tables: Mapping[Section, Mapping[str, Any]]) -> tuple[Rule, ...]:
         """All rules that could be read; what could not is told."""
@@ -149,18 +149,18 @@ class RuleLoader:
             return None
 
     def _of(self, section: Section, table: Mapping[str, Any], own: Mapping[str, Handler] | None) -> Iterator[Rule]:
-        known = {**self._known[section], **(own or {})}
+        shipped, names = self._known[section], [*self._known[section], *(own or ())]
         for name, blocks in table.items():
-            if name not in known:
+            if name not in names:
                 # It may stand in the folder that could not be read; a typo in a shipped one's name is still seen.
-                if own is not None or nearest(name, known):
-                    self._problems.unknown((section, name), UNKNOWN[section], name, known, block=2)
+                if own is not None or nearest(name, names):
+                    self._problems.unknown((section, name), UNKNOWN[section], name, names, block=2)
             elif not isinstance(blocks, dict) or not all(isinstance(block, dict) for block in blocks.values()):
                 words = f"у правила должно быть своё имя, например [{section}.{name}.my_rule]"
                 self._problems.add((section, name), words, block=2)
             else:
                 for block, keys in blocks.items():
-                    yield from self._rule(known[name], block, dict(keys))
+                    yield from self._rule((own or {}).get(name) or shipped[name], block, dict(keys))
 
     def _rule(self, handler: Handler, block: str, keys: dict[str, Any]) -> Iterator[Rule]:
         path = (handler.section, handler.name, block)

@@ -336,16 +336,20 @@ def _due_with_names(due: Due, rename: Rename) -> Due:
 _EXACT = ("bool", "int", "float", "timedelta")
 
 
-def _be_exact(schema: Any) -> None:
-    """Not the setting ``strict``: that would also refuse TOML's lists where an option is a tuple."""
+def _be_exact(schema: Any, own: type) -> None:
+    """Not the setting ``strict``: that would also refuse TOML's lists where an option is a tuple. Models within see to
+    themselves."""
     if isinstance(schema, dict):
-        if schema.get("type") in _EXACT:
+        kind = schema.get("type")
+        if kind == "model" and schema["cls"] is not own and issubclass(schema["cls"], Strict):
+            return
+        if kind in _EXACT:
             schema["strict"] = True
         for part in schema.values():
-            _be_exact(part)
+            _be_exact(part, own)
     elif isinstance(schema, list | tuple):
         for part in schema:
-            _be_exact(part)
+            _be_exact(part, own)
 
 
 class Strict(BaseModel):
@@ -357,7 +361,7 @@ class Strict(BaseModel):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
-        _be_exact(schema)
+        _be_exact(schema, cls)
         return schema
 
 

@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -30,14 +30,40 @@ WORDS: Mapping[Section, tuple[str, str, str]] = {
 }
 
 
+class Shipped(Mapping[str, Handler]):
+    """What the shipped folder of that name holds, by name. A file is imported when its rule is asked for: a config
+    names a few of them. Raises ConfigError for one that is none."""
+
+    def __init__(self, section: Section) -> None:
+        self._section = section
+        self._package = _package(section)
+        folder = Path(next(iter(importlib.import_module(self._package).__path__)))
+        self._files = {path.stem: path for path in _files_in(folder)}
+
+    def __getitem__(self, name: str) -> Handler:
+        path = self._files[name]
+        try:
+            return _marked_in(importlib.import_module(f"{self._package}.{name}"), path, self._section)
+        except ValueError as error:
+            raise ConfigError([f"{path}: {error}"]) from error
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
 def shipped(section: Section) -> dict[str, Handler]:
-    """What the shipped folder of that name holds, by name."""
-    package = _package(section)
-    folder = Path(next(iter(importlib.import_module(package).__path__)))
-    found, problems = _scan(folder, section, lambda path: importlib.import_module(f"{package}.{path.stem}"))
-    if problems:
-        raise ConfigError(problems)
-    return found
+    """All that the shipped folder of that name holds, by name."""
+    return dict(Shipped(section))
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")]
 
 
 def _package(section: Section) -> str:
@@ -72,12 +98,10 @@ def _scan(
     folder: Path,
     section: Section,
     load: Callable[[Path], ModuleType],
-    check: Callable[[Handler, Path], None] = lambda made, path: None,
+    check: Callable[[Handler, Path], None],
 ) -> tuple[dict[str, Handler], list[str]]:
     found, problems = {}, []
-    for path in sorted(folder.glob("*.py")):
-        if path.stem.startswith("_"):
-            continue
+    for path in _files_in(folder):
         try:
             made = _marked_in(load(path), path, section)
             check(made, path)
