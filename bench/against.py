@@ -3,6 +3,8 @@ and again. What counts is the ratio: the machine and whatever else it does are t
 
 from __future__ import annotations
 
+import json
+import resource
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from rich.table import Table
 
 from bench import alone, load
 from bench.machine import cpu_seconds, memory
+from bench.processes import run_command
 from bench.storm import Progress, run_storm, running_setup
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +81,29 @@ def _measure(side: Side, folder: Path) -> None:
         bridge.wait_ready()
         side.note("start until it is ready, s", time.perf_counter() - begun)
         side.note("memory then, MB", memory(bridge.pid) / MEGABYTE)
+    _measure_commands(side, folder)
+
+
+def _measure_commands(side: Side, folder: Path) -> None:
+    """Short commands, which people wait for and programs run once for each file."""
+    table, body, request = folder / "people.csv", folder / "one.body.json", folder / "one.meta.json"
+    table.write_text("Имя;Почта;Минут;Дата\nАнна;a@example.ru;65;13.09.2021\n", "utf-8")
+    body.write_text(json.dumps({"your-name": "Анна", "your-tel": "+7 916 123-45-67"}), "utf-8")
+    headers = {"Content-Type": "application/json"}
+    saved = {"vendor": "cf7", "method": "POST", "headers": headers, "body_file": body.name, "secrets": {}}
+    request.write_text(json.dumps(saved), "utf-8")
+    example = ["--config", str(ROOT / "config.example.toml")]
+    commands = {
+        "webinar preview --offline": ["--json", "--config", str(ROOT / "examples" / "webinar.toml"), str(table)],
+        "intake replay": ["--json", *example, str(request)],
+        "rules": example,
+        "check --offline": example,
+    }
+    for name, arguments in commands.items():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        run_command([*name.split(), *arguments], folder / "command.log", {}, side.checkout)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
+        side.note(f"amo-bridge {name}, processor s", used)
 
 
 def show(older: Side, now: Side, console: Console) -> None:

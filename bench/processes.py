@@ -96,9 +96,9 @@ class Process:
         return self.log.read_text("utf-8", "replace")[-3000:]
 
 
-def run_command(arguments: list[str], log: Path, environment: Mapping[str, str]) -> None:
+def run_command(arguments: list[str], log: Path, environment: Mapping[str, str], checkout: Path | None = None) -> None:
     """A command of amo-bridge, to its end. Raises NotRunning if it fails."""
-    process = Process(arguments, log, environment)
+    process = Process(arguments, log, environment, checkout)
     if process.wait() != 0:
         raise NotRunning(process.last_log_lines())
 

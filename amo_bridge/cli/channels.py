@@ -21,9 +21,8 @@ from amo_bridge.cli.common import config_option, console, load_or_exit, opened, 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelError, ConfigError
-from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.database import AccountStore
-from amo_bridge.storage.secrets import KeptSecrets
+from amo_bridge.storage.secrets import KeptSecrets, known_timezone
 
 NOT_CONNECTED = "не подключён"
 BUILT_IN = "сам мост"

@@ -30,9 +30,8 @@ from amo_bridge.intake.model import PbxCall
 from amo_bridge.intake.reception import settings_of
 from amo_bridge.intake.repository import IntakeAddresses
 from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
-from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.database import AccountStore
-from amo_bridge.storage.secrets import KeptSecrets
+from amo_bridge.storage.secrets import KeptSecrets, known_timezone
 
 NOT_DONE = 1
 LONGEST_TEXT = 60

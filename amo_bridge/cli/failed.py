@@ -16,8 +16,8 @@ from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened, user_name
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.dead_letters import WORDS, DeadLetter, DeadLetters, NotFailed
-from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import known_timezone
 from amo_bridge.web.services.failures import FailureGroup, group_of, grouped, names_in_group
 
 THERE_ARE_SOME = 1

@@ -25,9 +25,9 @@ from amo_bridge.engine.history import Would, would_have
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.errors import BridgeError
 from amo_bridge.rules.handler import Schedule
-from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.secrets import known_timezone
 from amo_bridge.text.names import nearest
 
 if TYPE_CHECKING:

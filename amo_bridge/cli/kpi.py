@@ -34,9 +34,10 @@ from amo_bridge.reports.kpi import Figures, in_words, shown_people, summed
 from amo_bridge.reports.kpi_days import KpiDays, Way, reasons_of
 from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.reports.violations import Month
-from amo_bridge.runtime.connection import account_client, known_account
+from amo_bridge.runtime.connection import account_client
 from amo_bridge.storage.accounts import KnownNames
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import known_account
 from amo_bridge.text.csv_table import as_csv
 
 HEAD = (

@@ -34,9 +34,10 @@ from amo_bridge.reports.pay import KINDS, Sheet, sheet_of
 from amo_bridge.reports.pay_ledger import PayLedger
 from amo_bridge.reports.pay_terms import Terms, watched_fields
 from amo_bridge.reports.violations import Month
-from amo_bridge.runtime.connection import account_client, known_account
+from amo_bridge.runtime.connection import account_client
 from amo_bridge.storage.accounts import KnownNames
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import known_account
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.text.typography import money
 

@@ -32,8 +32,8 @@ def show_existing(config: Config, name: str) -> None:
 
     from amo_bridge.engine.forecast import ExistingDeals, Upcoming, choices_of
     from amo_bridge.engine.rule_engine import RuleEngine
-    from amo_bridge.runtime.connection import known_account
     from amo_bridge.storage.database import AccountStore
+    from amo_bridge.storage.secrets import known_account
 
     rule = _rule(config, name)
     account = known_account(config, os.environ)
@@ -115,7 +115,7 @@ def rules(config_path: Path, markdown: bool, as_map: bool, conflicts: bool, of_r
 def _show_map(config: Config, *, as_map: bool) -> None:
     """The drawing, or what is at odds. The account's stages come from what the bridge knows of it, if it knows it."""
     from amo_bridge.rules.stage_map import StageMap, mermaid
-    from amo_bridge.runtime.connection import known_account
+    from amo_bridge.storage.secrets import known_account
 
     account = known_account(config, os.environ)
     stages = [stage.title for stage in account.stages] if account else []

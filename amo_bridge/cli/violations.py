@@ -25,8 +25,8 @@ from amo_bridge.cli.common import (
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.violations import NoSuchViolation, Violation, Violations
 from amo_bridge.reports.violations import STATES, Month, Sum, sheet, sums
-from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import known_timezone
 from amo_bridge.text.names import nearest
 from amo_bridge.text.typography import money
 

@@ -54,9 +54,9 @@ from amo_bridge.config.model import Config
 from amo_bridge.config.webinar import Interest
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.runtime.account import AccountRuntime
-from amo_bridge.runtime.connection import known_account
 from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import known_account
 from amo_bridge.web.auth.audit import Audit
 from amo_bridge.webinars.formats.model import ColumnsUnknown, Export, ExportError
 from amo_bridge.webinars.formats.tables import Field

@@ -33,7 +33,6 @@ from amo_bridge.rules.option_types import (
     UserName,
     names_in,
 )
-from amo_bridge.text.documents import AGENCY, NEEDED, DocumentTemplates
 from amo_bridge.text.names import nearest, normalise, same_name
 from amo_bridge.text.templates import Templates, enclosed
 
@@ -195,6 +194,9 @@ def _document(name: str, config: Config, account: Account) -> None:
     """As ``_template``."""
     if config.letters_folder is None:
         return
+    # Only here: what fills documents in is imported for a config that names some.
+    from amo_bridge.text.documents import AGENCY, NEEDED, DocumentTemplates
+
     templates = DocumentTemplates(config.letters_folder)
     if problems := templates.problems_of(name):
         raise (NotReady if NEEDED in problems else Misfit)("; ".join(problems))

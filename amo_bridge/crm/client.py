@@ -12,11 +12,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote_plus, urljoin, urlsplit
 
-import requests
-from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from amo_bridge.crm.rate_limiter import RateLimiter
@@ -25,6 +23,9 @@ from amo_bridge.crm.tokens import Tokens
 from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
+
+if TYPE_CHECKING:
+    import requests
 
 Params = Mapping[str, Any]
 T = TypeVar("T")
@@ -115,7 +116,11 @@ class CrmClient:
         self.url = base_url.rstrip("/")
         self._tokens = tokens
         self._rate_limiter = rate_limiter
-        self._session = session or requests.Session()
+        # Only here: what is imported for an account's names, or for the shape of a write, asks nobody.
+        from requests import RequestException, Session
+
+        self._session = session or Session()
+        self._no_answer = RequestException
         # amoCRM offers session cookies beside the token; with them a request would count as a browser's.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._timeout = timeout
@@ -178,7 +183,7 @@ class CrmClient:
 
         ``with_token``: show the token to the address itself; a redirect to another host never gets it. Raises
         CrmRefused for an address that serves nothing (any more), CrmTemporary, CrmStopped."""
-        auth: AuthBase | None = _Bearer(self._token()) if with_token else None
+        auth = _Bearer(self._token()) if with_token else None
         for _ in range(MAX_REDIRECTS):
             self._rate_limiter.acquire()
             try:
@@ -191,7 +196,7 @@ class CrmClient:
                     allow_redirects=False,
                     stream=True,
                 )
-            except requests.RequestException as error:
+            except self._no_answer as error:
                 raise no_answer(error, method="GET", path=urlsplit(url).path) from error
             with answer:
                 if answer.is_redirect:
@@ -303,7 +308,7 @@ class CrmClient:
                 # A redirected POST would become a GET; and no redirect is ever documented.
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
+        except self._no_answer as error:
             raise no_answer(error, method=method, path=path) from error
         log.debug(
             "amoCRM answered",
@@ -337,7 +342,7 @@ class CrmClient:
             log.info("amoCRM works again")
 
 
-class _Bearer(AuthBase):
+class _Bearer:
     """Sets the header as requests' own login would, so that a ~/.netrc can't replace it."""
 
     def __init__(self, token: str) -> None:
@@ -348,7 +353,7 @@ class _Bearer(AuthBase):
         return request
 
 
-class _Anonymous(AuthBase):
+class _Anonymous:
     """No login at all, not even one of ~/.netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-import requests
-
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient, batches
 from amo_bridge.crm.responses import no_answer
 from amo_bridge.crm.values import api_text, embedded, integer
@@ -105,6 +103,9 @@ def download_file(client: CrmClient, drive_url: str, row: Mapping[str, Any], int
 
 
 def _copy(client: CrmClient, address: str, into: BinaryIO, most: int, *, with_token: bool = False) -> int:
+    # Only here: with the first file.
+    from requests import RequestException
+
     written = 0
     with client.streamed(address, with_token=with_token) as answer:
         try:
@@ -113,6 +114,6 @@ def _copy(client: CrmClient, address: str, into: BinaryIO, most: int, *, with_to
                 if written > most:
                     raise FileTooLarge(f"the file has more than {most} bytes")
                 into.write(piece)
-        except requests.RequestException as error:
+        except RequestException as error:
             raise no_answer(error, method="GET", path=urlsplit(address).path) from error
     return written

@@ -10,13 +10,14 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
-
-import requests
 
 from amo_bridge.crm.responses import TOKEN_PATH, no_answer, understand
 from amo_bridge.errors import CrmError, CrmRefused, CrmUnauthorized, CrmUncertain
+
+if TYPE_CHECKING:
+    import requests
 
 # The end of an account's host → the site that asks its administrator for consent.
 CONSENT_SITES: Mapping[str, str] = {
@@ -91,7 +92,11 @@ class OAuth:
         timeout: tuple[float, float] = TIMEOUT,
     ) -> None:
         self._keys = {"client_id": client_id, "client_secret": client_secret, "redirect_uri": redirect_uri}
-        self._session = session or requests.Session()
+        # Only here: whoever reads what is kept of a connection asks nobody.
+        from requests import RequestException, Session
+
+        self._session = session or Session()
+        self._no_answer = RequestException
         self._timeout = timeout
 
     def by_code(self, base_url: str, code: str) -> dict[str, Any]:
@@ -135,7 +140,7 @@ class OAuth:
             answer = self._session.request(
                 method, base_url + path, timeout=self._timeout, allow_redirects=False, auth=_no_login, **more
             )
-        except requests.RequestException as error:
+        except self._no_answer as error:
             raise no_answer(error, method=method, path=path) from error
         return understand(answer, method=method, path=path)
 

@@ -11,10 +11,7 @@ import json
 import re
 import ssl
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-import requests
-import urllib3.exceptions
+from typing import TYPE_CHECKING, Any
 
 from amo_bridge.errors import (
     Complaint,
@@ -31,25 +28,14 @@ from amo_bridge.errors import (
     NotConnected,
 )
 
+if TYPE_CHECKING:
+    import requests
+
 TOKEN_PATH = "/oauth2/access_token"
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _MAX_DETAIL_LENGTH = 300
 _BROKEN = object()
-
-_NEVER_SENT = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.NameResolutionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    ssl.SSLCertVerificationError,
-    ConnectionRefusedError,
-)
-_UNUSABLE_ADDRESS = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidHeader,
-)
 
 
 def understand(answer: requests.Response, *, method: str, path: str) -> Any:
@@ -74,11 +60,28 @@ def no_answer(error: requests.RequestException, *, method: str, path: str) -> Cr
 
     It names only the kinds of the causes: their texts hold whole URLs, and those hold phones and e-mails.
     """
+    # Only here: with the first request that failed; commands that ask nobody do without the libraries.
+    from requests import exceptions as failures
+    from urllib3 import exceptions as connections
+
+    unusable_address = (
+        failures.InvalidURL,
+        failures.MissingSchema,
+        failures.InvalidSchema,
+        failures.InvalidHeader,
+    )
+    never_sent = (
+        connections.NewConnectionError,
+        connections.NameResolutionError,
+        connections.ConnectTimeoutError,
+        ssl.SSLCertVerificationError,
+        ConnectionRefusedError,
+    )
     causes = list(_causes(error))
     kinds = " ← ".join(dict.fromkeys(type(cause).__name__ for cause in causes))
-    if isinstance(error, _UNUSABLE_ADDRESS):
+    if isinstance(error, unusable_address):
         return CrmStopped(f"the account's address or the token can't be used: {kinds}", method=method, path=path)
-    if any(isinstance(cause, _NEVER_SENT) for cause in causes):
+    if any(isinstance(cause, never_sent) for cause in causes):
         return CrmTemporary(f"no connection: {kinds}", method=method, path=path)
     return CrmUncertain(f"no answer: {kinds}", method=method, path=path)
 

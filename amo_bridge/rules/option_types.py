@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -352,6 +353,10 @@ def _be_exact(schema: Any, own: type) -> None:
             _be_exact(part, own)
 
 
+_BUILT: ContextVar[frozenset[type]] = ContextVar("built", default=frozenset())
+"""What is being built just now: it may hold itself."""
+
+
 class Strict(BaseModel):
     """An unknown key is an error, and ``"yes"`` is a text, not a switch: pydantic would take it for true."""
 
@@ -359,7 +364,21 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @classmethod
+    def model_rebuild(cls, *, _parent_namespace_depth: int = 2, **how: Any) -> bool | None:
+        """As pydantic's, which looks for names where it was called from: a step further up."""
+        before = _BUILT.get()
+        mark = _BUILT.set(before | {cls})
+        try:
+            return super().model_rebuild(_parent_namespace_depth=_parent_namespace_depth + 1, **how)
+        finally:
+            _BUILT.reset(mark)
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if not cls.__pydantic_complete__ and cls not in _BUILT.get():
+            # Built for itself, and taken as it is by everything around it: else each of fifty options would have all
+            # that a task or a letter is made of worked out anew.
+            cls.model_rebuild(raise_errors=False)
         schema = handler(source)
         _be_exact(schema, cls)
         return schema

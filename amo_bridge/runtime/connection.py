@@ -188,18 +188,6 @@ def read_account(config: Config, environment: Mapping[str, str]) -> Account:
     return Account.read(account_client(config, environment))
 
 
-def known_timezone(config: Config, environment: Mapping[str, str]) -> str:
-    """The account's time zone as known last, for commands that work without amoCRM."""
-    account = known_account(config, environment)
-    return account.timezone if account else "UTC"
-
-
-def known_account(config: Config, environment: Mapping[str, str]) -> Account | None:
-    """The account's names as known last; None if nobody has met it yet."""
-    kept = small_state(config, environment).accounts.read(config.account.url)
-    return Account.from_json(kept["account"]) if kept else None
-
-
 def known_secret(config: Config, environment: Mapping[str, str], name: str = HOOK_SECRET) -> str | None:
     """A secret that the worker has made, for processes that have no token; None if there is none yet."""
     if given := environment.get(SECRET_VARIABLES[name], "").strip():

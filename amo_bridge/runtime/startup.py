@@ -15,9 +15,10 @@ from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
-from amo_bridge.runtime.connection import HOOK_SECRET, Connection, Shutdown, known_account, known_secret
+from amo_bridge.runtime.connection import HOOK_SECRET, Connection, Shutdown, known_secret
 from amo_bridge.storage.accounts import KnownNames, key_of, known_key
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.secrets import known_account
 
 TOLD: tuple[State, ...] = ("lost", "partial", "renamed", "inactive")
 """States of names that people are told of."""

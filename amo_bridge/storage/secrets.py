@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
 from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, FileTokenStore, StoredTokens, TokenStore, cipher
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.file_lock import file_lock
@@ -275,3 +276,18 @@ class KeptSecrets(Mapping[str, str]):
 def without_kept(environment: Mapping[str, str]) -> Mapping[str, str]:
     """The environment alone, for a process that needs no vendor's secret."""
     return environment.outside if isinstance(environment, KeptSecrets) else environment
+
+
+# What is known of the account without asking amoCRM.
+
+
+def known_timezone(config: Config, environment: Mapping[str, str]) -> str:
+    """The account's time zone as known last, for commands that work without amoCRM."""
+    account = known_account(config, environment)
+    return account.timezone if account else "UTC"
+
+
+def known_account(config: Config, environment: Mapping[str, str]) -> Account | None:
+    """The account's names as known last; None if nobody has met it yet."""
+    kept = small_state(config, environment).accounts.read(config.account.url)
+    return Account.from_json(kept["account"]) if kept else None

@@ -30,12 +30,11 @@ from amo_bridge.engine.violations import Violations
 from amo_bridge.errors import BridgeError, StoreUnavailable, UnknownName
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.account import AccountRuntime
-from amo_bridge.runtime.connection import known_account
 from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.rehearsal_jobs import Rehearsals
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore, Store
-from amo_bridge.storage.secrets import small_state
+from amo_bridge.storage.secrets import known_account, small_state
 from amo_bridge.web.auth.api_tokens import ApiTokens
 from amo_bridge.web.auth.audit import Audit
 from amo_bridge.web.auth.users import Links, Users

@@ -19,9 +19,9 @@ from amo_bridge.config.loader import secret
 from amo_bridge.errors import ConfigError, StoreUnavailable, UnknownName
 from amo_bridge.logs import log
 from amo_bridge.runtime.account import AccountRuntime
-from amo_bridge.runtime.connection import known_account
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import known_account
 
 MOST_DEALS = 1000
 """So many changed deals are looked through for one answer."""

@@ -16,10 +16,10 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.mirror.contacts import ContactIndex
-from amo_bridge.runtime.connection import known_account
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.secrets import known_account
 from amo_bridge.webinars.imports.drafts import DraftService, Upload
 from amo_bridge.webinars.imports.service import ImportService
 from support.bridge_process import BridgeProcess

@@ -18,8 +18,8 @@ from amo_bridge.config.webinar import Interest, Kind
 from amo_bridge.errors import BridgeError
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
-from amo_bridge.runtime.connection import known_account
 from amo_bridge.runtime.worker import BIZON, IMPORTS
+from amo_bridge.storage.secrets import known_account
 from amo_bridge.text.names import normalise, same_name
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.context import audit, current_account
