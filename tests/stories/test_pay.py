@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -16,21 +16,31 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import tomlkit
 from click.testing import CliRunner
+from support.bridge_process import BridgeProcess
 from support.local_crm import TOKEN, LocalCrm
-from support.running_bridge import ENVIRONMENT, RunningBridge
+from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
+from support.sheet_kits import Rows, YandexKit
 from support.shipped_examples import EXAMPLES, example, stopped_at
 
+from amo_bridge.channels.sheets import SheetJob
 from amo_bridge.cli import main
+from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import Config
+from amo_bridge.config.pay import Employment
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Breach, Violations
 from amo_bridge.mirror.facts import OWNER, STAGE, FactLog
+from amo_bridge.reports.kpi_days import KpiDays, KpiRows, way_of
+from amo_bridge.reports.overdue import Report, Span, overdue
 from amo_bridge.reports.pay import Sheet, sheet_of
 from amo_bridge.reports.pay_terms import Terms
 from amo_bridge.reports.violations import Month
 from amo_bridge.rules.option_types import EmployeeName
 from amo_bridge.sandbox.account_file import SMM
+from amo_bridge.standins.server import StandIns, serving
 
 ALMATY = ZoneInfo("Asia/Almaty")
 TEAM = ("Алина Жумабаева", "Тимур Ахметов", "Иван Соколов")
@@ -57,6 +67,8 @@ class Client:
     lost: date | None = None
     back: date | None = None
     lost_again: date | None = None
+    calls: list[tuple[date, int]] = field(default_factory=list)
+    """Day, and how many seconds whoever has him then talks with him; 0: in vain."""
     deal: int = 0
 
     def whose(self, day: date) -> str:
@@ -127,13 +139,19 @@ class Team:
         self.crm = crm
         self.office = office
         self.clients = clients
+        self.errands: dict[date, Callable[[], object]] = {}
+        """What is done besides on a day."""
 
     def play(self, first: date, last: date, after: Callable[[], object]) -> None:
         """``after`` each day on which something was done."""
         day = first
         while day <= last:
             self.crm.control("POST", "clock", {"set": f"{day}T12:00", "freeze": True})
-            if any([self._day(client, day) for client in self.clients]):
+            is_busy = any([self._day(client, day) for client in self.clients])
+            if errand := self.errands.get(day):
+                self.crm.later(7)
+                errand()
+            if is_busy or errand:
                 after()
             day += timedelta(days=1)
 
@@ -154,6 +172,9 @@ class Team:
             acts.append(lambda: self.office.move(who, one.deal, LOST))
         if one.back == day:
             acts.append(lambda: self.office.move(who, one.deal, LAUNCHED))
+        for called, seconds in one.calls:
+            if called == day:
+                acts.append(partial(self._call, one, one.whose(day), seconds))
         for act in acts:
             self.crm.later(7)
             act()
@@ -162,6 +183,9 @@ class Team:
     def _hand_over(self, one: Client, new: str) -> None:
         body = {"responsible_user_id": self.office.users[new]}
         self.office._ask("PATCH", f"/api/v4/leads/{one.deal}", body, one.hands[0][1])
+
+    def _call(self, one: Client, who: str, seconds: int) -> None:
+        self.office.call(who, one.deal, seconds=seconds)
 
     def _fill(self, one: Client, name: str, day: date) -> None:
         midnight = datetime(day.year, day.month, day.day, tzinfo=ALMATY)
@@ -195,8 +219,9 @@ def counted(found: Sheet) -> Counter[tuple[str, str]]:
     return Counter((line.person, line.kind) for line in found.lines if line.kind in SUMS)
 
 
-def agrees(found: Sheet, clients: list[Client], fines: int = 0) -> None:
-    """Every line and every total, and each line leads to a deal with its evidence."""
+def agrees(found: Sheet, clients: list[Client], fines: int = 0, salaries: Mapping[str, int] | None = None) -> None:
+    """Every line and every total, and each line leads to a deal with its evidence. ``salaries``: of whom it is not the
+    whole one."""
     wanted = answers(clients, OCTOBER)
     assert counted(found) == wanted
     assert {kind for _, kind in wanted} == set(SUMS), "the made-up month has everything"
@@ -204,7 +229,7 @@ def agrees(found: Sheet, clients: list[Client], fines: int = 0) -> None:
     first = [who for who in TEAM if wanted[who, "renewed"] == most]
     numbers = {name: number for number, name in found.people.items()}
     for who in TEAM:
-        told = 150_000 + sum(amount * wanted[who, kind] for kind, amount in SUMS.items())
+        told = (salaries or {}).get(who, 150_000) + sum(amount * wanted[who, kind] for kind, amount in SUMS.items())
         told += 30_000 if first == [who] else 0
         told -= fines if who == TEAM[0] else 0
         assert found.total(numbers[who]) == told, who
@@ -286,3 +311,207 @@ def test_a_month_before_the_bridge_is_read_from_amocrms_events(
     assert sum(sandbox.requests().values()) - asked <= 12
     store = bridge.app.extensions["amo_bridge"].account_at(None).account_store
     assert {FactLog(store).kept_since()[what] for what in (STAGE, OWNER)} == {datetime(2026, 10, 1, tzinfo=ALMATY)}
+
+
+# --- the same with a real process that is killed, and a manager who leaves ---
+
+LEAVER, LEFT = TEAM[1], date(2026, 10, 16)
+# Kazakhstan, October 2026: 22 weekdays, Monday 26 is free for the Day of the Republic, a Sunday; 11 until the 15th.
+PART_SALARY = round(150_000 * 11 / 21)
+TALK_SECONDS = 30
+KILLED_ON = (date(2026, 10, 8), date(2026, 10, 12), date(2026, 10, 15))
+TITLES = {"Разговоры": "talks", "Не дозвонились": "unanswered", "Новые клиенты": "contacts"}
+
+
+def of_a_hard_month(seed: int) -> list[Client]:
+    """As before, and: a refund on the tenth day and one on the eleventh, calls, a manager who leaves: his clients are
+    another's from that day on."""
+    clients, dice = made_up(seed), random.Random(seed + 1)
+    for name, days in (("Десятый день", 10), ("Одиннадцатый день", 11)):
+        start = date(2026, 10, 6)
+        one = Client(name, start, [(start, TEAM[0])], refund=start + timedelta(days=days - 1))
+        clients.append(one)
+    for one in clients:
+        heirs = [(since, TEAM[2] if who == LEAVER and since >= LEFT else who) for since, who in one.hands]
+        is_his = one.start < LEFT and [who for since, who in heirs if since <= LEFT][-1] == LEAVER
+        one.hands = sorted({*heirs, *([(LEFT, TEAM[0])] if is_his else [])})
+        first = max(one.start, date(2026, 10, 1))
+        days = [first + timedelta(days=dice.randint(0, 28)) for _ in range(dice.randint(0, 3))]
+        one.calls = [(day, dice.choice((0, 29, 30, 300))) for day in sorted(days) if day <= date(2026, 10, 31)]
+    return clients
+
+
+def due_on(day: int) -> int:
+    return int(datetime(2026, 10, day, 12, tzinfo=ALMATY).timestamp())
+
+
+def calls_by_day(clients: list[Client]) -> Counter[tuple[date, str, str]]:
+    """(Day, who, what) → how many."""
+    found: Counter[tuple[date, str, str]] = Counter()
+    for one in clients:
+        for number, (day, seconds) in enumerate(one.calls):
+            found[day, one.whose(day), "talks" if seconds >= TALK_SECONDS else "unanswered"] += 1
+            is_new = seconds >= TALK_SECONDS and all(before < TALK_SECONDS for _, before in one.calls[:number])
+            found[day, one.whose(day), "contacts"] += is_new
+    return +found
+
+
+class Reports:
+    """What the bridge tells of October, read from its store."""
+
+    def __init__(self, bridge: RunningBridge, kit: YandexKit) -> None:
+        self.account = bridge.app.extensions["amo_bridge"].account_at(None)
+        self.kit = kit
+        self.clock = FixedClock(datetime(2026, 11, 2, 12, tzinfo=ALMATY))
+        self.engine = RuleEngine.of(self.account.fit.config, self.account.crm_account, self.clock)
+        self.days = [OCTOBER.first + timedelta(days=number) for number in range(31)]
+
+    def calls(self) -> Counter[tuple[date, str, str]]:
+        store, names = self.account.account_store, {one.id: one.name for one in self.account.crm_account.users}
+        figures = KpiDays(store, way_of(self.engine)).figures(self.days, self.clock.now())
+        told = {
+            (day, names[person], what): getattr(one, what)
+            for day, people in figures.items()
+            for person, one in people.items()
+            for what in ("talks", "unanswered", "contacts")
+        }
+        return +Counter(told)
+
+    def in_the_table(self) -> Counter[tuple[date, str, str]]:
+        """By the titles, as people read it."""
+        rows = self.kit.sheets()["KPI"]
+        head = next(row for row in rows if KpiRows.head[0] in row)
+        found: Counter[tuple[date, str, str]] = Counter()
+        for row in rows[rows.index(head) + 1 :]:
+            cells = dict(zip(head, row, strict=False))
+            day = datetime.strptime(str(cells["День"]), "%d.%m.%Y").replace(tzinfo=ALMATY).date()
+            assert (day, str(cells["Человек"]), "row") not in found, "once"
+            found[day, str(cells["Человек"]), "row"] += 1
+            for title, what in (
+                ("Разговоры", "talks"),
+                ("Не дозвонились", "unanswered"),
+                ("Новые клиенты", "contacts"),
+            ):
+                found[day, str(cells["Человек"]), what] += int(cells[title])
+        return +Counter({key: count for key, count in found.items() if key[2] != "row" and key[0] in self.days})
+
+    def overdue(self) -> Report:
+        edges = [datetime(day.year, day.month, day.day, tzinfo=ALMATY).timestamp() for day in self.days]
+        spans = [Span(day, edge, edge + 86_400) for day, edge in zip(self.days, edges, strict=True)]
+        names = {one.id: one.name for one in self.account.crm_account.users}
+        return overdue(self.account.account_store, spans, names, "standing")
+
+    def write_table(self) -> None:
+        """As the jobs do by and by."""
+        store = self.account.account_store
+        days = KpiDays(store, way_of(self.engine))
+        while days.keep_up(self.clock.now()):
+            pass
+        job = SheetJob(
+            self.kit.service(), KpiRows(store, "yandex_table_kpi", "KPI"), store, lambda: self.engine, self.clock,
+            self.clock,
+        )  # fmt: skip
+        while job.run():
+            assert not job.is_put_off
+
+
+@pytest.fixture
+def kit() -> Iterator[YandexKit]:
+    stand_ins = StandIns(["yandex_disk"], live=False)
+    with serving(stand_ins):
+        yield YandexKit(stand_ins)
+
+
+def edit_by_hand(rows: Rows) -> None:
+    """A title above, a column of one's own, two columns swapped, the rows upside down."""
+    body = [[row[0], "моё", *row[2:4][::-1], row[1], *row[4:]] for row in rows]
+    body[0][1] = "Заметки"
+    rows[:] = [["KPI отдела"], body[0], *reversed(body[1:])]
+
+
+def process_for(config: Config, sandbox: LocalCrm, folder: Path) -> BridgeProcess:
+    """``serve`` with the rules of this story."""
+    shipped = tomlkit.parse((EXAMPLES / "smm.toml").read_text("utf-8"))
+    kept: dict[str, Any] = {key: shipped[key] for key in ("account", "calendar", "roles", "pay")}
+    kept["handlers"] = {"filled_field_starts_deeds": {}}
+    for name in RULES:
+        kind, block = name.split(".")
+        kept["handlers"][kind][block] = shipped["handlers"][kind][block]  # type: ignore[index]
+    file = folder / "process.toml"
+    file.write_text(tomlkit.dumps(kept), "utf-8")
+    environment = {
+        **ENVIRONMENT, "AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(config.data_folder),
+        "AMO_BRIDGE_SETTLE": "0.05",
+    }  # fmt: skip
+    return BridgeProcess(folder / "process.log", environment, "--config", str(file))
+
+
+def test_every_report_is_right_after_kills_of_a_real_process_and_a_sheet_edited_by_hand(
+    sandbox: LocalCrm,
+    office: CrmUser,
+    config: Config,
+    start_bridge: Callable[..., RunningBridge],
+    tmp_path: Path,
+    kit: YandexKit,
+    request: pytest.FixtureRequest,
+) -> None:
+    assert config.pay is not None
+    leaves = {EmployeeName(LEAVER): Employment.model_validate({"to": LEFT - timedelta(days=1)})}
+    config = replace(config, pay=config.pay.model_copy(update={"employed": leaves}))
+    kit.keep("Отчёты", "KPI")
+    clients = of_a_hard_month(8)
+    team = Team(sandbox, office, clients)
+    tenth = next(one for one in clients if one.name == "Десятый день")
+    tasks: list[int] = []
+    # Late from the 9th on, put off while nobody hears, late again on the 20th, done on the 22nd.
+    team.errands = {
+        date(2026, 10, 6): lambda: tasks.append(office.new_task(TEAM[0], tenth.deal, "Позвонить", 3 * 86_400)),
+        date(2026, 10, 14): lambda: office.change_task(TEAM[0], tasks[0], complete_till=due_on(20)),
+        date(2026, 10, 22): lambda: office.finish(TEAM[0], tenth.deal, "Позвонить", "готово"),
+    }
+    sandbox.fault("hook_duplicate")
+    bridge = start_bridge(config).wait_ready()
+    team.play(FIRST, date(2026, 10, 7), lambda: bridge.settle(sandbox))
+    bridge.stop()
+    # A process of its own: SIGKILL while it works on what has just been told, and a day down after the second one.
+    for day in KILLED_ON:
+        process = process_for(config, sandbox, tmp_path)
+        request.addfinalizer(process.kill)
+        process.wait_ready()
+        team.play(day, day, process.kill)
+        process.kill()
+        after = [one for one in KILLED_ON if one > day]
+        team.play(day + timedelta(days=1), (after[0] if after else LEFT) - timedelta(days=1), lambda: None)
+    bridge = start_bridge(config).wait_ready()
+    bridge.look_at_the_clock()
+    bridge.settle(sandbox)
+    team.play(LEFT, date(2026, 10, 21), lambda: bridge.settle(sandbox))
+    Reports(bridge, kit).write_table()
+    kit.edit(edit_by_hand, "KPI")
+    team.play(date(2026, 10, 22), LAST_DAY, lambda: bridge.settle(sandbox))
+    bridge.look_at_the_clock()
+    bridge.settle(sandbox)
+    reports = Reports(bridge, kit)
+    wait_until(lambda: reports.calls() == calls_by_day(clients), "all calls are known")
+
+    def all_agree() -> None:
+        agrees(sheet(bridge, OCTOBER, office.now()), clients, salaries={LEAVER: PART_SALARY})
+        assert reports.calls() == calls_by_day(clients)
+        late = reports.overdue()
+        told = {day.day: count for day, count in zip(late.days, late.rows[TEAM[0]], strict=True) if count}
+        assert (told, late.moves[TEAM[0]].times) == (dict.fromkeys((9, 10, 11, 12, 13, 20, 21), 1), 1)
+        reports.write_table()
+        assert reports.in_the_table() == calls_by_day(clients)
+
+    all_agree()
+    # What the month is reckoned from is read once more from amoCRM's events.
+    environment = {**ENVIRONMENT, "AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(config.data_folder)}
+    for subject in ("pay", "kpi"):
+        words = [subject, "rebuild", "2026-10", "--config", str(tmp_path / "process.toml")]
+        told = CliRunner().invoke(main, words, env=environment)
+        assert told.exit_code == 0, told.output
+    all_agree()
+    lines = {(one.deal_name, one.kind) for one in sheet(bridge, OCTOBER, office.now()).lines}
+    assert {("Десятый день", "refunded"), ("Одиннадцатый день", "kept")} <= lines
+    assert not {("Десятый день", "kept"), ("Одиннадцатый день", "refunded")} & lines
+    assert kit.sheets()["KPI"][1][1] == "Заметки"
