@@ -20,6 +20,8 @@ from amo_bridge.text.names import normalise, same_name
 DATES = ("date", "date_time", "birthday")
 MISTAKE = timedelta(days=1)
 """A stage that a deal left so soon for the one it came from was a mistake, or was rolled back."""
+ROBOT_FOLLOWS_WITHIN = timedelta(days=7)
+"""As long as a bridge may have been down and still does what was to be done."""
 SOURCES: Mapping[str, str] = {
     "hook": "",
     "bridge": "",
@@ -40,7 +42,8 @@ class Signs:
 @dataclass(frozen=True)
 class Terms:
     """``people``: whose sheets there are, id → name. ``signs``: renewed, lost, refunded. ``started``: the field's
-    ``what``; None if the account has no such field. ``problems``: what of the config can't be understood (Russian)."""
+    ``what``; None if the account has no such field. ``own_user_id``: in whose name the bridge works. ``problems``: what
+    of the config can't be understood (Russian)."""
 
     section: PaySection
     people: Mapping[int, str]
@@ -52,6 +55,7 @@ class Terms:
     zone: ZoneInfo
     calendar: WorkCalendar
     problems: tuple[str, ...]
+    own_user_id: int | None = None
 
     @classmethod
     def of(cls, section: PaySection, account: Account, calendar: WorkCalendar, secret: Iterable[str] = ()) -> Terms:
@@ -80,6 +84,7 @@ class Terms:
             zone=ZoneInfo(account.timezone),
             calendar=calendar,
             problems=tuple(dict.fromkeys(reader.problems)),
+            own_user_id=account.current_user_id,
         )
 
     def day(self, at: datetime) -> date:
@@ -289,8 +294,17 @@ class DealPast:
 
     def signs(self, wanted: Signs) -> list[Sign]:
         """What tells of it, by days."""
-        found = [*self._stage_signs(wanted.stages), *(one for what in wanted.fields for one in self._field_signs(what))]
-        return sorted(found, key=lambda one: (one.day, one.fact.at))
+        fields = [one for what in wanted.fields for one in self._field_signs(what)]
+        found = [self._as_its_cause(one, fields) for one in self._stage_signs(wanted.stages)]
+        return sorted([*found, *fields], key=lambda one: (one.day, one.fact.at))
+
+    def _as_its_cause(self, moved: Sign, fields: Iterable[Sign]) -> Sign:
+        """A robot moves a deal because of what was written into it before: it tells of that day, though the robot was
+        down and moved it days later."""
+        if moved.fact.user_id not in (0, None, self._terms.own_user_id):
+            return moved
+        before = [one for one in fields if timedelta() <= moved.fact.at - one.fact.at <= ROBOT_FOLLOWS_WITHIN]
+        return replace(moved, day=min(moved.day, before[-1].day)) if before else moved
 
     def _stage_signs(self, stages: frozenset[str]) -> Iterator[Sign]:
         for number, stay in enumerate(self.stays):

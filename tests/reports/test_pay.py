@@ -99,13 +99,18 @@ class Office:
             Mirror(self.store).put(connection, [MirroredDeal(record, created, ())], created)
         return deal
 
-    def fact(self, what: str, was: str, now: str, when: datetime, deal: int = DEAL, source: Source = "hook") -> None:
+    def fact(
+        self, what: str, was: str, now: str, when: datetime, deal: int = DEAL, source: Source = "hook",
+        by: Callable[[], int | None] = lambda: smm().user(ALINA).id,
+    ) -> None:  # fmt: skip
         with self.store.write() as connection:
-            record_facts(connection, ACCOUNT, [Fact(deal, what, was, now, when, smm().user(ALINA).id, source)])
+            record_facts(connection, ACCOUNT, [Fact(deal, what, was, now, when, by(), source)])
 
-    def moved(self, stage: str, when: datetime, deal: int = DEAL, source: Source = "hook") -> None:
+    def moved(
+        self, stage: str, when: datetime, deal: int = DEAL, source: Source = "hook", **by: Callable[[], int | None]
+    ) -> None:
         known = smm().stage(stage)
-        self.fact(STAGE, "", stage_value(known.pipeline_id, known.status_id), when, deal, source)
+        self.fact(STAGE, "", stage_value(known.pipeline_id, known.status_id), when, deal, source, **by)
 
     def filled(
         self, field: str, now: str, when: datetime, was: str = "", deal: int = DEAL, source: Source = "hook"
@@ -345,6 +350,46 @@ def test_the_evidence_says_what_when_and_by_whom(office: Office) -> None:
         f"поле «Дата оплаты»: 03.11.2026, записано 04.11.2026 12:00, {ALINA}; "
         f"этап «{RENEWED}» 04.11.2026 12:30, {ALINA}"
     )
+
+
+@pytest.mark.parametrize(
+    "by", [lambda: 0, lambda: None, lambda: smm().current_user_id], ids=["a robot", "nobody knows", "the bridge"]
+)
+def test_a_robot_that_moves_a_deal_days_later_tells_of_the_payment_it_moves_it_for(
+    office: Office, by: Callable[[], int | None]
+) -> None:
+    """Down from the 3rd to the 5th: that payment came too early, on day 26, and is none on day 28 either."""
+    started(office, 8, 10)
+    office.filled(PAID, seconds(3), at(3))
+    office.moved(RENEWED, at(5), by=by)
+    assert lines(office.sheet()) == []
+    office.filled(PAID, seconds(9), at(9), seconds(3))
+    assert lines(office.sheet()) == [("renewed", "Алина", 10_000)]
+
+
+def test_a_person_who_moves_a_deal_says_so_himself(office: Office) -> None:
+    started(office, 8, 10)
+    office.filled(PAID, seconds(3), at(3))
+    office.moved(RENEWED, at(5))
+    assert lines(office.sheet()) == [("renewed", "Алина", 10_000)]
+
+
+def test_the_documents_own_sums_reckoned_by_hand(office: Office) -> None:
+    """«Система мотивации»: salary 150,000; renewed +10,000 each; lost −5,000; money back within the first ten days
+    −4,000, not +2,000; the best +30,000. Two renewed, one lost, one back on the tenth day, one on the eleventh."""
+    for deal in (1, 2, 3):
+        office.deal(deal)
+        office.filled(STARTED, seconds(1, 10), at(1, 10, 10), deal=deal)
+    office.moved(RENEWED, at(3), 1)
+    office.moved(RENEWED, at(4), 2)
+    office.moved(LOST, at(9), 3)
+    for deal, day in ((4, 11), (5, 12)):
+        office.deal(deal)
+        office.filled(STARTED, seconds(2), at(2), deal=deal)
+        office.filled(REFUNDED, seconds(day), at(day), deal=deal)
+    sheet = office.sheet(best={"sum": 30_000, "by": "renewed"})
+    assert sheet.total(smm().user(ALINA).id) == 150_000 + 2 * 10_000 - 5_000 - 4_000 + 2_000 + 30_000
+    assert sheet.total(smm().user(TIMUR).id) == 150_000
 
 
 # --- salaries, fines, the best -------------------------------------------------------------------------------------
