@@ -32,6 +32,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@touch $@
 
 demo: $(VENV)/.runtime
+	@$(COMPILED)
 	@$(BIN)/amo-bridge demo $(if $(ALL),--all)
 
 # Half as many processes again as there are cores: tests wait for clocks and other processes half of their time. Every
