@@ -2,9 +2,10 @@
 
 Most of what rules decide is that nothing is to be done, and dozens of them hear of one event. Rows of older releases,
 and what one rule alone left undone, are a row for the rule (``verdict`` «skipped», ``rule``). The others lie together
-in ``skips``, on the event's own row or on one that has nothing else (``verdict`` «skips»): JSON with the rules in the
-order in which they were asked, each with its clause and the number of its reason; one of the same handler as the rule
-before is named by its block alone (.new_client). Whoever reads the journal reads both.
+in ``packed_skips`` (``skips`` of rows of an older release), on the event's own row or on one that has nothing else
+(``verdict`` «skips»): JSON with the rules in the order in which they were asked, each with its clause and the number of
+its reason; one of the same handler as the rule before is named by its block alone (.new_client). Whoever reads the
+journal reads all of these.
 """
 
 from __future__ import annotations
@@ -275,17 +276,19 @@ def pack(kind: type[Event], skips: Sequence[Skip], what: str) -> dict[str, Any]:
     if skips[0].what != what:
         packed["what"] = skips[0].what
     text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
-    return {"kind": kind.__name__, "skip_count": len(skips), "skips": text}
+    return {"kind": kind.__name__, "skip_count": len(skips), "packed_skips": text.encode()}
 
 
-NOTHING_PACKED: Mapping[str, Any] = {"kind": None, "skip_count": None, "skips": None}
+NOTHING_PACKED: Mapping[str, Any] = {"kind": None, "skip_count": None, "packed_skips": None}
+SKIP_COLUMNS: tuple[Any, ...] = (journal.c.what, journal.c.skips, journal.c.packed_skips)
+"""What ``unpack`` reads of a row."""
 
 
 def unpack(row: Row[Any]) -> Iterator[Skip]:
     """What is packed in a row of the journal: none for a row of one decision."""
-    if row.skips is None:
+    if not (text := _skips_text(row)):
         return
-    packed = json.loads(row.skips)
+    packed = json.loads(text)
     what, handler = packed.get("what", row.what), ""
     for name, clause, reason in packed["rules"]:
         rule = handler + name if name.startswith(".") else name
@@ -296,6 +299,12 @@ def unpack(row: Row[Any]) -> Iterator[Skip]:
 def kinds_heard(rule: Rule) -> set[str]:
     """The names of the types of events that the rule listens to."""
     return {kind.__name__ for heard in rule.handler.on for kind in with_subclasses(heard)}
+
+
+def _skips_text(row: Row[Any]) -> bytes:
+    if row.packed_skips is not None:
+        return bytes(row.packed_skips)
+    return b"" if row.skips is None else str(row.skips).encode()
 
 
 def newest_skips(
@@ -319,20 +328,18 @@ def skips_of_rule(connection: Connection, account: int, rule: Rule, most: int) -
     found = []
     for kind in sorted(kinds_heard(rule)):
         # A block of another handler may have this name too, so it is only known from the row itself.
-        named = _of_kind(account, kind, LOOKED_THROUGH).where(_among_newest(account, kind), _names_block(rule))
+        named = _of_kind(account, kind, LOOKED_THROUGH).where(_among_newest(account, kind))
         found += list(islice(_of_rule(rule, connection.execute(named)), most))
     return sorted(found, key=lambda one: -one.row_id)[:most]
 
 
 def _of_rule(rule: Rule, rows: Iterable[Row[Any]]) -> Iterator[NumberedSkip]:
+    named = f'.{rule.block}",'.encode()
     for row in rows:
-        for skip in unpack(row):
+        # Most rows do not name it, and need not be taken apart.
+        for skip in unpack(row) if named in _skips_text(row) else ():
             if skip.rule == rule.name:
                 yield NumberedSkip(row.id, row.at, row.event_id, row.deal_id, skip)
-
-
-def _names_block(rule: Rule) -> ColumnElement[bool]:
-    return journal.c.skips.contains(f'.{rule.block}",', autoescape=True)
 
 
 def _among_newest(account: int, kind: str) -> ColumnElement[bool]:
@@ -343,6 +350,6 @@ def _among_newest(account: int, kind: str) -> ColumnElement[bool]:
 
 
 def _of_kind(account: int, kind: str, most: int) -> Any:
-    columns = (journal.c[name] for name in ("id", "at", "event_id", "deal_id", "what", "skips"))
+    columns = (journal.c[name] for name in ("id", "at", "event_id", "deal_id"))
     mine = (journal.c.account == account, journal.c.kind == kind)
-    return select(*columns).where(*mine).order_by(journal.c.id.desc()).limit(most)
+    return select(*columns, *SKIP_COLUMNS).where(*mine).order_by(journal.c.id.desc()).limit(most)

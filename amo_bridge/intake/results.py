@@ -10,7 +10,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.deal_view import DEAL_GONE
-from amo_bridge.engine.journal import unpack
+from amo_bridge.engine.journal import SKIP_COLUMNS, unpack
 from amo_bridge.intake.enquiries import EnquiryRepository, EnquiryState, StoredEnquiry, addresses_of
 from amo_bridge.intake.mail import SOURCE as MAIL
 from amo_bridge.intake.pbx_calls import due_at
@@ -121,7 +121,7 @@ class EnquiryResults:
                 .order_by(outbox.c.id)
             ).all()
             verdicts = connection.execute(
-                select(*(journal.c[name] for name in ("what", "rule", "verdict", "reason", "actions", "skips")))
+                select(*(journal.c[name] for name in ("rule", "verdict", "reason", "actions")), *SKIP_COLUMNS)
                 .where(self._store.owns(journal), journal.c.deal_id == event.deal_id, journal.c.event_id == event.id)
                 .order_by(journal.c.id)
             ).all()

@@ -35,6 +35,8 @@ from sqlalchemy import (
     true,
 )
 
+from amo_bridge.storage.packing import SKIPS, WEBHOOK, Packed
+
 # --- the pipeline -----------------------------------------------------------------------------------------------------
 
 metadata = MetaData()
@@ -58,7 +60,7 @@ inbox = Table(
     Column("id", Id, primary_key=True),
     Column("account", BigInteger, nullable=False),
     Column("received_at", Float, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", Packed(WEBHOOK), nullable=False),
     Column("state", String(8), nullable=False, default="new"),
 )
 Index(
@@ -115,7 +117,9 @@ journal = Table(
     # Of a row that holds what several rules left undone (``engine/journal.py``): the event's type, how many they are.
     Column("kind", String(40)),
     Column("skip_count", Integer),
+    # As an older release wrote them.
     Column("skips", Text),
+    Column("packed_skips", Packed(SKIPS)),
 )
 Index("journal_deal", journal.c.account, journal.c.deal_id, journal.c.id)
 _ruled, _kind_known = journal.c.rule.is_not(None), journal.c.kind.is_not(None)

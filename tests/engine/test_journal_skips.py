@@ -23,6 +23,7 @@ from amo_bridge.rules.actions import Skip
 from amo_bridge.rules.enquiries import DEAL_CLOSED
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.packing import SKIPS, pack
 from amo_bridge.storage.tables import events, journal
 
 TOLD = DealMoved(at=NOON, deal_id=7)
@@ -188,7 +189,21 @@ def test_skips_of_an_event_are_one_row_with_it(store: Store) -> None:
     assert [(row.event_id, row.verdict, row.rule) for row in rows] == [
         (1, "came", None), (2, "came", None), (2, "acts", "first.one"),
     ]  # fmt: skip
-    assert len(rows[0].skips.encode()) < 1500
+    assert len(pack(rows[0].packed_skips, SKIPS)) < 300
+
+
+def test_rows_that_an_older_release_had_not_compressed_are_read_alike(store: Store) -> None:
+    packed(store, 1, [skip(FIRST, "потом"), skip(SECOND, "потом")])
+    packed(store, 2, [skip(FIRST, "недавно"), skip(THIRD, "недавно")])
+    before = Journal(AccountStore(store, ACCOUNT)).of_deal(7)
+    with store.write() as connection:
+        plain = connection.execute(select(journal.c.packed_skips).where(journal.c.event_id == 1)).scalar_one()
+        older = journal.update().where(journal.c.event_id == 1)
+        connection.execute(older.values(skips=plain.decode(), packed_skips=None))
+    assert Journal(AccountStore(store, ACCOUNT)).of_deal(7) == before
+    assert history(store).skips([FIRST], 20) == {"first.one": ["недавно", "потом"]}
+    assert [line.reason for line in history(store).of_rule(FIRST, 50)] == ["недавно", "потом"]
+    assert [line.reason for line in history(store).of_rule(SECOND, 50)] == ["потом"]
 
 
 def test_rules_of_one_handler_keep_their_names(store: Store) -> None:

@@ -34,7 +34,7 @@ TOLD = {
     "id": 31, "account": 1, "at": 10.0, "event_id": 11, "deal_id": 7, "what": "хук", "rule": None, "clause": "A10",
     "verdict": "came", "reason": "", "actions": "[]",
 }  # fmt: skip
-SINCE_THEN = {"source": None, "kind": None, "skip_count": None, "skips": None}
+SINCE_THEN = {"source": None, "kind": None, "skip_count": None, "skips": None, "packed_skips": None}
 """Columns of the journal that the first release had not."""
 
 
