@@ -156,7 +156,19 @@ def test_what_comes_together_is_waited_for(worker_with: Hire, monkeypatch: pytes
     monkeypatch.setattr(worker, "_bell", bell)
     monkeypatch.setattr(worker_module, "monotonic", lambda: 0.0)
     worker._gather()
-    assert bell.waited == [min(worker_module.QUIET, worker_module.LONGEST_GATHERING)] * 4
+    assert bell.waited == [worker_module.LONE_QUIET, *[worker_module.QUIET] * 3]
+
+
+@pytest.mark.parametrize(("since_work", "waited"), [(2.0, worker_module.LONE_QUIET), (0.5, worker_module.QUIET)])
+def test_a_hook_after_a_pause_hardly_waits_for_others(
+    since_work: float, waited: float, worker_with: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, bell = worker_with(), Rings(0)
+    monkeypatch.setattr(worker, "_bell", bell)
+    monkeypatch.setattr(worker, "_worked_at", 10.0)
+    monkeypatch.setattr(worker_module, "monotonic", lambda: 10.0 + since_work)
+    worker._gather()
+    assert bell.waited == [waited]
 
 
 def test_it_does_not_wait_for_quiet_for_ever(worker_with: Hire, monkeypatch: pytest.MonkeyPatch) -> None:
