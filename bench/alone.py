@@ -51,7 +51,7 @@ def measure_idle(setup: Setup, seconds: float) -> Idle:
     """
     setup.bridge.stop()
     setup.started_again().wait_ready()
-    wait_quiet(setup)
+    wait_quiet(setup.sandbox)
     setup.sandbox.control("DELETE", "requests")
     with watched(setup.bridge.pid) as cost:
         time.sleep(seconds)

@@ -1,7 +1,7 @@
 """``python -m bench.enquiry_chaos``: enquiries of few people by six vendors, each sent twice, under kill -9 and faults.
 
 A vendor repeats until the bridge has answered, as vendors do. In the end each person is one contact with one deal, and
-what he said stands on it once.
+what he said stands on it once. ``--calm``: no faults, each sent once: what they cost in requests.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from bench.account import StoreView
 from bench.chaos import FAULTS, SETTLE_SECONDS
 from bench.databases import database_of
 from bench.processes import KilledBridge, Sandbox, bridge_environment
+from bench.storm import wait_quiet
 
 RULES = Path(__file__).with_name("enquiries.toml")
 SECRETS = {
@@ -42,6 +44,7 @@ SECRETS = {
     "AMO_BRIDGE_INTAKE_ZADARMA_SECRET": "zadarma-secret",
 }
 ENQUIRIES, PEOPLE, KILLS = 300, 60, 12
+CONNECTIONS = 8
 UPTIME_SECONDS = (0.3, 6.0)
 # How long all may take once the faults are over.
 FINISH_TIMEOUT_SECONDS = 300.0
@@ -140,6 +143,7 @@ class EnquiryOutcome:
     posts: int = 0
     kills: int = 0
     faults: int = 0
+    refused: int = 0
     requests: int = 0
     seconds: float = 0.0
     lost: list[str] = field(default_factory=list)
@@ -176,11 +180,7 @@ class EnquiryChaos:
 
     def run(self) -> EnquiryOutcome:
         begun = time.monotonic()
-        self._bridge.process.wait_ready()
-        # Their secret is in the store, whose tables the bridge has made.
-        addresses = IntakeAddresses(load(RULES, self._environment), self._environment)
-        self._paths = {one.vendor.name: one.path for one in addresses.all()}
-        before = {kind: {row["id"] for row in self._sandbox.table(kind)} for kind in ("contacts", "leads")}
+        before = self._begin()
         for number, fault in enumerate(FAULTS):
             self._sandbox.control("POST", "faults", {**fault, "seed": self._seed * 100 + number})
         self._send()
@@ -195,6 +195,28 @@ class EnquiryChaos:
         self.outcome.requests = self._sandbox.requests_made()
         self.outcome.seconds = time.monotonic() - begun
         return self.outcome
+
+    def run_calm(self) -> EnquiryOutcome:
+        """Each enquiry once, by several connections, to a bridge that has nothing else to do."""
+        before = self._begin()
+        wait_quiet(self._sandbox)
+        self._sandbox.control("DELETE", "requests")
+        begun = time.monotonic()
+        with ThreadPoolExecutor(CONNECTIONS) as pool, requests.Session() as session:
+            self.outcome.refused = list(pool.map(lambda said: self._post(session, said), self._said)).count(False)
+        self.outcome.left_open = self._finish()
+        self.outcome.requests = self._sandbox.requests_made()
+        self.outcome.seconds = time.monotonic() - begun
+        self._compare(before)
+        return self.outcome
+
+    def _begin(self) -> dict[str, set[object]]:
+        """Wait until the bridge is ready; what there is before the first enquiry."""
+        self._bridge.process.wait_ready()
+        # Their secret is in the store, whose tables the bridge has made.
+        addresses = IntakeAddresses(load(RULES, self._environment), self._environment)
+        self._paths = {one.vendor.name: one.path for one in addresses.all()}
+        return {kind: {row["id"] for row in self._sandbox.table(kind)} for kind in ("contacts", "leads")}
 
     # --- vendors ---
 
@@ -272,12 +294,19 @@ class EnquiryChaos:
 
 
 def run_enquiry_chaos(
-    folder: Path, *, seed: int, enquiries: int = ENQUIRIES, people: int = PEOPLE, kills: int = KILLS, database: str = ""
+    folder: Path,
+    *,
+    seed: int,
+    enquiries: int = ENQUIRIES,
+    people: int = PEOPLE,
+    kills: int = KILLS,
+    database: str = "",
+    calm: bool = False,
 ) -> EnquiryOutcome:
-    """One run in a folder that stays."""
+    """One run in a folder that stays. ``calm``: without kills and faults."""
     chaos = EnquiryChaos(folder, seed=seed, enquiries=enquiries, people=people, kills=kills, database=database)
     try:
-        return chaos.run()
+        return chaos.run_calm() if calm else chaos.run()
     finally:
         chaos.close()
 
@@ -288,18 +317,19 @@ def run_enquiry_chaos(
 @click.option("--people", default=PEOPLE, show_default=True, help="Of so many people.")
 @click.option("--kills", default=KILLS, show_default=True, help="So many kill -9 of the bridge.")
 @click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
-def main(seed: int, enquiries: int, people: int, kills: int, database: str) -> None:
+@click.option("--calm", is_flag=True, help="No kills, no faults: what they cost in requests.")
+def main(seed: int, enquiries: int, people: int, kills: int, database: str, calm: bool) -> None:
     """Send enquiries to a bridge that is killed again and again; exit 1 if one is lost or doubled."""
     console = Console(highlight=False, width=140)
     with tempfile.TemporaryDirectory(prefix="amo-bridge-enquiries-") as name, database_of(database) as url:
         outcome = run_enquiry_chaos(
-            Path(name), seed=seed, enquiries=enquiries, people=people, kills=kills, database=url
+            Path(name), seed=seed, enquiries=enquiries, people=people, kills=kills, database=url, calm=calm
         )
     table = Table("what", "how much", title=f"chaos of enquiries, {database}")
     table.add_row("enquiries, people", f"{outcome.enquiries}, {outcome.people}")
     table.add_row("posts of vendors", str(outcome.posts))
     table.add_row("kill -9, faults that struck", f"{outcome.kills}, {outcome.faults}")
-    table.add_row("requests of the bridge", str(outcome.requests))
+    table.add_row("requests of the bridge", f"{outcome.requests}, {outcome.requests / outcome.enquiries:.2f} each")
     for label in ("lost", "doubled"):
         table.add_row(label, "; ".join(getattr(outcome, label)) or "0")
     table.add_row("left undone", str(outcome.left_open or 0))

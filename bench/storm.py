@@ -103,7 +103,7 @@ def _wait_filled(setup: Setup, deals: int, progress: Progress) -> Filled:
         )
         seconds = time.perf_counter() - begun
         pages = _pages(setup)
-        wait_quiet(setup)
+        wait_quiet(setup.sandbox)
     return Filled(deals, pages, seconds, cost.peak)
 
 
@@ -139,9 +139,9 @@ def wait_idle(setup: Setup, progress: Progress = silent) -> None:
         time.sleep(0.1)
 
 
-def wait_quiet(setup: Setup) -> None:
+def wait_quiet(sandbox: Sandbox) -> None:
     """Wait until the bridge sends no more requests: reconciliation and check of the subscription are over."""
     before = -1
-    while (now := setup.sandbox.requests_made()) != before:
+    while (now := sandbox.requests_made()) != before:
         before = now
         time.sleep(2)

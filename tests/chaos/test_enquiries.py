@@ -23,3 +23,10 @@ def test_no_enquiry_is_lost_and_nobody_is_doubled(
     assert outcome.kills == 2
     assert outcome.faults > 0, "the weather was good: this shows nothing"
     assert (outcome.lost, outcome.doubled, outcome.left_open) == ([], [], {})
+
+
+def test_a_storm_of_enquiries_costs_a_fifth_of_a_request_each_at_most(tmp_path: Path) -> None:
+    outcome = run_enquiry_chaos(tmp_path, seed=23, enquiries=300, people=60, calm=True)
+
+    assert (outcome.lost, outcome.doubled, outcome.left_open, outcome.refused) == ([], [], {}, 0)
+    assert outcome.requests <= 60
