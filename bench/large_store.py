@@ -289,11 +289,16 @@ class LargeStore:
         }
 
     def _task_state(self, some: int) -> Callable[[int], Row]:
+        """Each is met when it is made; then it is done, or moved by a day."""
+
         def row(number: int) -> Row:
             of_task, task = divmod(number, some)
-            at = self._now - (40 + task % 360) * DAY
-            told = {"task_id": 60_000_001 + task, "since": at + of_task * DAY, "created_at": at, "due_at": at + DAY}
-            return {**told, "responsible_user_id": self._person(task), "state": "done" if of_task else "open"}
+            known = self._task(task)
+            told = {name: known[name] for name in ("task_id", "created_at", "due_at", "responsible_user_id")}
+            told["since"] = known["created_at"] + of_task
+            if known["is_completed"]:
+                return {**told, "state": "done" if of_task else "open"}
+            return {**told, "due_at": told["due_at"] - (0 if of_task else DAY), "state": "open"}
 
         return row
 

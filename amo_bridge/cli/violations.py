@@ -140,7 +140,7 @@ def _show(found: Sequence[Violation], zone: ZoneInfo) -> None:
         deal = f"{one.deal_id} {one.deal_name}" if one.deal_id else "—"
         table.add_row(str(one.number), when, one.person, one.clause, deal, one.why, penalty, decision)
     screen.print(table)
-    for total in sums(found):
+    for total in sums([one.total for one in found]):
         screen.print(_total(total))
 
 

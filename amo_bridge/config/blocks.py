@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
@@ -33,10 +34,10 @@ _UNUSUAL = "блок [{}] в файле записан необычно: изм�
 
 def values_of(text: str, path: Sequence[str]) -> dict[str, Any] | None:
     """The keys of a block; None if it is not there. Raises ConfigError for what is not TOML."""
-    table: Any = tree_of(text)
+    table: Any = _kept_tree_of(text)
     for name in path:
         table = table.get(name) if isinstance(table, dict) else None
-    return table if isinstance(table, dict) else None
+    return deepcopy(table) if isinstance(table, dict) else None
 
 
 def lines_of_block(text: str, path: BlockPath) -> str:
@@ -402,6 +403,12 @@ def tree_of(text: str) -> dict[str, Any]:
         raise ConfigError([f"файл не читается ({place}): сначала исправьте его"]) from error
     except RecursionError as error:
         raise ConfigError([TOO_DEEP]) from error
+
+
+@lru_cache(maxsize=4)
+def _kept_tree_of(text: str) -> dict[str, Any]:
+    """A page asks for each section of one text; to be copied by whoever hands a part of it on."""
+    return tree_of(text)
 
 
 def typed_toml(text: str) -> dict[str, Any]:

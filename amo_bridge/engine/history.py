@@ -8,11 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    column,
+    exists,
+    func,
+    literal_column,
+    select,
+    values,
+)
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.effects import Channel, in_channel
-from amo_bridge.engine.journal import NumberedSkip, newest_skips, outcome, skips_of_rule
+from amo_bridge.engine.journal import NumberedSkip, newest_of_each, newest_skips, outcome, skips_of_rule
 from amo_bridge.events import Origin
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore
@@ -191,19 +205,17 @@ class History:
         counts = [Count() for _ in bounds[1:]]
         with self._store.read() as connection:
             first = self._first_since(connection, bounds[0])
-            after = self._first_since(connection, bounds[-1]) + 2 * STEPS_BACK
-            # By number: an index of all lines that begins with the account would be read from its beginning.
-            mine = (
-                and_(self._mine(), is_loud(journal))
-                if is_loud_alone
-                else journal.c.account + 0 == self._store.account_id
-            )
-            query = (
-                select(stretch.label("stretch"), journal.c.verdict, func.count().label("many"), packed.label("packed"))
-                .where(mine, journal.c.id.between(first, after), journal.c.at >= bounds[0])
-                .group_by("stretch", journal.c.verdict)
-            )
-            for row in connection.execute(query):
+            query = select(stretch.label("stretch"), journal.c.verdict, func.count().label("many"))
+            if is_loud_alone:
+                query = query.add_columns(literal_column("0").label("packed")).where(self._mine(), is_loud(journal))
+                query = query.where(journal.c.at >= bounds[0], journal.c.at < bounds[-1])
+            else:
+                after = self._first_since(connection, bounds[-1]) + 2 * STEPS_BACK
+                # By number: an index of all lines that begins with the account would be read from its beginning.
+                mine = journal.c.account + 0 == self._store.account_id
+                query = query.add_columns(packed.label("packed")).where(mine, journal.c.id.between(first, after))
+                query = query.where(journal.c.at >= bounds[0])
+            for row in connection.execute(query.group_by("stretch", journal.c.verdict)):
                 group = GROUPS.get(row.verdict)
                 if row.stretch >= len(counts):
                     continue
@@ -315,25 +327,31 @@ class History:
 
     def last_acted(self, rules: Iterable[str]) -> dict[str, float]:
         """Rule → when it acted last, as far back as the journal goes; only rules that did."""
+        if not (names := sorted(rules)):
+            return {}
+        asked = values(column("rule", String), name="asked").data([(name,) for name in names]).cte("asked")
         acted = select(journal.c.at).where(self._mine(), is_loud(journal), journal.c.verdict == "acts")
-        last = acted.order_by(journal.c.id.desc()).limit(1)
+        last = acted.where(journal.c.rule == asked.c.rule).order_by(journal.c.id.desc()).limit(1).scalar_subquery()
         with self._store.read() as connection:
-            found = {rule: connection.execute(last.where(journal.c.rule == rule)).scalar() for rule in rules}
-        return {rule: at for rule, at in found.items() if at is not None}
+            found = connection.execute(select(asked.c.rule, last)).all()
+        return {rule: at for rule, at in found if at is not None}
 
     def skips(self, rules: Iterable[Rule], most: int) -> dict[str, list[str]]:
         """Rule → why it did nothing, of its last ``most`` decisions; that its steps come by the clock is no reason."""
-        columns = (journal.c.id, journal.c.verdict, journal.c.reason)
-        query = select(*columns).where(self._mine()).order_by(journal.c.id.desc()).limit(most)
-        asked, found = list(rules), {}
+        asked = list(rules)
+        columns, names = (journal.c.id, journal.c.verdict, journal.c.reason), [rule.name for rule in asked]
+        decided: dict[str, list[tuple[int, str, str]]] = {name: [] for name in names}
         with self._store.read() as connection:
             packed = newest_skips(connection, self._store.account_id, asked, most)
-            for rule in asked:
-                decided = [tuple(row) for row in connection.execute(query.where(journal.c.rule == rule.name))]
-                decided += [(one.row_id, "skipped", one.skip.reason) for one in packed[rule.name]]
-                last = sorted(decided, key=lambda one: -one[0])[:most]
-                silent = [reason for _, verdict, reason in last if outcome(verdict, (), reason) == "skipped"]
-                found[rule.name] = [nested_quotes(reason) for reason in silent]
+            rows = newest_of_each(connection, self._store.account_id, journal.c.rule, names, columns, most)
+        for name, row_id, verdict, reason in rows:
+            decided[name].append((row_id, verdict, reason))
+        found = {}
+        for name, decisions in decided.items():
+            decisions += [(one.row_id, "skipped", one.skip.reason) for one in packed[name]]
+            last = sorted(decisions, key=lambda one: -one[0])[:most]
+            silent = [reason for _, verdict, reason in last if outcome(verdict, (), reason) == "skipped"]
+            found[name] = [nested_quotes(reason) for reason in silent]
         return found
 
     def dry_runs_since(self, moment: float) -> dict[str, DryRuns]:
@@ -341,8 +359,7 @@ class History:
         with self._store.read() as connection:
             query = (
                 select(journal.c.rule, func.count(), func.max(journal.c.at))
-                .where(self._mine(), is_loud(journal), journal.c.id >= self._first_since(connection, moment))
-                .where(journal.c.at >= moment, journal.c.verdict == "would_act")
+                .where(self._mine(), is_loud(journal), journal.c.verdict == "would_act", journal.c.at >= moment)
                 .group_by(journal.c.rule)
             )
             return {rule: DryRuns(times, last_at) for rule, times, last_at in connection.execute(query)}
@@ -352,8 +369,7 @@ class History:
         with self._store.read() as connection:
             query = (
                 select(journal.c.rule, func.count())
-                .where(self._mine(), is_loud(journal), journal.c.id >= self._first_since(connection, moment))
-                .where(journal.c.at >= moment, journal.c.verdict == "acts")
+                .where(self._mine(), is_loud(journal), journal.c.verdict == "acts", journal.c.at >= moment)
                 .group_by(journal.c.rule)
             )
             return {rule: times for rule, times in connection.execute(query)}
@@ -376,22 +392,28 @@ class History:
     def _first_since(self, connection: Connection, moment: float) -> int:
         """A row's number from which on all are of this moment or later, or nearly so: rows are written in the order of
         time, and there is an index of numbers, none of times."""
-        # One in a statement: of two at once SQLite reads every row.
-        low, high = (connection.execute(select(end(journal.c.id))).scalar() for end in (func.min, func.max))
-        if low is None or high is None:
-            return 0
-        # Processes write side by side, so the order is only nearly that of time.
-        high -= STEPS_BACK
-        while low < high:
-            middle = (low + high) // 2
-            at = connection.execute(
-                select(journal.c.at).where(journal.c.id >= middle).order_by(journal.c.id).limit(1)
-            ).scalar()
-            if at is not None and at < moment:
-                low = middle + 1
-            else:
-                high = middle
-        return int(low) - STEPS_BACK
+        first = connection.execute(FIRST_SINCE, {"moment": moment}).scalar()
+        return 0 if first is None else int(first) - STEPS_BACK
+
+
+def _first_since() -> Select[Any]:
+    """The range of numbers is halved until one is left, within one statement."""
+    # One subquery for each end: of two at once SQLite reads every row.
+    low, high = (select(end(journal.c.id)).scalar_subquery() for end in (func.min, func.max))
+    # Processes write side by side, so the order is only nearly that of time.
+    halved = select(low.label("low"), (high - STEPS_BACK).label("high")).cte("halved", recursive=True)
+    middle = (halved.c.low + halved.c.high) // 2
+    following = select(journal.c.at).where(journal.c.id >= middle).order_by(journal.c.id).limit(1).scalar_subquery()
+    is_before = following < bindparam("moment")
+    ends = (
+        case((is_before, middle + 1), else_=halved.c.low).label("low"),
+        case((is_before, halved.c.high), else_=middle).label("high"),
+    )
+    halved = halved.union_all(select(*ends).where(halved.c.low < halved.c.high))
+    return select(func.max(halved.c.low))
+
+
+FIRST_SINCE = _first_since()
 
 
 def _has_source(source: Source) -> ColumnElement[bool]:

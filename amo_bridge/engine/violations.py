@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.engine import Connection
@@ -67,9 +67,24 @@ class Violation(Breach):
         """What it takes off the pay: nothing if it was forgiven, or has no penalty."""
         return self.penalty or 0 if self.state == "counts" else 0
 
+    @property
+    def total(self) -> Total:
+        """Of this one alone."""
+        return Total(self.person, self.currency, self.state, 1, self.owed)
+
     def to_json(self) -> dict[str, Any]:
         decisions = [{**asdict(one), "at": one.at.isoformat()} for one in self.decisions]
         return {**asdict(self), "at": self.at.isoformat(), "decisions": decisions}
+
+
+class Total(NamedTuple):
+    """So many violations of one person in one state. ``owed``: what they take off the pay."""
+
+    person: str
+    currency: str
+    state: State
+    many: int
+    owed: int
 
 
 class Violations:
@@ -125,6 +140,20 @@ class Violations:
         if clause is not None:
             wanted.append(violations.c.clause.in_([one for one in self.clauses() if _is(one, clause)]))
         return wanted
+
+    def totals(
+        self, since: datetime | None, until: datetime | None, person: str | None = None, clause: str | None = None
+    ) -> list[Total]:
+        """Of what ``between`` finds."""
+        columns = (violations.c.person, violations.c.currency, violations.c.state)
+        query = select(*columns, func.count(), func.coalesce(func.sum(violations.c.penalty), 0))
+        query = query.where(*self._wanted(since, until, person, clause)).group_by(*columns)
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Total(whose, currency, state, many, int(owed) if state == "counts" else 0)
+            for whose, currency, state, many, owed in rows
+        ]
 
     def people(self) -> list[str]:
         """Everybody who stands in the ledger."""

@@ -19,11 +19,11 @@ from datetime import date, timedelta
 from math import inf
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, CompoundSelect, Row, and_, case, false, func, select, true, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, case, false, func, select, true, union_all
 from sqlalchemy.engine import Connection
 
 from amo_bridge.lazy.dataclasses import dataclass
-from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import deals, task_history, tasks
 
 Way = Literal["standing", "missed"]
@@ -38,6 +38,19 @@ PUNCTUALITY = tuple(
     )
 )  # fmt: skip
 """What a promise is made of; texts and results are long."""
+
+
+class KnownState(NamedTuple):
+    """A row of a task's history. ``state``: open, done or deleted."""
+
+    since: float
+    created_at: float
+    due_at: float
+    person: int
+    state: str
+
+
+KEPT_OF_STATE = ("since", "created_at", "due_at", "responsible_user_id", "state")
 
 
 class TaskState(NamedTuple):
@@ -132,8 +145,7 @@ def overdue(store: AccountStore, spans: Sequence[Span], names: Mapping[int, str]
 def promises_of(store: AccountStore, spans: Sequence[Span]) -> list[Promise]:
     """All that may count on one of these days. Raises StoreUnavailable."""
     with store.read() as connection:
-        rows = connection.execute(select(*PUNCTUALITY).where(*due_in(store.account_id, spans))).all()
-        return list(_promises(connection, store.account_id, spans, {row.task_id: row for row in rows}).values())
+        return list(_promises(connection, store.account_id, spans).values())
 
 
 def knows_tasks(store: AccountStore) -> bool:
@@ -239,56 +251,92 @@ def moves_of(promise: Promise, spans: Sequence[Span], person: int | None = None)
     return found
 
 
-def due_in(account_id: int, spans: Sequence[Span]) -> tuple[ColumnElement[bool], ...]:
-    """Tasks that were due before the last day's end and not finished before the first day began, and those that have
-    changed since then: they may have been due."""
-    return tasks.c.account == account_id, tasks.c.task_id.in_(_wanted(account_id, spans))
-
-
-def _wanted(account_id: int, spans: Sequence[Span]) -> CompoundSelect[Any]:
-    """Numbers of these tasks, also of those that are no longer known."""
-    due = select(tasks.c.task_id).where(tasks.c.account == account_id, tasks.c.due_at < spans[-1].end)
+def _due(account_id: int, spans: Sequence[Span], *columns: ColumnElement[Any]) -> list[Select[Any]]:
+    """Tasks that were due before the last day's end and not finished before the first day began."""
+    due = select(*columns).where(tasks.c.account == account_id, tasks.c.due_at < spans[-1].end)
     is_open, is_finished = tasks.c.is_completed == false(), tasks.c.is_completed == true()
     # An index for each; together they would read every task.
-    return union_all(
+    return [
         due.where(is_open),
         due.where(is_finished, tasks.c.completed_at >= spans[0].begin),
         due.where(is_finished, tasks.c.completed_at.is_(None)),
-        select(task_history.c.task_id).where(
-            task_history.c.account == account_id, task_history.c.since >= spans[0].begin
-        ),
-    )
+    ]
 
 
-def promise_of(row: Any) -> Promise:
-    """What the task's row says of punctuality."""
-    # When a task was finished is not always told; it was not later than its last change.
-    done_at = (row.completed_at or row.updated_at) if row.is_completed else None
-    met = TaskState(done_at or row.updated_at, row.responsible_user_id, row.due_at, True)
-    done = () if done_at is None else (TaskState(met.since, met.person, met.due_at, False),)
-    return _promise(done_at, row.created_at, met, done)
+def _changed(account_id: int, spans: Sequence[Span]) -> Select[Any]:
+    """Numbers of tasks that have changed since the first day began: they may have been due. Some are no longer
+    known."""
+    mine = (task_history.c.account == account_id, task_history.c.since >= spans[0].begin)
+    return select(task_history.c.task_id).where(*mine)
 
 
-def _promises(
-    connection: Connection, account_id: int, spans: Sequence[Span], rows: Mapping[int, Any]
-) -> dict[int, Promise]:
-    """Task → its promise: of these rows, and of tasks that have changed since and are no longer known."""
-    history = select(task_history).where(
-        task_history.c.account == account_id, task_history.c.task_id.in_(_wanted(account_id, spans))
-    )
-    states: dict[int, list[Any]] = {}
-    for state in sorted(connection.execute(history), key=lambda one: one.id):
-        states.setdefault(state.task_id, []).append(state)
-    promises = {task_id: promise_of(row) for task_id, row in rows.items() if task_id not in states}
-    for task_id, kept in states.items():
-        last, row = kept[-1], rows.get(task_id)
-        created_at = max(row.created_at if row else 0.0, last.created_at)
-        known = [TaskState(one.since, one.responsible_user_id, one.due_at, one.state == "open") for one in kept]
-        # The first one met open is in force from the beginning.
-        later = known[1:] if known[0].is_open else known
-        done_at = None if last.state == "open" else last.since
-        promises[task_id] = _promise(done_at, created_at, known[0], later, is_deleted=last.state == "deleted")
+def _promises(connection: Connection, account_id: int, spans: Sequence[Span]) -> dict[int, Promise]:
+    """Task → its promise: of tasks due then, and of those that have changed since, known or not. Of those that were
+    done in time and never moved, which are most, the one known last stands for all: from when tasks are known."""
+    rows = {row.task_id: row for row in connection.execute(union_all(*_due(account_id, spans, *PUNCTUALITY)))}
+    changed = _changed(account_id, spans)
+    of_changed = select(*PUNCTUALITY).where(tasks.c.account == account_id, tasks.c.task_id.in_(changed))
+    rows |= {row.task_id: row for row in connection.execute(of_changed)}
+    states = _states(connection, account_id, union_all(*_due(account_id, spans, tasks.c.task_id), changed))
+    promises: dict[int, Promise] = {}
+    kept = (-inf, 0)
+    for task_id in rows.keys() | states.keys():
+        row, history = rows.get(task_id), states.get(task_id, ())
+        if _is_kept(row, history):
+            kept = max(kept, (_assumed_until(row, history), task_id))
+        else:
+            promises[task_id] = _promise_by(row, history)
+    if kept[0] > -inf:
+        promises[kept[1]] = _promise_by(rows.get(kept[1]), states.get(kept[1], ()))
     return promises
+
+
+def _states(connection: Connection, account_id: int, wanted: CompoundSelect[Any]) -> dict[int, list[KnownState]]:
+    """Task → the rows of its history, oldest first."""
+    mine = (task_history.c.account == account_id, task_history.c.task_id.in_(wanted))
+    columns = (task_history.c[name] for name in ("id", "task_id", *KEPT_OF_STATE))
+    found: dict[int, list[KnownState]] = {}
+    for state in sorted(map(tuple, connection.execute(select(*columns).where(*mine)))):
+        found.setdefault(state[1], []).append(KnownState(*state[2:]))
+    return found
+
+
+def _done_at(row: Any) -> float:
+    """When a task was finished is not always told; it was not later than its last change."""
+    return float(row.completed_at or row.updated_at)
+
+
+def _is_kept(row: Any, states: Sequence[KnownState]) -> bool:
+    """It was done by its deadline, and never had another: it counts on no day."""
+    if not states:
+        return bool(row.is_completed and _done_at(row) <= row.due_at)
+    first, *later = states
+    if len(later) != 1 or first.state != "open" or later[0].state != "done":
+        return False
+    return later[0].since <= first.due_at == later[0].due_at
+
+
+def _assumed_until(row: Any, states: Sequence[KnownState]) -> float:
+    """When the task was met, if that was later than it was made: its deadline before then is an assumption."""
+    created_at = max(row.created_at if row else 0.0, states[-1].created_at if states else 0.0) or -inf
+    met_at = states[0].since if states else _done_at(row)
+    return met_at if met_at - created_at > MET_AT_ONCE_SECONDS else -inf
+
+
+def _promise_by(row: Any, states: Sequence[KnownState]) -> Promise:
+    """What the task's row says of punctuality, if nothing else is known, or its history."""
+    if not states:
+        done_at = _done_at(row) if row.is_completed else None
+        met = TaskState(done_at or row.updated_at, row.responsible_user_id, row.due_at, True)
+        done = () if done_at is None else (TaskState(met.since, met.person, met.due_at, False),)
+        return _promise(done_at, row.created_at, met, done)
+    last = states[-1]
+    created_at = max(row.created_at if row else 0.0, last.created_at)
+    known = [TaskState(one.since, one.person, one.due_at, one.state == "open") for one in states]
+    # The first one met open is in force from the beginning.
+    later = known[1:] if known[0].is_open else known
+    done_at = None if last.state == "open" else last.since
+    return _promise(done_at, created_at, known[0], later, is_deleted=last.state == "deleted")
 
 
 def _promise(
@@ -318,26 +366,50 @@ class LateTask:
     moves: Moves = Moves()
 
 
+@dataclass(frozen=True)
+class LateTasks:
+    """``tasks``: those of a page; ``many``: how many there are."""
+
+    tasks: Sequence[LateTask]
+    many: int
+
+
 def late_tasks(
-    store: AccountStore, spans: Sequence[Span], names: Mapping[int, str], way: Way, person: str = ""
-) -> list[LateTask]:
+    store: AccountStore,
+    spans: Sequence[Span],
+    names: Mapping[int, str],
+    way: Way,
+    person: str = "",
+    *,
+    most: int | None = None,
+    passed: int = 0,
+) -> LateTasks:
     """The tasks that count on one of these days at least, the longest overdue first. ``person``: only his, as the
-    report calls him. Raises StoreUnavailable."""
-    deal = and_(deals.c.account == tasks.c.account, deals.c.deal_id == tasks.c.entity_id, tasks.c.entity_type == "deal")
-    query = (
-        select(tasks, deals.c.record)
-        .join_from(tasks, deals, deal, isouter=True)
-        .where(*due_in(store.account_id, spans))
-    )
-    with store.read() as connection:
-        rows = {row.task_id: row for row in connection.execute(query)}
-        promises = _promises(connection, store.account_id, spans, rows)
+    report calls him. ``most``: so many, after the first ``passed``, or the last ones. Raises StoreUnavailable."""
     found = []
-    for task_id, promise in sorted(promises.items(), key=lambda item: (item[1].due_at, item[0])):
-        people = [name_of(one, names) for one in broken_on(promise, spans, way).values()]
-        if people and (not person or person in people):
-            moves = moves_of(promise, spans)
-            found.append(_late_task(promise, rows.get(task_id), person or people[-1], moves))
+    with store.read() as connection:
+        promises = _promises(connection, store.account_id, spans)
+        for task_id, promise in sorted(promises.items(), key=lambda item: (item[1].due_at, item[0])):
+            people = [name_of(one, names) for one in broken_on(promise, spans, way).values()]
+            if people and (not person or person in people):
+                found.append((task_id, promise, person or people[-1]))
+        if most is not None:
+            passed = min(passed, max(0, len(found) - 1) // most * most)
+        shown = found[passed:] if most is None else found[passed : passed + most]
+        rows = _with_deals(connection, store.account_id, [task_id for task_id, *_ in shown])
+    told = [
+        _late_task(promise, rows.get(task_id), whose, moves_of(promise, spans)) for task_id, promise, whose in shown
+    ]
+    return LateTasks(told, len(found))
+
+
+def _with_deals(connection: Connection, account_id: int, task_ids: Sequence[int]) -> dict[int, Row[Any]]:
+    deal = and_(deals.c.account == tasks.c.account, deals.c.deal_id == tasks.c.entity_id, tasks.c.entity_type == "deal")
+    query = select(tasks, deals.c.record).join_from(tasks, deals, deal, isouter=True)
+    found: dict[int, Row[Any]] = {}
+    for some in chunks(task_ids):
+        mine = (tasks.c.account == account_id, tasks.c.task_id.in_(some))
+        found |= {row.task_id: row for row in connection.execute(query.where(*mine))}
     return found
 
 

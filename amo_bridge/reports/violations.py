@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from amo_bridge.engine.deal_view import deal_url
-from amo_bridge.engine.violations import State, Violation
+from amo_bridge.engine.violations import State, Total, Violation
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.text.typography import money
@@ -73,17 +73,19 @@ class Sum:
         return ", ".join(money(amount, currency) for currency, amount in self.owed.items())
 
 
-def sums(found: Sequence[Violation]) -> list[Sum]:
+def sums(totals: Sequence[Total]) -> list[Sum]:
     """Everybody's, by name."""
     return [
-        _sum(person, [one for one in found if one.person == person]) for person in sorted({v.person for v in found})
+        _sum(person, [one for one in totals if one.person == person]) for person in sorted({v.person for v in totals})
     ]
 
 
-def _sum(person: str, his: Sequence[Violation]) -> Sum:
+def _sum(person: str, his: Sequence[Total]) -> Sum:
     owed = {money: sum(v.owed for v in his if v.currency == money) for money in sorted({v.currency for v in his})}
-    forgiven = sum(one.state == "forgiven" for one in his)
-    return Sum(person, len(his), forgiven, {money: amount for money, amount in owed.items() if amount})
+    forgiven = sum(one.many for one in his if one.state == "forgiven")
+    return Sum(
+        person, sum(one.many for one in his), forgiven, {money: amount for money, amount in owed.items() if amount}
+    )
 
 
 def sheet(found: Iterable[Violation], account_url: str, zone: ZoneInfo) -> bytes:

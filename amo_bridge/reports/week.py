@@ -86,7 +86,9 @@ def week_of(
     standing = counted(promises, spans[-1:], names, "standing").rows
     missed = counted(promises, spans, names, "missed").tasks
     first, last = (datetime.fromtimestamp(one, UTC) for one in (midnights[0], midnights[-1]))
-    broken_by = Counter(one.person for one in Violations(store, clock).between(first, last) if one.state == "counts")
+    broken_by = Counter[str]()
+    for one in Violations(store, clock).totals(first, last):
+        broken_by[one.person] += one.many if one.state == "counts" else 0
     with store.read() as connection:
         given_up = select(func.count()).select_from(outbox).where(store.owns(outbox), is_given_up(outbox))
         failures = connection.execute(given_up).scalar_one()
@@ -94,7 +96,7 @@ def week_of(
         monday=monday,
         late=_most({name: figures[0] for name, figures in standing.items() if figures[0]}),
         missed=_most(dict(missed)),
-        violations=_most(dict(broken_by)),
+        violations=_most(dict(+broken_by)),
         days=History(store).by_stretch(midnights, is_loud_alone=True),
         failures=failures,
         broken=broken,

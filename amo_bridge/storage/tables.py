@@ -132,6 +132,11 @@ LOUD = ("acts", "would_act", "retried", "undone", "failed", "held")
 """Verdicts that are more than silence."""
 _loud = journal.c.verdict.in_(LOUD)
 Index("journal_loud", journal.c.account, journal.c.id, sqlite_where=_loud, postgresql_where=_loud)
+# Days and rules are counted in this index alone.
+Index(
+    "journal_loud_at", journal.c.account, journal.c.verdict, journal.c.at, journal.c.rule,
+    sqlite_where=_loud, postgresql_where=_loud,
+)  # fmt: skip
 Index("journal_loud_rule", journal.c.account, journal.c.rule, journal.c.id, sqlite_where=_loud, postgresql_where=_loud)
 
 

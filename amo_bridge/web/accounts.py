@@ -63,6 +63,7 @@ class AccountView:
         self.name = name
         self.bridge = bridge
         self.clock = clock
+        self._fit: tuple[Config, Fit] | None = None
 
     @property
     def config(self) -> Config:
@@ -70,9 +71,12 @@ class AccountView:
 
     @property
     def fit(self) -> Fit:
-        """The config compared with the account: broken rules, renamed names. Raises StoreUnavailable."""
-        _ = self.store
-        return self.bridge.fit
+        """The config compared with the account, once for a request: broken rules, renamed names. Raises
+        StoreUnavailable."""
+        if self._fit is None or self._fit[0] is not self.config:
+            _ = self.store
+            self._fit = self.config, self.bridge.fit
+        return self._fit[1]
 
     @cached_property
     def store(self) -> Store:

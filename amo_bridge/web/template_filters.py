@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
+from babel.numbers import format_decimal
 from flask import Flask
 from flask_babel import format_date as babel_date
-from flask_babel import format_decimal, get_locale, ngettext
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
@@ -170,7 +172,13 @@ def _age(seconds: float | None) -> str:
 
 def number(value: float) -> str:
     """«12 345»."""
-    return str(format_decimal(value))
+    locale = get_locale()
+    return _number(value, "ru" if locale is None else str(locale))
+
+
+@lru_cache(maxsize=4096)
+def _number(value: float, locale: str) -> str:
+    return str(format_decimal(value, locale=locale))
 
 
 def sum_of_money(amount: int, currency: str) -> str:

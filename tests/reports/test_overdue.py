@@ -181,7 +181,7 @@ def test_the_mirror_keeps_what_the_report_needs(
     report = overdue(AccountStore(store, 1), SPANS, {IVAN: "Иван"}, "standing")
     assert (dict(report.rows), report.moves["Иван"], report.known_from) == ({"Иван": standing}, moves, None)
     assert report.tasks == {"Иван": 1}
-    (late,) = late_tasks(AccountStore(store, 1), SPANS, {IVAN: "Иван"}, "standing", "Иван")
+    (late,) = late_tasks(AccountStore(store, 1), SPANS, {IVAN: "Иван"}, "standing", "Иван").tasks
     assert late.promise.is_deleted == isinstance(told[-1], TaskDeleted)
     assert overdue(AccountStore(store, 2), SPANS, {}, "standing").rows == {}, "another account's"
 

@@ -1,14 +1,14 @@
-"""Common parts of pages: an entry of the navigation, a table as a file."""
+"""Common parts of pages: an entry of the navigation, a page of a long list, a table as a file."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request, url_for
 from flask_login import current_user
 
 from amo_bridge.config.model import Config
@@ -35,6 +35,48 @@ class Menu:
     def subject(self) -> str:
         """The blueprint: all its pages belong to this entry."""
         return self.endpoint.partition(".")[0]
+
+
+T = TypeVar("T")
+MOST_PAGES = 10_000
+
+
+@dataclass(frozen=True)
+class Pager:
+    """A page of a long list, as ``key`` in the address says; the first one is 1. ``size``: rows of a page; ``many``: of
+    all."""
+
+    many: int
+    size: int
+    key: str = "page"
+
+    @property
+    def number(self) -> int:
+        return max(1, min(page_asked_for(self.key), -(-self.many // self.size)))
+
+    @property
+    def passed(self) -> int:
+        """How many rows stand before it."""
+        return (self.number - 1) * self.size
+
+    @property
+    def last(self) -> int:
+        """The number of its last row."""
+        return min(self.passed + self.size, self.many)
+
+    def of(self, rows: Sequence[T]) -> Sequence[T]:
+        """Its rows, of all of them."""
+        return rows[self.passed : self.last]
+
+    def address(self, number: int) -> str:
+        """Of the page of this number: the same question."""
+        asked = {**request.args.to_dict(), **(request.view_args or {}), self.key: number}
+        return url_for(request.endpoint or "", **asked)
+
+
+def page_asked_for(key: str = "page") -> int:
+    """Its number; nonsense is the first."""
+    return max(1, min(request.args.get(key, 1, type=int), MOST_PAGES))
 
 
 KINDS = {

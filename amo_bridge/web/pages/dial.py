@@ -18,12 +18,13 @@ from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.pages import Menu
+from amo_bridge.web.pages import Menu, Pager
 from amo_bridge.web.services import dials as service
 
 routes = Blueprint("dial", __name__)
 MENU = Menu(_l("Дозвон"), "dial.show", place=35, needs=lambda config: "dial" in connected(config))
 SHOWN_FOR = timedelta(days=14)
+A_PAGE = 50
 STATES = {
     "waiting": ("quiet", _l("ждёт")),
     "calling": ("good", _l("звонит")),
@@ -70,16 +71,21 @@ def show() -> str:
     here = current_account()
     running: list[DialRow] = []
     ended: list[DialRow] = []
+    pagers = Pager(0, A_PAGE), Pager(0, A_PAGE, "ended")
     is_stopped = False
     if here.is_known:
         log = service.log_of(here)
-        running = _rows(here, log, log.running())
-        ended = _rows(here, log, log.ended_since(here.clock.now() - SHOWN_FOR))
+        # Those that a person has to decide about come first.
+        going = sorted(log.running(), key=lambda dial: dial.state != "undecided")
+        over = log.ended_since(here.clock.now() - SHOWN_FOR)
+        pagers = Pager(len(going), A_PAGE), Pager(len(over), A_PAGE, "ended")
+        running, ended = (_rows(here, log, pager.of(some)) for pager, some in zip(pagers, (going, over), strict=True))
         is_stopped = log.is_stopped
     return render_template(
         "dial/show.html",
-        running=sorted(running, key=lambda row: row.unknown is None),
+        running=running,
         ended=ended,
+        pagers=pagers,
         is_stopped=is_stopped,
         is_off=not here.config.channels.dial.enabled,
         is_connected="dial" in connected(here.config),

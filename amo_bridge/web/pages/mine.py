@@ -86,7 +86,7 @@ def show() -> str:
     return render_template(
         "mine/show.html",
         own=own,
-        sums=sums(own.violations) if own else [],
+        sums=sums([one.total for one in own.violations]) if own else [],
         is_mine=asked is None or person == here.person_of(user().login),
         has_pay=here.config.pay is not None,
         here=here,

@@ -17,14 +17,13 @@ from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.pages import Menu, download
+from amo_bridge.web.pages import Menu, Pager, download, page_asked_for
 
 routes = Blueprint("reports", __name__)
 MENU = Menu(_l("Отчёты"), "reports.show", place=50)
 SPANS = (7, 14, 31)
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - in whatever zone the account is
-# A page of more is read by nobody.
-MOST_TASKS = 500
+A_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,12 @@ def tasks() -> str:
     wish, person = _wish(here), request.args.get("person", "")
     spans = _spans(here, wish)
     day = next((span for span in spans if span.date.isoformat() == request.args.get("day")), None)
-    found = late_tasks(here.account_store, [day] if day else spans, here.user_names, wish.way, person)
+    asked = (here.account_store, [day] if day else spans, here.user_names, wish.way, person)
+    found = late_tasks(*asked, most=A_PAGE, passed=(page_asked_for() - 1) * A_PAGE)
     return render_template(
         "reports/tasks.html",
-        found=found[:MOST_TASKS],
-        many=len(found),
+        found=found.tasks,
+        pager=Pager(found.many, A_PAGE),
         wish=wish,
         first=spans[0].date,
         day=day and day.date,

@@ -10,19 +10,18 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
-from amo_bridge.engine.violations import NoSuchViolation, Violation
+from amo_bridge.engine.violations import NoSuchViolation, Total, Violation
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.violations import Month, sheet, sums
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account, user
-from amo_bridge.web.pages import Menu, download
+from amo_bridge.web.pages import Menu, Pager, download
 
 routes = Blueprint("violations", __name__)
 MENU = Menu(_l("Нарушения"), "violations.show", place=55)
-# A page of more is read by nobody; the file has them all.
-MOST = 200
+A_PAGE = 100
 ALL = "all"
 MOST_MONTHS = 36
 LONGEST_WHY = 500
@@ -52,15 +51,16 @@ def show() -> str:
     wish = _wish(here)
     known: dict[str, Any] = {"found": [], "people": [], "clauses": [], "months": [_this_month(here)]}
     if here.is_known:
+        pager = Pager(count_of(here, wish), A_PAGE)
         known = {
-            "found": violations_of(here, wish),
+            "found": violations_of(here, wish, A_PAGE, pager.passed),
+            "sums": sums(totals_of(here, wish)),
+            "pager": pager,
             "people": here.violations.people(),
             "clauses": here.violations.clauses(),
             "months": _months(here),
         }
-    return render_template(
-        "violations/show.html", **known, wish=wish, sums=sums(known["found"]), most=MOST, states=STATES, every=ALL
-    )
+    return render_template("violations/show.html", **known, wish=wish, states=STATES, every=ALL)
 
 
 @routes.get("/violations.csv")
@@ -97,6 +97,11 @@ def violations_of(here: AccountView, wish: Wish, most: int | None = None, passed
     since, until = wish.month.span(here.zone) if wish.month else (None, None)
     person, clause = wish.person or None, wish.clause or None
     return here.violations.between(since, until, person=person, clause=clause, most=most, passed=passed)
+
+
+def totals_of(here: AccountView, wish: Wish) -> list[Total]:
+    since, until = wish.month.span(here.zone) if wish.month else (None, None)
+    return here.violations.totals(since, until, wish.person or None, wish.clause or None)
 
 
 def count_of(here: AccountView, wish: Wish) -> int:

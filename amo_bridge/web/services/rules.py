@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property
 from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.blocks import lines_of_block
-from amo_bridge.crm.account import Account
+from amo_bridge.crm.account import Account, Stage
 from amo_bridge.engine.history import DryRuns, Line
 from amo_bridge.errors import ConfigError, UnknownName
 from amo_bridge.lazy.dataclasses import dataclass
@@ -95,10 +95,13 @@ class RuleFacts:
 
     def matching(self, rule: Rule) -> int | None:
         """How many deals are where it works; None where that can't be told."""
-        stages, known = _stages_of(rule), self._account
-        if not stages or known is None or self._deals_on_stages is None:
+        return self._matching(_named_stages(rule))
+
+    def _matching(self, named: dict[str, list[str]]) -> int | None:
+        stages, stage_named = _listens_on(named), self._stage_named
+        if not stages or stage_named is None or self._deals_on_stages is None:
             return None
-        return _on(stages, known, self._deals_on_stages)
+        return _on(stages, stage_named, self._deals_on_stages)
 
     def block(self, rule: Rule) -> str:
         """The rule's own lines of the file, comments included; a sentence if they can't be told apart."""
@@ -112,11 +115,12 @@ class RuleFacts:
             return str(_("Блок записан не отдельным заголовком"))
 
     def _of(self, rule: Rule, skips: Iterable[str], most_skips: int) -> Facts:
-        matching = self.matching(rule)
+        named = _named_stages(rule)
+        matching = self._matching(named)
         return Facts(
             rule=rule,
             matching=matching,
-            unmatched=None if matching is not None else _why_unmatched(rule),
+            unmatched=None if matching is not None else _why_unmatched(named),
             last_acted=self._last_acted.get(rule.name),
             skips=Counter(skips).most_common(most_skips),
             dry=dry_sources(rule, is_bridge_dry=self._here.config.bridge.dry_run),
@@ -131,6 +135,11 @@ class RuleFacts:
     @cached_property
     def _account(self) -> Account | None:
         return self._here.crm_account
+
+    @cached_property
+    def _stage_named(self) -> Callable[[str], Stage] | None:
+        """Many rules name the same stages."""
+        return cache(self._account.stage) if self._account else None
 
     @cached_property
     def _last_acted(self) -> dict[str, float]:
@@ -157,9 +166,8 @@ def _is_wanted(rule: Rule, wanted: str, only: str) -> bool:
     return wanted in text and (only not in ("on", "off") or rule.enabled == (only == "on"))
 
 
-def _stages_of(rule: Rule) -> list[str]:
-    """Where it listens; empty if it names no such stages."""
-    named = _named_stages(rule)
+def _listens_on(named: dict[str, list[str]]) -> list[str]:
+    """Where a rule with these stages listens; empty if it names no such stages."""
     return next((named[key] for key in LISTENS_ON if key in named), [])
 
 
@@ -172,18 +180,18 @@ def _named_stages(rule: Rule) -> dict[str, list[str]]:
     return named
 
 
-def _on(names: list[str], known: Account, on_stages: dict[tuple[int, int], int]) -> int | None:
+def _on(names: list[str], named: Callable[[str], Stage], on_stages: dict[tuple[int, int], int]) -> int | None:
     try:
-        stages = {known.stage(name) for name in names}
+        stages = {named(name) for name in names}
     except UnknownName:
         return None
     return sum(on_stages.get((stage.pipeline_id, stage.status_id), 0) for stage in stages)
 
 
-def _why_unmatched(rule: Rule) -> Any:
+def _why_unmatched(named: dict[str, list[str]]) -> Any:
     """Russian, to be translated."""
-    if _stages_of(rule):
+    if _listens_on(named):
         return _l("мост ещё не знает сделок")
-    if GUARDS_THE_WAY_IN in _named_stages(rule):
+    if GUARDS_THE_WAY_IN in named:
         return _l("срабатывает, когда сделку переводят на этап: заранее не сосчитать")
     return _l("срабатывает по событию, а не по этапу")
