@@ -344,8 +344,8 @@ class History:
         with self._store.read() as connection:
             packed = newest_skips(connection, self._store.account_id, asked, most)
             rows = newest_of_each(connection, self._store.account_id, journal.c.rule, names, columns, most)
-        for name, row_id, verdict, reason in rows:
-            decided[name].append((row_id, verdict, reason))
+        for row in rows:
+            decided[row.rule].append((row.id, row.verdict, row.reason))
         found = {}
         for name, decisions in decided.items():
             decisions += [(one.row_id, "skipped", one.skip.reason) for one in packed[name]]

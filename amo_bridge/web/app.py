@@ -131,7 +131,7 @@ def create_app(application: Application, *, takes_hooks: bool = True, token: str
         if not may_look(request, token):
             # The reason may name hosts and paths, and is nobody's business outside.
             told = {"status": str(told["status"]).partition(":")[0]}
-        return jsonify(told), 200 if application.is_ready else 503
+        return jsonify(stored_sentences.all_stored(told) if takes_hooks else told), 200 if application.is_ready else 503
 
     metrics.install(app, application, token)
     if takes_hooks:

@@ -57,7 +57,7 @@ def install_languages(app: Flask) -> None:
 def _chosen() -> str:
     """A person's browser keeps what he has chosen; a program may say it with a request."""
     wanted = request.cookies.get(COOKIE)
-    if wanted is None and request.path.startswith("/api/v1/"):
+    if wanted is None and request.path.startswith(("/api/v1/", "/health")):
         wanted = request.accept_languages.best_match(list(LANGUAGES))
     return wanted if wanted in LANGUAGES else RUSSIAN
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from babel.messages.pofile import read_po
 from flask import Flask
@@ -148,6 +149,18 @@ def stored_by_whom(sentence: str) -> str:
     kind = BY_API if sentence.startswith(BY_API) else ""
     who, colon, told = sentence.removeprefix(kind).partition(": ")
     return f"{kind}{who}: {stored(told)}" if colon else stored(sentence)
+
+
+def all_stored(told: Any) -> Any:
+    """The same of every text in an answer; of «rule: why» of its parts."""
+    if isinstance(told, Mapping):
+        return {name: all_stored(value) for name, value in told.items()}
+    if isinstance(told, list):
+        return [all_stored(value) for value in told]
+    if not isinstance(told, str):
+        return told
+    subject, _, why = told.partition(": ")
+    return f"{stored(subject)}: {stored(why)}" if stored(why) != why else stored(told)
 
 
 def stored_on_page(sentence: str) -> str | Markup:

@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 from support.api_client import Program
-from support.pages import Pages, Visit, words_of
+from support.pages import NOWHERE, Pages, Visit, agency, words_of
+from support.running_bridge import EXAMPLE
 
+from amo_bridge.channels.registry import VENDORS
+from amo_bridge.channels.vendor_states import ADVICE, OTHERWISE
+from amo_bridge.config.loader import load
+from amo_bridge.crm.responses import _WORDS
+from amo_bridge.errors import AmbiguousName, UnknownName
+from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.stored_sentences import LONGEST, PLACE, RUSSIAN_LETTERS, catalogue, in_english
+from amo_bridge.web.stored_sentences import LONGEST, PLACE, RUSSIAN_LETTERS, all_stored, catalogue, in_english
 
 ROOT = Path(__file__).parents[2]
 ENGINE = (
@@ -73,6 +80,38 @@ def said_in(tree: ast.Module) -> Iterator[str]:
                 yield from forms(node.value)
 
 
+RAISED = re.compile("Channel(Error|Down|Busy|Uncertain|Refused)|Crm[A-Z][a-z]+|NotConnected|StoreUnavailable")
+"""Errors that a person reads: on the overview, among the channels, on the page of the connection."""
+NAMED = {"words", "why", "told", "reason", "detail"}
+
+
+def raised() -> dict[str, str]:
+    """Every sentence of errors of amoCRM, of channels and of the store, and what their texts are made of → where."""
+    found: dict[str, str] = {}
+    for path in sorted((ROOT / "amo_bridge").rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and RAISED.fullmatch(_name_of(node))]
+        texts = [text for call in calls for argument in call.args for text in forms(argument)]
+        if calls:
+            assigned = (node for node in ast.walk(tree) if isinstance(node, ast.Assign))
+            named = (one for one in assigned if NAMED & {getattr(target, "id", "") for target in one.targets})
+            texts += [text for one in named for text in forms(one.value)]
+        found |= {text: path.name for text in texts if RUSSIAN_LETTERS.search(text)}
+    return found
+
+
+def _name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def told_of_amocrm() -> list[str]:
+    """What is told of amoCRM's errors, and what to do about a channel's."""
+    reasons = [f"{words} (GET /api/v4/leads: 500)" for _, words in _WORDS]
+    vendors = [one.no_secret for one in VENDORS if one.no_secret]
+    advice = filter(None, dict(ADVICE).values())
+    return [*reasons, *(f"{words} (AMO_BRIDGE_KEY)" for words in vendors), *advice, OTHERWISE]
+
+
 def said() -> dict[str, str]:
     """Every sentence that these modules put into the journal → where."""
     found: dict[str, str] = {}
@@ -106,14 +145,19 @@ PARTS = {
     "поле {1}": "stands for a field's name",
     "элемент {1} списка {2}": "stands for a value",
     "сразу": "a step's name",
+    ", но номера {1} (number) среди арендованных нет": "the end of what an exchange says when it is asked by a button",
+    "у «{1}» {2}": "what is wrong with a person's extension, told by a button",
+    "onlinePBX не пускает: проверьте {1}, {2} — в кабинете АТС": WHOLE,
+    "onlinePBX не пускает: {1}; проверьте {2} и domain, {3} — в АТС": WHOLE,
 }
 """What is no sentence of its own → why it needs no English."""
 
 
-def test_every_sentence_of_the_journal_has_its_english() -> None:
+@pytest.mark.parametrize("kind", ["journal", "errors"])
+def test_every_sentence_has_its_english(kind: str) -> None:
     lacking = {
         text: name
-        for text, name in said().items()
+        for text, name in (said() if kind == "journal" else raised()).items()
         if text not in PARTS and not in_english(PLACE.sub("Ромашка", re.sub(r"\{0\}", "", text)))
     }
     assert not lacking, "\n".join(map(str, lacking.items()))
@@ -121,6 +165,21 @@ def test_every_sentence_of_the_journal_has_its_english() -> None:
 
 def test_enough_was_looked_at() -> None:
     assert len(said()) > 250
+    assert len(raised()) > 150
+
+
+@pytest.mark.parametrize("russian", told_of_amocrm())
+def test_what_holds_amocrm_or_a_channel_up_has_its_english(russian: str) -> None:
+    assert not RUSSIAN_LETTERS.search(in_english(russian) or russian)
+
+
+@pytest.mark.parametrize("kind", ["воронки", "этапа", "поля", "пользователя", "причины отказа", "типа задачи"])
+def test_a_lost_name_has_its_english(kind: str) -> None:
+    lost = (UnknownName(kind, "Бриф"), UnknownName(kind, "Бриф", nearest="Брифы"), AmbiguousName(kind, "А", ["Б", "В"]))
+    told = [in_english(f"{error}; правило работает без этого") for error in lost]
+    assert all(told)
+    left = {word for words in told for word in re.findall("[а-яё]{4,}", words or "", re.IGNORECASE)}
+    assert left <= {"Бриф", "Брифы"}
 
 
 def test_nothing_is_translated_that_the_code_does_not_say() -> None:
@@ -253,3 +312,48 @@ def test_a_program_says_which_language_it_wants(told: Pages) -> None:
     ]  # fmt: skip
     assert english[0]["what"] == "found later: change of stage"
     assert speaking(reader, "fr").get(path)["entries"] == plain
+
+
+NO_ANSWER = "почтовый сервер mail.example.ru прервал связь: reset"
+ENGLISH_OF_IT = "the mail server mail.example.ru broke the connection off: reset"
+
+
+@pytest.fixture
+def in_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pages]:
+    """A bridge that amoCRM does not let in, and whose channel does not answer."""
+    path = tmp_path / "config.toml"
+    path.write_text(
+        EXAMPLE.read_text("utf-8").replace("https://example.amocrm.ru", NOWHERE) + "\n[telegram]\n", "utf-8"
+    )
+    pages = Pages.of(load(path, {}))
+    pages.meet_account()
+    pages.know_account(agency())
+    pages.say("acts")
+    trouble = "токен не подошёл: создайте новый (docs/connect-account.md) (GET /api/v4/account: 401)"
+    monkeypatch.setattr(AccountRuntime, "trouble", trouble)
+    monkeypatch.setattr(AccountRuntime, "channel_outages", {"notices": NO_ANSWER})
+    yield pages
+    pages.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/channels", "/connection"])
+def test_warnings_are_in_the_readers_language(in_trouble: Pages, path: str) -> None:
+    visit = in_trouble.visit(Role.ADMIN)
+    told = {"/": "the token does not fit", "/channels": ENGLISH_OF_IT, "/connection": "the token does not fit"}[path]
+    assert told not in words_of(visit.get(path))
+    visit.post("/settings/language/en", page="/")
+    english = words_of(visit.get(path))
+    assert told in english
+    assert not re.search("токен не|прервал связь", english)
+
+
+def test_the_health_page_says_it_too(in_trouble: Pages) -> None:
+    ask = in_trouble.app.test_client().get
+    russian, english = (ask("/health", headers={"Accept-Language": one}).get_json() for one in ("ru", "en"))
+    assert russian["channels"] == {"notices": NO_ANSWER}
+    assert english["channels"] == {"notices": ENGLISH_OF_IT}
+    assert english["trouble"].startswith("the token does not fit")
+    with in_trouble.app.test_request_context(headers={"Cookie": "language=en"}):
+        assert all_stored([f"канал mail: {NO_ANSWER}"]) == [f"channel mail: {ENGLISH_OF_IT}"]
+        broken = {"issues": ["stage.new: поля «А» нет в аккаунте"]}
+        assert all_stored(broken) == {"issues": ["stage.new: the account has no field «А»"]}

@@ -18,6 +18,7 @@ from amo_bridge.web.context import current_account
 from amo_bridge.web.pages.requests import requests_of
 from amo_bridge.web.services import connection as connection_service
 from amo_bridge.web.services.connection import ConnectionView
+from amo_bridge.web.stored_sentences import stored
 
 
 class ConnectedAccount(Shape):
@@ -67,8 +68,8 @@ def connection() -> Connection:
         is_ready=connection.here.bridge.is_ready,
         by="token" if connection.is_long_lived else "oauth",
         ends_at=None if connection.ends_at is None else datetime.fromtimestamp(connection.ends_at, UTC),
-        warning=connection.warning,
-        trouble=connection.trouble,
+        warning=stored(connection.warning),
+        trouble=stored(connection.trouble),
         hook_checked_age=connection.health.hook_seen_age if connection.health else None,
         known=_known(connection.known) if connection.known else None,
     )

@@ -260,7 +260,7 @@ def _facts(facts: Facts) -> dict[str, Any]:
         "clause": rule.clause,
         "says": rule.words,
         "enabled": rule.enabled,
-        "broken": rule.broken,
+        "broken": stored(rule.broken),
         "dry_run": rule.dry_run,
         "dry_because": list(facts.dry),
         "would_act": facts.dry_runs.times,

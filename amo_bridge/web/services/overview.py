@@ -21,6 +21,7 @@ from amo_bridge.reports.overdue import knows_tasks, late_by_day
 from amo_bridge.runtime.updates import newer_version
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.services.enquiries import repository_of
+from amo_bridge.web.stored_sentences import stored
 from amo_bridge.webinars.imports.model import Import
 from amo_bridge.webinars.imports.repository import ImportRepository
 
@@ -159,26 +160,26 @@ def health_issues(account: AccountView, health: HealthSnapshot | None, now: date
     found = [
         *_of_bridge(account),
         *(_issues_of_health(health, is_ready=is_ready) if health else ()),
-        *(HealthIssue("bad", _("Почта: %(why)s", why=why)) for why in account.bridge.mailbox_outages.values()),
+        *(HealthIssue("bad", _("Почта: %(why)s", why=stored(why))) for why in account.bridge.mailbox_outages.values()),
         *_of_channels(account),
         *_of_names(account),
         *_of_config(account),
         *_of_updates(account),
     ]
     if words := alerts.warning(account.bridge.token_ends_at, now):
-        found.append(HealthIssue("warning", words, "connect_page.show"))
+        found.append(HealthIssue("warning", stored(words), "connect_page.show"))
     return sorted(found, key=lambda one: one.weight != "bad")
 
 
 def _of_bridge(account: AccountView) -> list[HealthIssue]:
     bridge = account.bridge
     if bridge.problems:
-        return [HealthIssue("bad", words, "config.edit") for words in bridge.problems]
+        return [HealthIssue("bad", stored(words), "config.edit") for words in bridge.problems]
     if bridge.trouble:
-        return [HealthIssue("bad", _("Мост ждёт: %(why)s", why=bridge.trouble), "connect_page.show")]
+        return [HealthIssue("bad", _("Мост ждёт: %(why)s", why=stored(bridge.trouble)), "connect_page.show")]
     if bridge.state.startswith("waiting"):
         why = bridge.state.partition(": ")[2]
-        return [HealthIssue("bad", _("Мост ещё не работает: %(why)s", why=why), "connect_page.show")]
+        return [HealthIssue("bad", _("Мост ещё не работает: %(why)s", why=stored(why)), "connect_page.show")]
     if bridge.state != "ready" and not bridge.is_without_config:
         return [HealthIssue("warning", _("Мост запускается"))]
     return []
@@ -187,9 +188,8 @@ def _of_bridge(account: AccountView) -> list[HealthIssue]:
 def _issues_of_health(health: HealthSnapshot, *, is_ready: bool) -> list[HealthIssue]:
     found = []
     if health.stopped:
-        found.append(
-            HealthIssue("bad", _("amoCRM не принимает запросы: %(why)s", why=health.stopped), "connect_page.show")
-        )
+        words = _("amoCRM не принимает запросы: %(why)s", why=stored(health.stopped))
+        found.append(HealthIssue("bad", words, "connect_page.show"))
     if failed := sum(health.failed.values()):
         words = ngettext("%(num)s дело не выполнено и ждёт решения", "%(num)s дел не выполнено и ждут решения", failed)
         found.append(HealthIssue("bad", words, "failed.show"))
@@ -213,15 +213,21 @@ def _of_channels(account: AccountView) -> list[HealthIssue]:
     """Channels by which nothing goes out just now."""
     labels = {VK_ADS: title_of(VK_ADS), **{str(name): kind.label for name, kind in CHANNEL_KINDS.items()}}
     outages = account.bridge.channel_outages.items()
-    words = [_("Канал «%(name)s» не работает: %(why)s", name=labels.get(name, name), why=why) for name, why in outages]
-    return [HealthIssue("bad", one, "channels.show") for one in words]
+    return [
+        HealthIssue(
+            "bad",
+            _("Канал «%(name)s» не работает: %(why)s", name=labels.get(name, name), why=stored(why)),
+            "channels.show",
+        )
+        for name, why in outages
+    ]
 
 
 def _of_names(account: AccountView) -> list[HealthIssue]:
     """Rules that are off because of their names, and names to be put right."""
     fit = account.fit
     found = [
-        HealthIssue("bad", _("Правило %(rule)s сломано: %(why)s", rule=rule, why=why), "rules.all_of_them")
+        HealthIssue("bad", _("Правило %(rule)s сломано: %(why)s", rule=rule, why=stored(why)), "rules.all_of_them")
         for rule, why in list(fit.broken.items())[:MOST_BROKEN]
     ]
     if more := len(fit.broken) - MOST_BROKEN if len(fit.broken) > MOST_BROKEN else 0:
@@ -233,8 +239,8 @@ def _of_names(account: AccountView) -> list[HealthIssue]:
     others = [
         one for one in fit.issues if one.state in ("inactive", "partial") or (one.state == "lost" and not one.rule)
     ]
-    found += [HealthIssue("warning", words, "config.edit") for words in dict.fromkeys(one.line for one in others)]
-    return found
+    lines = dict.fromkeys(one.line.removesuffix(one.words) + stored(one.words) for one in others)
+    return found + [HealthIssue("warning", words, "config.edit") for words in lines]
 
 
 def _of_updates(account: AccountView) -> list[HealthIssue]:
