@@ -17,6 +17,7 @@ from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.journal import NOTHING_PACKED, Skip, pack
 from amo_bridge.events import StageEntered
 from amo_bridge.mirror.contacts import MirroredContact
+from amo_bridge.mirror.open_fields import follow
 from amo_bridge.storage import tables
 from amo_bridge.storage.accounts import DEALS_FILLED, Cursors
 from amo_bridge.storage.database import AccountStore
@@ -34,6 +35,7 @@ FIRST_CONTACT = 40_000_001
 DAYS = 91
 """A day longer than the journal is kept (``keep_journal``)."""
 
+CAMPAIGN_FIELD = "utm_campaign"
 SECTIONS = """
 [kpi]
 people = ["Иван Петров", "Мария Кузнецова"]
@@ -92,6 +94,8 @@ class LargeStore:
             self._put(table, count, row)
         with self._store.write() as connection:
             Cursors(self._store).write(connection, DEALS_FILLED, self._now)
+        # As the worker does for [ads].
+        follow(self._store, [self._account.field(CAMPAIGN_FIELD).id])
 
     def _plan(self, size: Size) -> Iterator[tuple[Table, int, Callable[[int], Row]]]:
         some = max(size.deals // 5, 200)
@@ -151,6 +155,10 @@ class LargeStore:
     def _deal_of(self, number: int, size: Size) -> int:
         return FIRST_DEAL + number * 7919 % size.deals
 
+    def _campaign(self, number: int) -> dict[int, tuple[str, ...]]:
+        """Every fortieth deal names one of the fifty."""
+        return {} if number % 40 else {self._account.field(CAMPAIGN_FIELD).id: (f"Кампания {number // 40 % 50}",)}
+
     def _deal(self, number: int) -> Row:
         pipeline, status = self._stages[number % len(self._stages)]
         at = datetime.fromtimestamp(self._now - number % 400 * DAY, UTC)
@@ -160,6 +168,7 @@ class LargeStore:
             responsible_user_id=self._person(number), created_at=at, updated_at=at,
             contact_ids=(FIRST_CONTACT + number,), main_contact_id=FIRST_CONTACT + number,
             closed_at=at if status in (WON, LOST) else None, loss_reason="Дорого" if status == LOST else None,
+            fields=self._campaign(number),
         )  # fmt: skip
         return {
             "deal_id": record.id,

@@ -159,6 +159,13 @@ def postgres_url() -> Iterator[str]:
         yield _address(schema)
 
 
+@pytest.fixture(scope="module")
+def busy_postgres_url() -> Iterator[str]:
+    """The same for all tests of a module together: it takes long to fill."""
+    with _schema() as schema:
+        yield _address(schema)
+
+
 @pytest.fixture(scope="session")
 def lasting_postgres_url() -> Iterator[str]:
     """The same for all tests of the session together: what one leaves, the next one finds."""

@@ -11,23 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm.account import LOST, WON, Account
+from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.event_queue import add_events
+from amo_bridge.errors import UnknownName
 from amo_bridge.events import CampaignLoaded
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.ad_statistics import AdStatistics, CampaignDay, digest, folded, together
+from amo_bridge.mirror.open_fields import open_deals_with
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import AdDay, Campaign
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.notify import notify
-from amo_bridge.storage.tables import deals
 
 SHOWN_DAYS = 35
 """How far back rules and pages see statistics."""
@@ -39,20 +39,24 @@ def campaign_name(reader: FieldReader, section: AdsSection, deal: DealRecord) ->
     return next((text for name, text in reader.texts(deal).items() if folded(name) == wanted), "").strip()
 
 
+def campaign_fields(account: Account, section: AdsSection | None) -> list[int]:
+    """The field in which deals name their campaign, if the account has it: deals are asked for by it."""
+    if section is None:
+        return []
+    try:
+        return [account.field(section.campaign_field).id]
+    except UnknownName:
+        return []
+
+
 def deals_by_campaign(
     connection: Connection, store: AccountStore, account: Account, section: AdsSection
 ) -> dict[str, list[DealRecord]]:
     """Folded name of a campaign → the open deals that name it. Raises UnknownName for a field that is not there."""
     field = account.field(section.campaign_field)
     reader = FieldReader(account)
-    # Numbers of stages lie on both sides of won and lost, which are neighbours: of an index two ranges, where «not in»
-    # would read every deal that was ever closed.
-    is_open = or_(deals.c.status_id < WON, deals.c.status_id > LOST)
-    # Most deals have no campaign: those are passed by without being decoded.
-    names_one = deals.c.record.like(f'%"{field.id}":%')
-    query = select(deals.c.deal_id, deals.c.record).where(store.owns(deals), is_open, names_one)
     found: dict[str, list[DealRecord]] = {}
-    for _deal_id, text in sorted(map(tuple, connection.execute(query))):
+    for _deal_id, text in open_deals_with(connection, store, field.id):
         record = DealRecord.from_json(json.loads(text))
         if not record.is_deleted and (name := campaign_name(reader, section, record)):
             found.setdefault(folded(name), []).append(record)

@@ -232,7 +232,7 @@ class History:
         with self._store.read() as connection:
             query = (
                 select(journal)
-                .where(self._mine(), journal.c.id >= self._first_since(connection, moment), journal.c.at >= moment)
+                .where(self._mine(), journal.c.id >= self._first_since(connection, moment), journal.c.at + 0 >= moment)
                 .where(is_loud(journal))
                 .order_by(journal.c.id.desc())
                 .limit(most)
@@ -256,7 +256,8 @@ class History:
     def _matching(self, connection: Connection, wanted: DecisionFilter, *columns: Any) -> Select[Any]:
         first = self._first_since(connection, wanted.since)
         query = select(*(columns or (journal,))).where(self._mine(), is_loud(journal), journal.c.id >= first)
-        query = query.where(journal.c.at >= wanted.since, journal.c.at < wanted.until)
+        # By number alone: what is found in the order of time would have to be sorted.
+        query = query.where(journal.c.at + 0 >= wanted.since, journal.c.at + 0 < wanted.until)
         if wanted.before is not None:
             query = query.where(journal.c.id < wanted.before)
         if wanted.rule is not None:

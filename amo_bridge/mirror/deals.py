@@ -20,6 +20,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import DealReported, DealUpdated
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.facts import Source, mark_sales, record_changes, watched
+from amo_bridge.mirror.open_fields import keep_open_fields
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import deals
 from amo_bridge.text.names import normalise
@@ -211,6 +212,7 @@ class Mirror:
             for copy in copies
         ]
         self._mark_sales(connection, [copy.record for copy in copies])
+        keep_open_fields(connection, self._store.account_id, [copy.record for copy in copies])
         insert_or_replace(connection, deals, ("account", "deal_id"), rows)
 
     def _keep_facts(self, connection: Connection, copies: Sequence[MirroredDeal], found: Container[int]) -> None:
@@ -287,6 +289,7 @@ class Mirror:
         ]
         if rows:
             self._mark_sales(connection, [after.record for after in known.values()])
+            keep_open_fields(connection, self._store.account_id, [after.record for after in known.values()])
             connection.execute(
                 update(deals)
                 .where(self._store.owns(deals), deals.c.deal_id == bindparam("of_deal"))
@@ -306,6 +309,7 @@ class Mirror:
 
     def forget(self, connection: Connection, deal_id: int) -> None:
         self._mark_sales(connection, (), gone=[deal_id])
+        keep_open_fields(connection, self._store.account_id, (), gone=[deal_id])
         connection.execute(delete(deals).where(self._store.owns(deals), deals.c.deal_id == deal_id))
 
 

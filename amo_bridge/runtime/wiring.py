@@ -17,6 +17,7 @@ from amo_bridge.channels.registry import (
 from amo_bridge.channels.sender import ChannelWorkers, Sending, channel_senders
 from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.engine.ad_campaigns import campaign_fields
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
 from amo_bridge.engine.card_names import CardNames
 from amo_bridge.engine.evening_digest import EveningDigest
@@ -43,6 +44,7 @@ from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import FactLog
+from amo_bridge.mirror.open_fields import follow
 from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.reports.daily import DailyReportJob
 from amo_bridge.reports.kpi_days import KpiJob, KpiRows, LossRows
@@ -287,10 +289,11 @@ class CompositionRoot:
         self._tell_of_names()
 
     def _keep_facts(self) -> None:
-        """What the pay sheet will ask about deals is kept from now on."""
+        """What the pay sheet will ask about deals is kept from now on; and which of them name a campaign."""
         config, account = self.rules.get().config, self.rules.get().account
         fields = watched_fields(config.pay, account, config.bridge.secret_fields)
         FactLog(self._store).begin(fields, self._context.account_clock.now(), Mirror(self._store).records())
+        follow(self._store, campaign_fields(account, config.ads))
 
     def _tell_of_names(self) -> None:
         """Tell a person of rules that are broken and of names to be put right, once a day as long as it is so."""

@@ -270,6 +270,15 @@ Index("deals_closed", deals.c.account, deals.c.status_id, deals.c.closed_at)
 Index("deals_person", deals.c.account, deals.c.responsible_user_id, deals.c.deal_id)
 Index("deals_named", deals.c.account, deals.c.deal_id, deals.c.plain_name)
 
+open_deal_fields = Table(
+    "open_deal_fields",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("field_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("deal_id", BigInteger, primary_key=True, autoincrement=False),
+)
+"""Open deals that have a value in a field that deals are asked for by, see mirror/open_fields.py."""
+
 deal_facts = Table(
     "deal_facts",
     metadata,

@@ -68,7 +68,7 @@ class PageWords(Domain):  # type: ignore[misc]
 
 
 @pass_eval_context
-def words_of_template(context: EvalContext, text: str, **values: Any) -> str:
+def words_of_template(context: EvalContext, text: str, /, **values: Any) -> str:
     """``_()`` of templates, as Jinja's own: %(name)s stands for a value, which is escaped on a page. A page of a list
     asks for a thousand, so that each is looked up once in the life of the process."""
     found = _words(_language(), str(text))

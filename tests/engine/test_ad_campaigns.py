@@ -17,6 +17,7 @@ from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.errors import UnknownName
 from amo_bridge.mirror.ad_statistics import AdStatistics, CampaignDay
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.mirror.open_fields import follow
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import AdDay, Campaign
 from amo_bridge.storage.database import AccountStore, Store
@@ -33,9 +34,13 @@ def account() -> Account:
     return replace(known, all_fields=(*known.all_fields, FIELD))
 
 
-@pytest.fixture
-def own(store: Store) -> AccountStore:
-    return AccountStore(store, ACCOUNT)
+@pytest.fixture(params=["followed", "not followed"])
+def own(store: Store, request: pytest.FixtureRequest) -> AccountStore:
+    """Deals are found by a kept list, or, before the worker has begun it, by their records: the same ones."""
+    found = AccountStore(store, ACCOUNT)
+    if request.param == "followed":
+        follow(found, [FIELD.id])
+    return found
 
 
 def know(own: AccountStore, deal_id: int, campaign: str = "Ромашка", on: str = BRIEF, **more: Any) -> None:

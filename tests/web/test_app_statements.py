@@ -9,19 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from sqlalchemy import event
-from support.api_client import Program
-from support.pages import NOWHERE, Pages, agency
-from support.running_bridge import EXAMPLE
+from support.busy_pages import ask_everything, busy_pages, statements_of
+from support.pages import Pages
 
-from amo_bridge.config.loader import load
 from amo_bridge.engine.retention import Retention
 from amo_bridge.storage.database import Store
-from amo_bridge.web.auth.users import Role
-from bench.large_store import SECTIONS, LargeStore, Size, addresses
+from bench.large_store import Size
 
 FEW = {
     "accounts", "alembic_version", "api_tokens", "audience_lists", "channel_states", "crm_budget", "cursors",
@@ -79,6 +74,7 @@ SORTED: dict[str, str] = {
     "FROM made WHERE made.account = ? AND made.kind = ?": "tasks for papers of one month",
     "AND timers.deal_id = ? ORDER BY timers.due_at": "the steps of one deal",
     "GROUP BY enquiries.source": "into one group a service",
+    "GROUP BY violations.person, violations.currency": "what a month comes to, into one group a person",
     "SELECT DISTINCT violations.": "names of people and clauses: a ledger of years has some thousand rows",
 }
 """What is sorted or grouped → why it may be."""
@@ -86,35 +82,17 @@ SORTED: dict[str, str] = {
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    folder = tmp_path_factory.mktemp("busy")
-    path = folder / "config.toml"
-    path.write_text(EXAMPLE.read_text("utf-8").replace("https://example.amocrm.ru", NOWHERE) + SECTIONS, "utf-8")
-    pages = Pages.of(load(path, {}))
-    pages.meet_account()
-    pages.know_account(agency())
-    here = pages.account
-    rules = tuple(rule.name for rule in here.config.rules)
-    LargeStore(here.account_store, agency(), rules, here.clock.now()).fill(Size(deals=1000, lines=7_000))
+    pages = busy_pages(tmp_path_factory.mktemp("busy"), Size(deals=1000, lines=7_000))
     yield pages
     pages.close()
 
 
 @contextmanager
 def explained(store: Store) -> Iterator[dict[str, list[str]]]:
-    """What is read meanwhile: statement, with lists cut to one question mark → how SQLite carries it out."""
-    seen: dict[str, tuple[str, Any]] = {}
-
-    def listen(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
-        if statement.startswith(("SELECT", "WITH")):
-            short = re.sub(r"\(\?(?:, \?)*\)", "(?)", re.sub(r"\s+", " ", statement))
-            seen.setdefault(short, (statement, parameters))
-
+    """What is read meanwhile: statement → how SQLite carries it out."""
     found: dict[str, list[str]] = {}
-    event.listen(store.engine, "before_cursor_execute", listen)
-    try:
+    with statements_of(store) as seen:
         yield found
-    finally:
-        event.remove(store.engine, "before_cursor_execute", listen)
     with store.read() as connection:
         for short, (statement, parameters) in seen.items():
             rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
@@ -124,13 +102,8 @@ def explained(store: Store) -> Iterator[dict[str, list[str]]]:
 @pytest.fixture(scope="module")
 def plans(busy: Pages) -> dict[str, list[str]]:
     """Of all pages and API doors."""
-    admin, program = busy.visit(Role.ADMIN), Program(busy, Role.ADMIN)
-    failed = []
     with explained(busy.office.store) as found:
-        for _, address in addresses(busy.app):
-            in_api = address.startswith("/api/v1/")
-            answer = program.ask("GET", address.removeprefix("/api/v1")) if in_api else admin.get(address)
-            failed += [address] if answer.status_code == 500 else []
+        failed = ask_everything(busy)
     assert failed == []
     return found
 
