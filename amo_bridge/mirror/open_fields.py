@@ -8,6 +8,7 @@ in the field is read from the deal itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select, text
 from sqlalchemy.engine import Connection
@@ -83,10 +84,10 @@ def open_deals_with(connection: Connection, store: AccountStore, field_id: int) 
         same = and_(deals.c.account == open_deal_fields.c.account, deals.c.deal_id == open_deal_fields.c.deal_id)
         mine = (store.owns(open_deal_fields), open_deal_fields.c.field_id == field_id)
         query = select(*columns).join_from(open_deal_fields, deals, same).where(*mine)
-    return sorted(map(tuple, connection.execute(query)))
+    return sorted((number, record) for number, record in connection.execute(query))
 
 
-def _with_value(store: AccountStore, field_id: int, *columns: ColumnElement[int] | ColumnElement[str]) -> Select[int]:
+def _with_value(store: AccountStore, field_id: int, *columns: ColumnElement[Any]) -> Select[Any]:
     """Of a field that is not followed. Most deals have no value there: those are passed by without being decoded."""
     # Numbers of stages lie on both sides of won and lost, which are neighbours: of an index two ranges, where «not in»
     # would read every deal that was ever closed.
