@@ -156,8 +156,8 @@ class LargeStore:
         return FIRST_DEAL + number * 7919 % size.deals
 
     def _campaign(self, number: int) -> dict[int, tuple[str, ...]]:
-        """Every fortieth deal names one of the fifty."""
-        return {} if number % 40 else {self._account.field(CAMPAIGN_FIELD).id: (f"Кампания {number // 40 % 50}",)}
+        """Fifty deals of 100,000 name one each."""
+        return {} if number % 2000 else {self._account.field(CAMPAIGN_FIELD).id: (f"Кампания {number // 2000 % 50}",)}
 
     def _deal(self, number: int) -> Row:
         pipeline, status = self._stages[number % len(self._stages)]

@@ -1,4 +1,4 @@
-"""Open deals by field: which of them have a value in a field that deals are asked for by (a campaign's name).
+"""Open deals by field: those that have a value in a field that deals are asked for by.
 
 Kept from the moment a field is followed (``follow``), in the transactions that change the mirror, so that a question
 about some deals does not read the records of all that are open. Which deals they are is all that is kept: what stands
