@@ -55,6 +55,7 @@ class Agency:
         self.pipedrive: PipedriveSection | None = None
         self.is_dry = False
         self.sections: dict[str, Any] = {}
+        self._told = ""
         bots: dict[Way, Messenger] = {}
         if stand_ins is not None:
             for name in ("telegram", "max"):
@@ -97,6 +98,13 @@ class Agency:
         return bot
 
     def rule_engine(self) -> RuleEngine:
+        """By the sections as they are now; a round asks for it, so what did not change is not put together anew."""
+        told = (self.ways, self.sections, self.pipedrive, self.is_dry, self.kpi, self.section, self.reasons)
+        if repr(told) != self._told:
+            self._told, self._made = repr(told), self._rule_engine()
+        return replace(self._made, people=People(rule_engine().account, {"head": UserName(HEAD)}, self.absences))
+
+    def _rule_engine(self) -> RuleEngine:
         engine = rule_engine()
         people = {UserName(name): PersonSection.model_validate(ways) for name, ways in self.ways.items()}
         telegram = self.sections.get("telegram") or TelegramSection()
@@ -112,8 +120,7 @@ class Agency:
             daily_report=DailyReportSection.model_validate(self.section),
         )
         reasons = tuple(LossReason(number, name) for number, name in self.reasons.items())
-        made = RuleEngine.of(config, replace(engine.account, loss_reasons=reasons), self.clock)
-        return replace(made, people=People(engine.account, {"head": UserName(HEAD)}, self.absences))
+        return RuleEngine.of(config, replace(engine.account, loss_reasons=reasons), self.clock)
 
     # --- what people do ---
 
