@@ -169,6 +169,11 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = open_engine(url)
+        self._reading: dict[str, Any] = {"amo_bridge_read": True}
+        if self.engine.dialect.name == "postgresql":
+            # By READ COMMITTED each statement sees what is there when it begins, in a transaction or not: BEGIN and
+            # ROLLBACK would only be two more ways to the server and back.
+            self._reading["isolation_level"] = "AUTOCOMMIT"
         # Writers queue here rather than in SQLite's busy loop, which wakes them unfairly late.
         self._turn = WriteQueue()
         self._state = StoreState()
@@ -228,7 +233,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self._guarded(), self.engine.connect().execution_options(amo_bridge_read=True) as connection:
+        with self._guarded(), self.engine.connect().execution_options(**self._reading) as connection:
             yield connection
 
     def close(self) -> None:
