@@ -54,6 +54,7 @@ class AudienceOffice:
         }
         self.section = AudiencesSection(consent=CONSENT, lists=lists, note=note)  # type: ignore[arg-type]
         self.log = AudienceLog(self.store)
+        self._made: tuple[tuple[object, ...], RuleEngine] | None = None
         self._events = 0
         self._clients: dict[int, dict[str, Any]] = {}
         self._deals: dict[int, DealRecord] = {}
@@ -85,6 +86,13 @@ class AudienceOffice:
         self.sender.recover()
 
     def rule_engine(self) -> RuleEngine:
+        """A round asks for it hundreds of times, and most rounds change nothing of it."""
+        told = (self.section, self.dry_run, self.has_consent_field)
+        if self._made is None or self._made[0] != told:
+            self._made = told, self._rule_engine()
+        return self._made[1]
+
+    def _rule_engine(self) -> RuleEngine:
         account = replace(agency(), is_api_filter_enabled=True)
         if not self.has_consent_field:
             lost = [field for field in account.all_fields if field.name != CONSENT]
