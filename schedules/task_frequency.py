@@ -1,8 +1,8 @@
 """Too few tasks of a kind were set for the client this month → they are set.
 
 Each step looks at its moment (``every``) how many such tasks (``counts``) there are on the deal's card, open or
-finished, set since the beginning of this month or of ``months`` together: fewer than ``at_least`` is too few. With
-``each_missing`` the step's tasks are set as many times as are missing.
+finished, set since the beginning of this month or of ``months`` together: fewer than ``at_least`` (the step's own, else
+the rule's) is too few. With ``each_missing`` the step's tasks are set as many times as are missing.
 ``client_since``, ``younger_than``, ``older_than``: only for clients who came less, or no less, than so many months ago.
 Does nothing if there are enough, the client is of another age or nobody knows since when he is one, the deal has left
 the stages, is not what ``when`` asks for, or the task of last time is still open.
@@ -23,8 +23,8 @@ from amo_bridge.rules import (
     CreateTask,
     DateFieldName,
     Deal,
+    FrequencyStep,
     Round,
-    RoundStep,
     Skip,
     Step,
     Times,
@@ -46,7 +46,7 @@ class TaskFrequency(Round):
     client_since: DateFieldName | None = None
     younger_than: Months | None = None
     older_than: Months | None = None
-    steps: Annotated[tuple[RoundStep, ...], Field(min_length=1)]
+    steps: Annotated[tuple[FrequencyStep, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def ages_need_a_date(self) -> Self:
@@ -89,11 +89,12 @@ def task_frequency(event: StepDue, deal: Deal, options: TaskFrequency) -> Skip |
     step = step_of(event, options.steps)
     if step is None:
         return Skip("такого шага в правиле больше нет")
+    wanted = step.at_least or options.at_least
     had = _set_between(event.since, event.at, deal, options.counts)
-    if had >= options.at_least:
-        return Skip(f"таких задач достаточно: {had}, нужно {options.at_least}")
+    if had >= wanted:
+        return Skip(f"таких задач достаточно: {had}, нужно {wanted}")
     found = step.actions(event, deal, slot=step.title)
-    missing = options.at_least - had
+    missing = wanted - had
     if isinstance(found, Skip) or not options.each_missing or missing == 1:
         return found
     return new_tasks_only([action for one in found for action in _as_many(one, missing)], deal)

@@ -20,8 +20,8 @@ from amo_bridge.rules import (
     TALK_SECONDS,
     Action,
     Deal,
+    FrequencyStep,
     Round,
-    RoundStep,
     Skip,
     Step,
     Times,
@@ -32,12 +32,6 @@ from amo_bridge.rules import (
 
 TouchKind = Literal["call", "mail", "chat", "sms", "task", "move"]
 Count = Annotated[int, Field(ge=1, le=1000)]
-
-
-class FrequencyStep(RoundStep):
-    """``at_least``: fewer touches are too few for this step; without it the rule's number."""
-
-    at_least: Count | None = None
 
 
 class TouchFrequency(Round):

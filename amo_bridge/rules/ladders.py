@@ -404,6 +404,12 @@ class RoundStep(TimedActions):
         return deal.stage_since or event.since if self.touched_since == "stage" else event.since
 
 
+class FrequencyStep(RoundStep):
+    """``at_least``: fewer are too few for this step; without it the rule's number."""
+
+    at_least: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
 class Round(Options):
     """On which deals: those on ``stages`` that are what ``when`` asks for at that moment."""
 

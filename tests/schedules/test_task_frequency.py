@@ -138,3 +138,20 @@ def test_as_many_as_are_missing_are_set(had, open_slots, texts):
     said = judged(options(each_missing=True), finished=optimised(*had), own=own)
     assert [act.text for act in said] == texts
     assert len({act.slot for act in said}) == len(said)
+
+
+@pytest.mark.parametrize(
+    ("had", "own", "texts"),
+    [
+        ((), 1, ["Оптимизация: найти, что улучшить"]),
+        ((3,), 1, []),
+        ((3,), None, ["Оптимизация: найти, что улучшить"]),
+        ((), 3, [f"Оптимизация: найти, что улучшить ({number} из 3)" for number in (1, 2, 3)]),
+    ],
+    ids=["one by now", "it is there", "two in the rule", "three by now"],
+)
+def test_a_step_may_want_another_number_by_its_day(had, own, texts):
+    task_of = {"text": "Оптимизация: найти, что улучшить", "to": "manager", "due": "3 d"}
+    steps = [{"every": STEP, "task": task_of} | ({"at_least": own} if own else {})]
+    said = judged(options(each_missing=True, steps=steps), finished=optimised(*had))
+    assert [act.text for act in said] == texts if texts else isinstance(said, Skip)

@@ -279,11 +279,20 @@ def test_a_media_plan_is_asked_for_and_is_new_again(day: OfficeDay) -> None:
 
 
 def test_optimisation_is_asked_of_production_as_often_as_it_is_missing(day: OfficeDay) -> None:
-    """C10."""
+    """C10: twice a month, so one by the 10th and two by the 20th."""
     deal = running(day)
     day.fill(ANTON, deal, **{"Дата передачи": "2026-03-16"})
     day.at("2026-03-20T10:01")
     assert [who for who, _ in begins(day, deal, "Оптимизация")] == [PAVEL, PAVEL]
+    day.at("2026-04-10T10:01")
+    assert len(begins(day, deal, "Оптимизация: в этом месяце ещё не было")) == 1
+    assert "Ромашка: в этом месяце ещё не было оптимизации, задача поставлена производству" in day.told(deal)
+    # A specialist of his own accord: with the one that was set these are two.
+    day.office.new_task(PAVEL, deal, "Оптимизация ставок")
+    day.settle()
+    before = len(begins(day, deal, "Оптимизация"))
+    day.at("2026-04-20T10:01")
+    assert len(begins(day, deal, "Оптимизация")) == before
 
 
 @pytest.mark.parametrize(
