@@ -290,6 +290,7 @@ def test_optimisation_is_asked_of_production_as_often_as_it_is_missing(day: Offi
     # A specialist of his own accord: with the one that was set these are two.
     day.office.new_task(PAVEL, deal, "Оптимизация ставок")
     day.settle()
+    assert "Ромашка: поставлена задача по оптимизации. Задача: „Оптимизация ставок“" in day.told(deal)
     before = len(begins(day, deal, "Оптимизация"))
     day.at("2026-04-20T10:01")
     assert len(begins(day, deal, "Оптимизация")) == before
