@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 
-HEAD = "0058"
+HEAD = "0059"
 # The shape of stores that were made before there were revisions.
 UNNUMBERED = "0001"
 VERSION_TABLE = "alembic_version"
