@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import update
 from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings
 from support.local_crm import LocalCrm
 from support.pages import PASSWORD
@@ -16,6 +17,7 @@ from support.running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
 
 from amo_bridge.config.loader import load
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.storage.tables import journal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
 
@@ -32,16 +34,20 @@ def at_work(tmp_path: Path, sandbox: LocalCrm, start_bridge: Callable[..., Runni
     config = load(path, {})
     account = config.account.model_copy(update={"requests_per_second": UNHURRIED})
     bridge = start_bridge(replace(config, account=account)).wait_ready()
-    office = bridge.app.extensions[EXTENSION]
-    user = office.users.add("Анна", Role.ADMIN)
-    with office.store.write() as connection:
-        office.users.set_password(connection, user.id, PASSWORD)
+    add_user(bridge, "Анна", Role.ADMIN)
     return bridge
 
 
-def log_in(page: Page) -> Page:
+def add_user(bridge: RunningBridge, login: str, role: Role) -> None:
+    office = bridge.app.extensions[EXTENSION]
+    user = office.users.add(login, role)
+    with office.store.write() as connection:
+        office.users.set_password(connection, user.id, PASSWORD)
+
+
+def log_in(page: Page, login: str = "Анна") -> Page:
     page.goto("/login")
-    page.get_by_label("Имя").fill("Анна")
+    page.get_by_label("Имя").fill(login)
     page.get_by_label("Пароль").fill(PASSWORD)
     page.get_by_role("button", name="Войти").click()
     expect(page.get_by_role("heading", name="Обзор", exact=True)).to_be_visible()
@@ -187,3 +193,66 @@ def test_everybody_can_read_every_page_in_both_themes_and_on_a_phone(
                     found += [f"{where}: {finding}" for finding in serious_findings(page)]
                     found += [] if fits_its_width(page) else [f"{where}: wider than the window"]
     assert found == []
+
+
+FIVE_TAPS = """
+window.taps = +(sessionStorage.taps || 0);
+document.addEventListener("click", () => { sessionStorage.taps = ++window.taps; }, true);
+document.addEventListener("change", () => { sessionStorage.taps = ++window.taps; }, true);
+"""
+"""A list is a tap to open and one to choose, which a headless browser does in one."""
+
+
+@pytest.mark.parametrize("size", [DESKTOP, {"width": 360, "height": 740}], ids=["desktop", "phone"])
+def test_a_head_takes_back_what_was_done_with_ivans_deals_yesterday(
+    browser: Browser, at_work: RunningBridge, office: CrmUser, sandbox: LocalCrm, size: dict[str, int]
+) -> None:
+    deal = new_deal(office, at_work, sandbox)
+    with at_work.app.extensions[EXTENSION].store.write() as connection:
+        connection.execute(update(journal).values(at=journal.c.at - 86_400))
+    add_user(at_work, "Глава", Role.HEAD)
+    with opened(browser, at_work.url, viewport=size, has_touch=size["width"] < 500) as context:
+        page = log_in(context.new_page(), "Глава")
+        context.add_init_script(FIVE_TAPS)
+        page.goto("/")
+        page.evaluate("sessionStorage.taps = 0")
+        page.reload()
+        page.get_by_role("link", name="вчера", exact=True).click()
+        page.get_by_label("Кто ведёт сделку").select_option(label=IVAN)
+        row = page.get_by_role("row").filter(has_text="Ромашка").filter(has_text="Связаться и взять в работу")
+        # What was done, with whose deal, and why.
+        expect(row).to_contain_text(IVAN)
+        expect(row).to_contain_text("новая сделка на этапе")
+        assert fits_its_width(page)
+        row.get_by_role("link", name=f"Отменить: сделка {deal}").click()
+        expect(page.get_by_text("Ничего ещё не изменено")).to_be_visible()
+        assert fits_its_width(page)
+        page.get_by_role("button", name="Отменить это в amoCRM").click()
+        expect(page.get_by_role("heading", name="Ромашка")).to_be_visible()
+        assert page.evaluate("+sessionStorage.taps") == 4, "five with the opening of the list"
+    at_work.settle(sandbox)
+    assert [task["is_completed"] for task in office.tasks(deal)] == [True]
+
+
+MENUS = {
+    Role.MANAGER: ({"Справка"}, {"Обзор", "Что сделал мост", "Правила", "Настройка", "Пользователи"}),
+    Role.WEBINAR: ({"Обзор", "Что сделал мост"}, {"Пользователи", "Настройка"}),
+    Role.HEAD: ({"Обзор", "Что сделал мост", "Отчёты"}, {"Пользователи", "Настройка"}),
+    Role.ADMIN: ({"Обзор", "Что сделал мост", "Пользователи"}, set()),
+}
+"""Role → what the menu has, and what it has not."""
+
+
+@pytest.mark.parametrize("role", list(MENUS), ids=lambda role: str(role.value))
+def test_each_sees_what_is_theirs(browser: Browser, at_work: RunningBridge, role: Role) -> None:
+    add_user(at_work, "Кто-то", role)
+    with opened(browser, at_work.url) as context:
+        page = context.new_page()
+        page.goto("/login")
+        page.get_by_label("Имя").fill("Кто-то")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        expect(page.get_by_role("navigation").first).to_be_visible()
+        menu = {" ".join(one.split()) for one in page.locator("nav a").all_inner_texts()}
+    seen, unseen = MENUS[role]
+    assert (seen - menu, unseen & menu) == (set(), set()), sorted(menu)
