@@ -314,7 +314,7 @@ def newest_skips(
     that the rule listens to."""
     kinds = {rule.name: kinds_heard(rule) for rule in rules}
     found: dict[str, list[NumberedSkip]] = {name: [] for name in kinds}
-    columns = (journal.c.id, journal.c.at, journal.c.event_id, journal.c.deal_id, journal.c.what, journal.c.skips)
+    columns = (journal.c.id, journal.c.at, journal.c.event_id, journal.c.deal_id, *SKIP_COLUMNS)
     for row in newest_of_each(connection, account, journal.c.kind, set().union(*kinds.values()), columns, most):
         for skip in unpack(row):
             if row.kind in kinds.get(skip.rule, ()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from random import randbytes
 
 import pytest
 from sqlalchemy import Connection, event, select, text
@@ -87,7 +88,8 @@ def test_a_store_that_can_not_write_accepts_nothing_and_says_so(door: Inbox, sto
     with refusing_to_write(store):
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
-                door.put(b"x" * 100_000)
+                # What can't be packed.
+                door.put(randbytes(100_000))
     assert bodies(store) == [b"before"]
     door.put(b"after")
     assert bodies(store) == [b"before", b"after"]
