@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 import threading
 from collections.abc import Callable
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,9 +22,13 @@ else:
         return _decorated(kind, options) if kind is not None else lambda kind: _decorated(kind, options)
 
 
-_MADE = ("__init__", "__repr__", "__eq__", "__match_args__", "__dataclass_fields__", "__dataclass_params__")
+_OF_BASES = ("__dataclass_fields__", "__dataclass_params__")
+_MADE = ("__init__", "__repr__", "__eq__", "__match_args__", *_OF_BASES)
+if sys.version_info >= (3, 13):
+    _MADE = (*_MADE, "__replace__")
 _IF_FROZEN = ("__hash__",)
 _IF_ORDERED = ("__lt__", "__le__", "__gt__", "__ge__")
+_NOT_MADE = ("__hash__", "__setattr__", "__delattr__", "__slots__")
 _KNOWN_OPTIONS = {"frozen", "kw_only", "order"}
 # One for all: making a class's methods asks for those of its bases.
 _lock = threading.RLock()
@@ -48,11 +52,13 @@ class _Wanted:
 def _decorated(kind: type, options: dict[str, bool]) -> type:
     is_frozen = options.get("frozen", False)
     names = [*_MADE, *(_IF_FROZEN if is_frozen else ()), *(_IF_ORDERED if options.get("order") else ())]
-    if not options.keys() <= _KNOWN_OPTIONS or not vars(kind).keys().isdisjoint((*names, "__setattr__", "__slots__")):
+    if not options.keys() <= _KNOWN_OPTIONS or not vars(kind).keys().isdisjoint((*names, *_NOT_MADE)):
         # A class with methods of its own in their place: rare, and the standard library knows what then holds.
         return dataclasses.dataclass(**options)(kind)
     annotations = inspect.get_annotations(kind)
     own = {name: vars(kind).get(name, getattr(kind, name, dataclasses.MISSING)) for name in annotations}
+    # One that is not annotated is a mistake, of which the standard library tells.
+    own |= {name: value for name, value in vars(kind).items() if isinstance(value, dataclasses.Field)}
     for name, value in own.items():
         if isinstance(value, dataclasses.Field):
             if value.default is dataclasses.MISSING:
@@ -80,29 +86,32 @@ def _decorated(kind: type, options: dict[str, bool]) -> type:
 def _same_fields(kind: type, annotations: dict[str, Any], own: dict[str, Any], options: dict[str, bool]) -> type:
     """A dataclass with the fields of the class, inherited ones too. What it has can stand in the class: no method of
     those asks which class it was made for."""
-    inherited: dict[str, dataclasses.Field[Any]] = {}
-    for base in reversed(kind.__mro__[1:]):
-        if dataclasses.is_dataclass(base):
-            inherited |= {field.name: field for field in dataclasses.fields(base)}
-    values = {**{name: copy(field) for name, field in inherited.items()}, **own}
-    namespace = {name: value for name, value in values.items() if value is not dataclasses.MISSING}
-    # A field that the class has anew keeps its place among those of the bases.
-    namespace["__annotations__"] = {name: field.type for name, field in inherited.items()} | annotations
+    # Not the bases themselves: they would count it among their subclasses.
+    bases = tuple(
+        type(base.__name__, (), {name: getattr(base, name) for name in _OF_BASES})
+        for base in kind.__mro__[1:]
+        if dataclasses.is_dataclass(base)
+    )
+    namespace = {name: value for name, value in own.items() if value is not dataclasses.MISSING}
     # A class without a docstring would be given its signature for one, which takes longer than all its methods.
     namespace |= {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__name__}
+    namespace["__annotations__"] = annotations
     if hasattr(kind, "__post_init__"):
         namespace["__post_init__"] = None
-    return dataclasses.dataclass(**options)(type(kind.__name__, (), namespace))
+    return dataclasses.dataclass(**options)(type(kind.__name__, bases, namespace))
 
 
 def _freeze(kind: type) -> None:
+    def is_refused(value: object, name: str) -> bool:
+        return type(value) is kind or any(field.name == name for field in dataclasses.fields(kind))
+
     def __setattr__(self: object, name: str, value: object) -> None:
-        if type(self) is kind or name in kind.__dataclass_fields__:  # type: ignore[attr-defined]
+        if is_refused(self, name):
             raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
         super(kind, self).__setattr__(name, value)  # type: ignore[arg-type]
 
     def __delattr__(self: object, name: str) -> None:
-        if type(self) is kind or name in kind.__dataclass_fields__:  # type: ignore[attr-defined]
+        if is_refused(self, name):
             raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
         super(kind, self).__delattr__(name)  # type: ignore[arg-type]
 
