@@ -364,21 +364,15 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @classmethod
-    def model_rebuild(cls, *, _parent_namespace_depth: int = 2, **how: Any) -> bool | None:
-        """As pydantic's, which looks for names where it was called from: a step further up."""
-        before = _BUILT.get()
-        mark = _BUILT.set(before | {cls})
-        try:
-            return super().model_rebuild(_parent_namespace_depth=_parent_namespace_depth + 1, **how)
-        finally:
-            _BUILT.reset(mark)
-
-    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if not cls.__pydantic_complete__ and cls not in _BUILT.get():
             # Built for itself, and taken as it is by everything around it: else each of fifty options would have all
             # that a task or a letter is made of worked out anew.
-            cls.model_rebuild(raise_errors=False)
+            mark = _BUILT.set(_BUILT.get() | {cls})
+            try:
+                cls.model_rebuild(raise_errors=False)
+            finally:
+                _BUILT.reset(mark)
         schema = handler(source)
         _be_exact(schema, cls)
         return schema

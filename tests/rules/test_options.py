@@ -9,9 +9,54 @@ from pydantic import ValidationError
 from support.builders import deal
 
 from amo_bridge.dates.due import Due
+from amo_bridge.rules.option_types import Strict
 from amo_bridge.rules.options import Condition, TaskSpec
 
 FIELDS = {"Тип оплаты": "Предоплата", "Договор подписан": True, "Отчёт сдан": False, "Услуги": ("Блогеры", "Посевы")}
+
+
+class Switch(Strict):
+    on: bool = False
+
+
+class Branch(Strict):
+    switch: Switch = Switch()
+    branches: tuple[Branch, ...] = ()
+    leaf: Leaf | None = None
+
+
+class Leaf(Strict):
+    branch: Branch | None = None
+    count: int = 0
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"switch": {"on": "yes"}},
+        {"branches": [{"switch": {"on": 1}}]},
+        {"branches": [{"branches": [{"switch": {"on": "yes"}}]}]},
+        {"leaf": {"count": "1"}},
+        {"leaf": {"branch": {"leaf": {"count": True}}}},
+        {"switch": {"of": True}},
+    ],
+)
+def test_what_options_are_made_of_is_as_strict_as_they_are(told: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Branch.model_validate(told)
+    assert Branch.model_validate({"branches": [{"switch": {"on": True}}], "leaf": {"count": 2}}).branches[0].switch.on
+
+
+def test_options_may_name_what_is_defined_below_them_in_a_function() -> None:
+    class Above(Strict):
+        parts: tuple[Below, ...] = ()
+
+    class Below(Strict):
+        on: bool = False
+
+    assert Above.model_validate({"parts": [{"on": True}]}).parts == (Below(on=True),)
+    with pytest.raises(ValidationError):
+        Above.model_validate({"parts": [{"on": "yes"}]})
 
 
 @pytest.mark.parametrize(
