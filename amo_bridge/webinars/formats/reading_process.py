@@ -124,6 +124,8 @@ class _Reading(Generic[T]):
             self._talk(child, told)
         finally:
             clock.cancel()
+            # A thread that is still about to end would keep the next file from being read by a copy.
+            clock.join()
             child.kill()
             code = child.wait()
             if child.stdout is not None:

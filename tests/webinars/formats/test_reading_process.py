@@ -140,3 +140,23 @@ def test_a_process_of_several_threads_is_never_copied(monkeypatch: pytest.Monkey
     finally:
         stop.set()
         other.join(5)
+
+
+COPIES = f"""
+from amo_bridge.webinars.formats import read_export, reading_process
+copies = []
+class Copy(reading_process._Copy):
+    def __init__(self, start):
+        copies.append(start)
+        super().__init__(start)
+reading_process._Copy = Copy
+for _ in range(20):
+    read_export("t.csv", {TABLE!r}.encode(), is_forked=True)
+print(len(copies))
+"""
+
+
+def test_every_file_of_a_command_is_read_by_a_copy() -> None:
+    """The thread that watches the clock for one is gone before the next begins."""
+    run = subprocess.run([sys.executable, "-c", COPIES], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "20"
