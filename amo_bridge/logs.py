@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
@@ -20,7 +21,6 @@ def set_up(level: int = logging.INFO, *, file: Any = None) -> None:
     global _postponed
     import structlog
 
-    _postponed = None
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -44,10 +44,13 @@ def set_up(level: int = logging.INFO, *, file: Any = None) -> None:
         )
     )
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    # The last: until then a line of another thread would be written as structlog does by itself, unmasked to stdout.
+    _postponed = None
 
 
 _postponed: int | None = None
 """The level to set up when there is a line to write."""
+_first_line = threading.RLock()
 
 
 def set_up_later(level: int) -> None:
@@ -59,7 +62,9 @@ def set_up_later(level: int) -> None:
 
 def _set_up_if_postponed() -> None:
     if _postponed is not None:
-        set_up(_postponed)
+        with _first_line:
+            if _postponed is not None:
+                set_up(_postponed)
 
 
 class _First(logging.Handler):

@@ -159,3 +159,25 @@ def test_a_command_imports_what_writes_logs_with_the_first_line(line: str, told:
     assert told in run.stderr
     assert "9161234567" not in run.stderr
     assert len(run.stderr.splitlines()) == bool(told)
+
+
+def test_lines_of_several_threads_wait_for_the_first() -> None:
+    """What structlog writes before it is set up goes to stdout, in clear."""
+    program = """
+import threading, structlog
+from amo_bridge import logs
+configure = structlog.configure
+def slowly(**settings):
+    other.start()
+    other.join(0.2)
+    configure(**settings)
+structlog.configure = slowly
+other = threading.Thread(target=lambda: logs.log.error("of another", phone="+79161234567"))
+logs.set_up_later(40)
+logs.log.error("first")
+other.join()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == ""
+    assert [json.loads(line)["event"] for line in run.stderr.splitlines()] == ["first", "of another"]
+    assert "+7***67" in run.stderr
