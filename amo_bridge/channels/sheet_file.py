@@ -8,8 +8,10 @@ Files come from people: parts are read up to a limit, whatever the archive says 
 from __future__ import annotations
 
 import io
+import lzma
 import posixpath
 import re
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +28,7 @@ MOST_ROWS = 200_000
 MOST_CELLS = 2_000_000
 LAST_ROW = 1_048_576
 LONGEST_TEXT = 32_767
-"""Of a cell, as Excel has it."""
+"""Of a cell, as Excel counts: UTF-16 units."""
 BROKEN = "это не книга XLSX, или она повреждена"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -34,16 +36,21 @@ _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _TAG = re.compile(rb"""<[^\s/>]+(?:[^>"']|"[^"]*"|'[^']*')*>""")
+_PREFIX = re.compile(rb"<([^\s/>:]+:)")
 _SPANS = re.compile(rb"""\sspans=(?:"[^"]*"|'[^']*')""")
 _FULL_CALC = re.compile(rb"""\sfullCalcOnLoad=(?:"[^"]*"|'[^']*')""")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
+# An underscore that would begin an escape; what ends one may begin another.
+_LIKE_ESCAPED = re.compile(f"_(?=x[0-9A-Fa-f]{{4}}(?:_|{_NOT_XML.pattern}))")
 _BEFORE_CALC = frozenset(
     {
         "fileVersion", "fileSharing", "workbookPr", "workbookProtection", "bookViews", "sheets", "functionGroups",
         "externalReferences", "definedNames",
     }
 )  # fmt: skip
+# ValueError: of places before the beginning, and of names.
+_NO_ARCHIVE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError)
 Value = str | int
 
 
@@ -121,9 +128,7 @@ class SheetFile:
     def sheet(self, name: str) -> SheetPart | None:
         """None if there is none of that name."""
         path = next((path for own, path in self._sheets.items() if own.casefold() == name.casefold()), None)
-        if path is None:
-            return None
-        return SheetPart(self._part(path), self._shared)
+        return None if path is None else SheetPart(self._part(path), self._shared)
 
     def replace(self, name: str, content: bytes) -> None:
         """The changed sheet in the place of the old one; formulas are to be reckoned anew."""
@@ -177,8 +182,8 @@ class SheetPart:
         self._dimension = reader.dimension
         self._by_number = {row.number: row for row in self.rows}
         self._splices: list[tuple[int, int, bytes]] = []
-        self._last_column = 0
-        self._last_row = 0
+        self._first_column, self._last_column = sys.maxsize, 0
+        self._first_row, self._last_row = sys.maxsize, 0
 
     @property
     def next_row(self) -> int:
@@ -207,8 +212,9 @@ class SheetPart:
             changed[column] = self._rendered(place, style, value)
         if not changed:
             return
+        self._first_column = min(self._first_column, *changed)
         self._last_column = max(self._last_column, *changed)
-        self._last_row = max(self._last_row, number)
+        self._first_row, self._last_row = min(self._first_row, number), max(self._last_row, number)
         if row is None:
             self._add_row(number, b"".join(changed.values()))
         else:
@@ -219,8 +225,7 @@ class SheetPart:
         if not self._splices:
             return None
         splices = [*self._splices, *self._grown()]
-        out: list[bytes] = []
-        at = 0
+        out, at = list[bytes](), 0
         for start, end, content in sorted(splices, key=lambda one: one[:2]):
             out += (self._content[at:start], content)
             at = end
@@ -274,7 +279,7 @@ class SheetPart:
         text = _clean(value)
         if not text:
             return f"<{name}{keys}/>".encode()
-        coded = _NOT_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", _ESCAPED.sub(r"_x005F_x\1_", text))
+        coded = _NOT_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", _LIKE_ESCAPED.sub("_x005F_", text))
         inner = f'<{self._prefix}t xml:space="preserve">{escape(coded)}</{self._prefix}t>'
         return f'<{name}{keys} t="inlineStr"><{self._prefix}is>{inner}</{self._prefix}is></{name}>'.encode()
 
@@ -288,7 +293,8 @@ class SheetPart:
             return
         column = max(_column_number(found[3] or found[1]), self._last_column)
         row = max(int(found[4] or found[2]), self._last_row)
-        ref = f"{found[1]}{found[2]}:{column_name(column)}{row}"
+        first = f"{column_name(min(_column_number(found[1]), self._first_column))}{min(int(found[2]), self._first_row)}"
+        ref = f"{first}:{column_name(column)}{row}"
         yield start, end, f'<{self._prefix}dimension ref="{ref}"/>'.encode()
 
 
@@ -345,13 +351,13 @@ def _unpacked(content: bytes) -> dict[str, tuple[zipfile.ZipInfo, bytes]]:
                     raise BadSheetFile("книга внутри слишком большая: начните новую")
                 left -= len(part)
                 found[info.filename] = (info, part)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _NO_ARCHIVE as error:
         raise BadSheetFile(BROKEN) from error
     return found
 
 
 def _parser(content: bytes) -> expat.XMLParserType:
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:4]:
         raise BadSheetFile(BROKEN)
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -566,13 +572,8 @@ def _with_full_calc(book: bytes) -> bytes:
     if not places:
         return book
     at = places[-1][1]
-    prefix = book[places[-1][0] + 1 :].split(b":", 1)[0] + b":" if b":" in _first_name(book, places[-1][0]) else b""
-    return book[:at] + b"<" + prefix + b'calcPr fullCalcOnLoad="1"/>' + book[at:]
-
-
-def _first_name(content: bytes, start: int) -> bytes:
-    found = re.compile(rb"<([^\s/>]+)").match(content, start)
-    return found[1] if found else b""
+    prefixed = _PREFIX.match(book, places[-1][0])
+    return book[:at] + b"<" + (prefixed[1] if prefixed else b"") + b'calcPr fullCalcOnLoad="1"/>' + book[at:]
 
 
 def _whole(text: str) -> int:
@@ -592,4 +593,7 @@ def _column_number(letters: str) -> int:
 
 
 def _clean(value: Value) -> str:
-    return str(value)[:LONGEST_TEXT]
+    text = str(value)
+    if len(text) <= LONGEST_TEXT // 2:
+        return text
+    return text.encode("utf-16-le", "surrogatepass")[: 2 * LONGEST_TEXT].decode("utf-16-le", "ignore")

@@ -156,9 +156,25 @@ def test_any_text_comes_back(text: str) -> None:
     assert [*part.rows[0].texts, ""][1] == text
 
 
-def test_a_text_is_no_longer_than_a_cell_takes() -> None:
-    (row,) = sheets_of(put(of_xml("<sheetData/>"), 1, {0: "а" * 40_000}))["A"]
-    assert len(row[0]) == sheet_file.LONGEST_TEXT
+@pytest.mark.parametrize(
+    "text", ["_x0041_", "_x0041_x0042_", "_x0041\x01", "a\x01x0041_", "_x005F_x0041_", "]]>", "=1+1", "a\r\n\tb "]
+)
+def test_what_looks_like_an_escape_comes_back(text: str) -> None:
+    part = SheetFile(put(of_xml("<sheetData/>"), 1, {0: text})).sheet("A")
+    assert part is not None
+    assert part.rows[0].texts == [text]
+
+
+@pytest.mark.parametrize(("letter", "most"), [("а", sheet_file.LONGEST_TEXT), ("😀", sheet_file.LONGEST_TEXT // 2)])
+def test_a_text_is_no_longer_than_a_cell_takes(letter: str, most: int) -> None:
+    """Excel counts UTF-16 units, and repairs a file whose cells have more."""
+    (row,) = sheets_of(put(of_xml("<sheetData/>"), 1, {0: letter * 40_000}))["A"]
+    assert row[0] == letter * most
+
+
+def test_the_sheets_size_begins_where_the_first_cell_stands() -> None:
+    content = of_xml('<sheetData><row r="3"><c r="C3"><v>1</v></c></row></sheetData>', before='<dimension ref="C3"/>')
+    assert b'<dimension ref="A2:C3"/>' in parts(put(content, 2, {0: "a"}))[SHEET]
 
 
 CALC = [
@@ -184,6 +200,14 @@ def bomb() -> bytes:
     return packed(parts(book_of({"A": [["1"]]})) | {"xl/big.bin": bytes(sheet_file.MOST_PART_BYTES + 1)})
 
 
+def misplaced() -> bytes:
+    """The end of the archive says that its list is longer than all of it."""
+    content = bytearray(book_of({"A": [["1"]]}))
+    end = content.rindex(b"PK\5\6")
+    content[end + 16 : end + 20] = (len(content)).to_bytes(4, "little")
+    return bytes(content)
+
+
 BROKEN: dict[str, Callable[[], bytes]] = {
     "no archive": lambda: b"\xd0\xcf\x11\xe0 an encrypted book",
     "empty": lambda: b"",
@@ -204,6 +228,10 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "utf-16": lambda: packed(
         parts(of_xml("<sheetData/>")) | {SHEET: "<worksheet><sheetData/></worksheet>".encode("utf-16")}
     ),
+    "utf-16 without its mark": lambda: packed(
+        parts(of_xml("<sheetData/>")) | {SHEET: "<worksheet><sheetData/></worksheet>".encode("utf-16-le")}
+    ),
+    "a part before its beginning": misplaced,
     "swells": bomb,
 }
 
