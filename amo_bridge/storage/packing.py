@@ -17,6 +17,8 @@ from sqlalchemy import LargeBinary
 from sqlalchemy.types import TypeDecorator
 
 MARK = b"\0"
+LONGEST = 64 * 1024 * 1024
+"""Of a plain value, well above a webhook's: a body of an older release may have been made to swell to gigabytes."""
 LEVEL, WINDOW, MEMORY = 6, -13, 5
 """Of deflate without header; a larger window and more memory cost more time than all the rest."""
 
@@ -104,7 +106,9 @@ _primed = {
 
 
 def pack(plain: bytes, number: int) -> bytes:
-    """The bytes packed with this dictionary; as they are where that is shorter."""
+    """The bytes packed with this dictionary; as they are where that is shorter. Raises ValueError above ``LONGEST``."""
+    if len(plain) > LONGEST:
+        raise ValueError(f"a packed value has at most {LONGEST} bytes")
     deflate = _primed[number].copy()
     packed = MARK + bytes([number]) + deflate.compress(plain) + deflate.flush()
     return plain if len(packed) >= len(plain) and not plain.startswith(MARK) else packed
@@ -116,11 +120,11 @@ def unpack(stored: bytes) -> bytes:
         return stored
     inflate = zlib.decompressobj(WINDOW, zdict=known)
     try:
-        plain = inflate.decompress(stored[2:]) + inflate.flush()
+        plain = inflate.decompress(stored[2:], LONGEST + 1)
     except zlib.error:
-        plain = b""
+        return stored
     # Else a release that packed nothing wrote it, whatever somebody had sent.
-    return plain if inflate.eof else stored
+    return plain if inflate.eof and not inflate.unused_data and len(plain) <= LONGEST else stored
 
 
 class Packed(TypeDecorator[bytes]):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
+from amo_bridge.storage import packing
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.packing import DICTIONARIES, SKIPS, WEBHOOK, pack, unpack
 from amo_bridge.storage.tables import inbox
@@ -32,6 +33,21 @@ def test_what_is_packed_is_read_as_it_was(body: bytes, number: int) -> None:
 @pytest.mark.parametrize("body", BODIES)
 def test_what_an_older_release_wrote_is_read_as_it_is(body: bytes) -> None:
     assert unpack(body) == body
+
+
+def deflated(plain: bytes, behind: bytes = b"") -> bytes:
+    """What somebody may have sent to an older release: as if it were packed."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, packing.WINDOW, zdict=DICTIONARIES[WEBHOOK])
+    return bytes([0, WEBHOOK]) + deflate.compress(plain) + deflate.flush() + behind
+
+
+def test_a_body_of_an_older_release_does_not_swell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "LONGEST", 10_000)
+    assert unpack(deflated(bytes(10_000))) == bytes(10_000)
+    assert unpack(swelling := deflated(bytes(10_001))) == swelling
+    assert unpack(followed := deflated(b"leads", b"more")) == followed
+    with pytest.raises(ValueError, match="10000"):
+        pack(bytes(10_001), WEBHOOK)
 
 
 def test_dictionaries_never_change() -> None:
