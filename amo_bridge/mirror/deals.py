@@ -212,8 +212,8 @@ class Mirror:
             for copy in copies
         ]
         self._mark_sales(connection, [copy.record for copy in copies])
-        keep_open_fields(connection, self._store.account_id, [copy.record for copy in copies])
         insert_or_replace(connection, deals, ("account", "deal_id"), rows)
+        keep_open_fields(connection, self._store.account_id, [copy.record for copy in copies])
 
     def _keep_facts(self, connection: Connection, copies: Sequence[MirroredDeal], found: Container[int]) -> None:
         if not watched(connection, self._store.account_id):
@@ -289,7 +289,6 @@ class Mirror:
         ]
         if rows:
             self._mark_sales(connection, [after.record for after in known.values()])
-            keep_open_fields(connection, self._store.account_id, [after.record for after in known.values()])
             connection.execute(
                 update(deals)
                 .where(self._store.owns(deals), deals.c.deal_id == bindparam("of_deal"))
@@ -306,11 +305,12 @@ class Mirror:
                 ),
                 rows,
             )
+            keep_open_fields(connection, self._store.account_id, [after.record for after in known.values()])
 
     def forget(self, connection: Connection, deal_id: int) -> None:
         self._mark_sales(connection, (), gone=[deal_id])
-        keep_open_fields(connection, self._store.account_id, (), gone=[deal_id])
         connection.execute(delete(deals).where(self._store.owns(deals), deals.c.deal_id == deal_id))
+        keep_open_fields(connection, self._store.account_id, (), gone=[deal_id])
 
 
 def _mirrored(row: Row[Any]) -> MirroredDeal:

@@ -32,7 +32,8 @@ def followed(connection: Connection, account_id: int) -> list[int]:
 def keep_open_fields(
     connection: Connection, account_id: int, records: Iterable[DealRecord], gone: Iterable[int] = ()
 ) -> None:
-    """These deals are so from now on; ``gone``: numbers of deals that are no more."""
+    """These deals are so from now on; ``gone``: numbers of deals that are no more. To be called when the deals are
+    written, in their transaction: others that write them, and ``follow``, wait for its end by then."""
     fields = followed(connection, account_id)
     if not fields:
         return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select, text
 from support.fakes import ACCOUNT, BRIEF, LOST, NOON, record
+from support.running_bridge import wait_until
 
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.open_fields import follow, open_deals_with
@@ -93,3 +95,51 @@ def test_another_account_has_its_own(own: AccountStore) -> None:
     put(other, 7)
     put(own, 8)
     assert (found(own), found(other), kept(own), kept(other)) == ([8], [7], [(FIELD, 8)], [])
+
+
+def somebody_waits_for(store: Store, process: int) -> bool:
+    query = text("SELECT count(*) FROM pg_stat_activity WHERE :process = ANY(pg_blocking_pids(pid))")
+    with store.read() as connection:
+        return bool(connection.execute(query, {"process": process}).scalar_one())
+
+
+@pytest.mark.parametrize("other", ["puts it too", "follows a field"])
+def test_what_another_process_writes_meanwhile_is_kept(other: str, postgres_url: str) -> None:
+    """Each is in its transaction when the other begins; only PostgreSQL lets them."""
+    stores = [Store(postgres_url), Store(postgres_url)]
+    stores[0].prepare()
+    first, second = (AccountStore(store, ACCOUNT) for store in stores)
+    made = replace(record(BRIEF, 7), fields={FIELD: ("Ромашка",)})
+    if other == "puts it too":
+        follow(first, [FIELD])
+    with ThreadPoolExecutor() as pool:
+        with first.write() as connection:
+            process = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            Mirror(first).put(connection, [MirroredDeal(made, NOON)], NOON)
+            job = pool.submit(put, second, 7) if other == "puts it too" else pool.submit(follow, second, [FIELD])
+            wait_until(lambda: somebody_waits_for(stores[0], process), "the other one waits")
+        job.result()
+    assert (found(first), kept(first)) == ([7], [(FIELD, 7)])
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.parametrize("change", ["put", "amended", "forgotten"])
+def test_the_deal_is_written_first(own: AccountStore, change: str) -> None:
+    """What is followed is looked up while ``follow`` has to wait, not before."""
+    put(own, 7)
+    follow(own, [FIELD])
+    statements: list[str] = []
+    with own.write() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *told: statements.append(told[2]))
+        if change == "put":
+            made = replace(record(BRIEF, 7), fields={FIELD: ("Лютик",)})
+            Mirror(own).put(connection, [MirroredDeal(made, NOON)], NOON)
+        elif change == "amended":
+            Mirror(own).amend(connection, 7, lambda deal: replace(deal, fields={}))
+        else:
+            Mirror(own).forget(connection, 7)
+    begins = ("INSERT INTO deals ", "UPDATE deals ", "DELETE FROM deals ")
+    written = next(number for number, statement in enumerate(statements) if statement.startswith(begins))
+    looked = max(number for number, statement in enumerate(statements) if "cursors.name LIKE" in statement)
+    assert written < looked
