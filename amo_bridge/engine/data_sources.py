@@ -510,6 +510,11 @@ class CardTasks:
         found = tasks_of_deals(self.context.client, [deal.id for deal in deals], are_completed=self.are_completed)
         by_rules = created_tasks(self.context, made.c.entity_id, [task.id for own in found.values() for task in own])
         made_by = {row.entity_id: (row.slot, row.rule, row.text) for row in by_rules}
+        bridge = self.context.account.current_user_id
+        set_by = {
+            deal_id: {task.created_by for task in own if task.id not in made_by} for deal_id, own in found.items()
+        }
+        sent = _tasks_on_their_way(self.context, (deal_id for deal_id, users in set_by.items() if bridge in users))
         types = {kind.id: kind.name for kind in self.context.account.task_types if kind.id != DEFAULT_TASK_TYPE_ID}
         by_id = {deal.id: deal for deal in deals}
         owners = {(deal_id, task.responsible_user_id) for deal_id, own in found.items() for task in own}
@@ -517,7 +522,7 @@ class CardTasks:
         return {
             deal_id: [
                 replace(
-                    task_view(task, *made_by.get(task.id, ("", "", None))),
+                    task_view(task, *(made_by.get(task.id) or sent.get((deal_id, task.text)) or ("", "", None))),
                     task_type=types.get(task.task_type_id),
                     responsible_is=names[deal_id, task.responsible_user_id],
                 )
@@ -539,6 +544,20 @@ def created_tasks(context: SourceContext, column: Column[int], ids: Sequence[int
     with context.store.read() as connection:
         found = (connection.execute(query.where(*tasks, column.in_(chunk))).all() for chunk in chunks(ids))
         return [row for rows in found for row in rows]
+
+
+def _tasks_on_their_way(context: SourceContext, deal_ids: Iterable[int]) -> dict[tuple[int, str], tuple[str, str, str]]:
+    """(deal, text) → slot, rule, text of tasks whose answer is not known yet: they may be there already."""
+    wanted = sorted(deal_ids)
+    if context.store is None or not wanted:
+        return {}
+    sent = (context.store.owns(outbox), outbox.c.kind == "create_task", outbox.c.state.in_(("sending", "doubt")))
+    query = select(outbox.c.deal_id, outbox.c.rule, outbox.c.payload).where(*sent)
+    with context.store.read() as connection:
+        rows = [row for some in chunks(wanted) for row in connection.execute(query.where(outbox.c.deal_id.in_(some)))]
+    told = ((row, json.loads(row.payload)) for row in rows)
+    texts = ((row, effect["slot"], str(effect["body"].get("text"))) for row, effect in told)
+    return {(row.deal_id, text): (slot, row.rule, text) for row, slot, text in texts}
 
 
 def texts_of_rules(store: AccountStore, task_ids: Iterable[int]) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -114,6 +115,33 @@ def test_a_task_on_the_card_says_its_type_unless_it_is_the_usual_one(place: Plac
     usual, meeting = place.task("Связаться", place.deal), place.task("Встретиться", place.deal, task_type_id=2)
     seen = {task.id: task.task_type for task in place.read("open_tasks").open_tasks}
     assert seen == {usual: None, meeting: "Встреча"}
+
+
+@pytest.mark.parametrize(
+    ("state", "on", "text", "made_by"),
+    [
+        ("doubt", 0, "Оптимизация", "asks.one"),
+        ("sending", 0, "Оптимизация", "asks.one"),
+        ("ready", 0, "Оптимизация", ""),
+        ("doubt", 1, "Оптимизация", ""),
+        ("doubt", 0, "Другое", ""),
+    ],
+    ids=["answer lost", "on its way", "not sent", "another deal", "another text"],
+)
+def test_a_rule_s_task_is_known_before_its_answer_is(
+    place: Place, state: str, on: int, text: str, made_by: str
+) -> None:
+    """The answer was lost, and the webhook about the task is quicker than the look for it."""
+    task = {"text": "Оптимизация", "complete_till": 2_000_000_000, "entity_id": place.deal, "entity_type": "leads"}
+    place.client.post("/api/v4/tasks", [task])
+    row = {
+        "account": ACCOUNT, "key": "k", "rule": "asks.one", "deal_id": place.deal + on, "kind": "create_task",
+        "payload": json.dumps({"slot": "s", "body": {"text": text}}), "state": state, "created_at": 0.0,
+    }  # fmt: skip
+    with place.store.write() as connection:
+        connection.execute(outbox.insert(), row)
+    (found,) = place.read("open_tasks").open_tasks
+    assert (found.made_by, found.slot) == (made_by, "s" if made_by else "")
 
 
 def test_open_tasks_stay_right_when_amocrm_ignores_the_filter(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
