@@ -281,6 +281,8 @@ class LargeStore:
     def _task(self, number: int) -> Row:
         at = self._now - number % 30 * DAY
         is_open = number % 5 == 0
+        # Of the finished ones every eighth was late by half a day.
+        done_at = at + DAY / 2 * (number % 10 == 1)
         return {
             "task_id": 50_000_001 + number,
             "entity_type": "deal",
@@ -293,8 +295,8 @@ class LargeStore:
             # Of the open ones every tenth is late.
             "due_at": self._now + (-DAY if number % 50 == 0 else number % 30 * DAY) if is_open else at,
             "created_at": at,
-            "updated_at": at,
-            "completed_at": None if is_open else at,
+            "updated_at": at if is_open else done_at,
+            "completed_at": None if is_open else done_at,
         }
 
     def _task_state(self, some: int) -> Callable[[int], Row]:
@@ -304,10 +306,16 @@ class LargeStore:
             of_task, task = divmod(number, some)
             known = self._task(task)
             told = {name: known[name] for name in ("task_id", "created_at", "due_at", "responsible_user_id")}
-            told["since"] = known["created_at"] + of_task
-            if known["is_completed"]:
-                return {**told, "state": "done" if of_task else "open"}
-            return {**told, "due_at": told["due_at"] - (0 if of_task else DAY), "state": "open"}
+            first_due, ended_at = known["due_at"], known["completed_at"]
+            if ended_at is None:
+                first_due, ended_at = first_due - DAY, known["created_at"] + 1
+            if of_task:
+                late_until = None if known["is_completed"] else tables.NO_END
+                state = "done" if known["is_completed"] else "open"
+                return {**told, "since": ended_at, "state": state, "late_until": late_until}
+            late_until = ended_at if ended_at > first_due else None
+            begun = {"since": known["created_at"], "due_at": first_due, "state": "open", "late_until": late_until}
+            return {**told, **begun}
 
         return row
 

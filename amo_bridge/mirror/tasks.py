@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self, TypeVar
 
-from sqlalchemy import Row, delete, false, insert, select
+from sqlalchemy import Float, Row, bindparam, case, delete, false, insert, null, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.client import CrmClient
@@ -21,7 +21,7 @@ from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReporte
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.storage.database import chunks, insert_or_replace
-from amo_bridge.storage.tables import in_open_state, made, outbox, task_history, tasks
+from amo_bridge.storage.tables import NO_END, in_open_state, made, outbox, task_history, tasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,6 +344,8 @@ def _as(kind: type[Kind], event: TaskReported, **changed: Any) -> Kind:
 NO_TASKS: Mapping[int, MirroredTask] = {}
 # What a state in the history consists of.
 STATE_FACTS = ("due", "responsible_user_id", "is_completed")
+# A task that was met so soon after it was made has had no other deadline.
+MET_AT_ONCE_SECONDS = 120
 
 
 class TaskRows:
@@ -379,42 +381,87 @@ class TaskRows:
         ``before``: those that were known already, as they were. ``at``: since when it is so; None: since the copy's
         last change."""
         by_id = {copy.id: copy for copy in copies}
-        self._keep_states(connection, by_id, before, at)
+        known = {number: before[number] for number in by_id if number in before}
+        states = {}
+        for number, copy in by_id.items():
+            if number not in known:
+                states[number] = self._state(copy, _known_since(copy))
+            elif any(getattr(copy, name) != getattr(known[number], name) for name in STATE_FACTS):
+                states[number] = self._state(copy, at or copy.updated_at)
+        self._follow(connection, states, known, by_id)
         rows = [copy.row(self._account) for copy in by_id.values()]
         insert_or_replace(connection, tasks, ("account", "task_id"), rows)
 
     def forget(self, connection: Connection, deleted: Mapping[int, MirroredTask], at: Mapping[int, datetime]) -> None:
         """Delete the copies of these tasks; the history keeps that they were deleted, ``at``: when."""
-        for task_id, copy in deleted.items():
-            self._keep_states(connection, {task_id: copy}, deleted)
-            gone = self._state(copy, at.get(task_id, copy.updated_at)) | {"state": "deleted"}
-            connection.execute(insert(task_history), [gone])
+        gone = {
+            task_id: self._state(copy, at.get(task_id, copy.updated_at), "deleted") for task_id, copy in deleted.items()
+        }
+        self._follow(connection, gone, deleted, deleted)
         for chunk in chunks(sorted(deleted)):
             connection.execute(delete(tasks).where(tasks.c.account == self._account, tasks.c.task_id.in_(chunk)))
 
-    def _keep_states(
+    def _follow(
         self,
         connection: Connection,
+        states: Mapping[int, dict[str, Any]],
+        known: Mapping[int, MirroredTask],
         copies: Mapping[int, MirroredTask],
-        before: Mapping[int, MirroredTask],
-        at: datetime | None = None,
     ) -> None:
-        met = {number for number in copies if number not in before}
-        # A task without history was met before histories were kept: it begins with what was known then.
-        without = before.keys() & copies.keys()
-        for chunk in chunks(sorted(without)):
-            mine = (task_history.c.account == self._account, task_history.c.task_id.in_(chunk))
-            without -= set(connection.execute(select(task_history.c.task_id).where(*mine).distinct()).scalars())
-        states = [self._state(before[number], _known_since(before[number])) for number in sorted(without)]
-        for number, copy in copies.items():
-            if number in met:
-                states.append(self._state(copy, _known_since(copy)))
-            elif any(getattr(copy, name) != getattr(before[number], name) for name in STATE_FACTS):
-                states.append(self._state(copy, at or copy.updated_at))
-        if states:
-            connection.execute(insert(task_history), states)
+        """Each state ends the one before it. A known task without history begins with what was known of it."""
+        last = self._last_states(connection, copies)
+        self._date_creation(connection, copies, last)
+        first = {
+            number: _first(self._state(known[number], _known_since(known[number])))
+            for number in sorted(known.keys() - last.keys())
+        }
+        ended = []
+        for number, state in states.items():
+            before = first.get(number)
+            if number in last:
+                state["created_at"] = state["created_at"] or last[number].created_at
+            if before is None and number not in last:
+                states[number].update(_first(state))
+            elif before is None and last[number].state == "open":
+                ended.append({"of": last[number].id, "until": _late_until(last[number].due_at, state["since"])})
+            elif before and before["state"] == "open":
+                before["late_until"] = _late_until(before["due_at"], state["since"])
+        if ended:
+            ends = update(task_history).where(task_history.c.id == bindparam("of"))
+            connection.execute(ends.values(late_until=bindparam("until")), ended)
+        if first or states:
+            connection.execute(insert(task_history), [*first.values(), *states.values()])
 
-    def _state(self, copy: MirroredTask, since: datetime) -> dict[str, Any]:
+    def _last_states(self, connection: Connection, task_ids: Iterable[int]) -> dict[int, Row[Any]]:
+        """Task → the state that its history ends with."""
+        found: dict[int, Row[Any]] = {}
+        columns = (task_history.c[name] for name in ("id", "task_id", "created_at", "due_at", "state"))
+        query = select(*columns).where(task_history.c.account == self._account)
+        for chunk in chunks(sorted(task_ids)):
+            for row in connection.execute(query.where(task_history.c.task_id.in_(chunk))):
+                if row.task_id not in found or row.id > found[row.task_id].id:
+                    found[row.task_id] = row
+        return found
+
+    def _date_creation(
+        self, connection: Connection, copies: Mapping[int, MirroredTask], last: Mapping[int, Row[Any]]
+    ) -> None:
+        """Of tasks of which a later change was told first."""
+        dated = [
+            {"of": number, "made": copies[number].created_at.timestamp()}
+            for number, row in last.items()
+            if not row.created_at and copies[number].created_at > EPOCH
+        ]
+        if dated:
+            made_at = bindparam("made", type_=Float)
+            is_met_at_once = task_history.c.since - made_at <= MET_AT_ONCE_SECONDS
+            mine = (task_history.c.account == self._account, task_history.c.task_id == bindparam("of"))
+            assumed = case((is_met_at_once, null()), else_=task_history.c.assumed_until)
+            values = {"created_at": made_at, "assumed_until": assumed}
+            connection.execute(update(task_history).where(*mine).values(values), dated)
+
+    def _state(self, copy: MirroredTask, since: datetime, name: str = "") -> dict[str, Any]:
+        state = name or ("done" if copy.is_completed else "open")
         return {
             "account": self._account,
             "task_id": copy.id,
@@ -422,8 +469,23 @@ class TaskRows:
             "created_at": copy.created_at.timestamp(),
             "due_at": copy.due.timestamp(),
             "responsible_user_id": copy.responsible_user_id,
-            "state": "done" if copy.is_completed else "open",
+            "state": state,
+            "late_until": NO_END if state == "open" else None,
+            "assumed_until": None,
         }
+
+
+def _first(state: dict[str, Any]) -> dict[str, Any]:
+    """The state as the first one of a history: what was before it is known only if the task was made just then."""
+    since, made_at = state["since"], state["created_at"]
+    is_known = bool(made_at) and since - made_at <= MET_AT_ONCE_SECONDS
+    late_until = NO_END if state["state"] == "open" else _late_until(state["due_at"], since)
+    return state | {"late_until": late_until, "assumed_until": None if is_known else since}
+
+
+def _late_until(due_at: float, until: float) -> float | None:
+    """Of a state that ended: it says nothing of a deadline that was kept."""
+    return until if until > due_at else None
 
 
 def _known_since(copy: MirroredTask) -> datetime:

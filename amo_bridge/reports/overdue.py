@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import date, timedelta
 from math import inf
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, case, false, func, select, true, union_all
+from sqlalchemy import Row, Select, and_, case, false, func, or_, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.lazy.dataclasses import dataclass
@@ -29,28 +29,9 @@ from amo_bridge.storage.tables import deals, task_history, tasks
 Way = Literal["standing", "missed"]
 WAYS: tuple[Way, ...] = ("standing", "missed")
 DAY_SECONDS = 86_400
-# A task that was met so soon after it was made has had no other deadline.
-MET_AT_ONCE_SECONDS = 120
-PUNCTUALITY = tuple(
-    tasks.c[name]
-    for name in (
-        "task_id", "responsible_user_id", "is_completed", "due_at", "created_at", "updated_at", "completed_at",
-    )
-)  # fmt: skip
-"""What a promise is made of; texts and results are long."""
 
 
-class KnownState(NamedTuple):
-    """A row of a task's history. ``state``: open, done or deleted."""
-
-    since: float
-    created_at: float
-    due_at: float
-    person: int
-    state: str
-
-
-KEPT_OF_STATE = ("since", "created_at", "due_at", "responsible_user_id", "state")
+KEPT_OF_STATE = ("id", "task_id", "since", "responsible_user_id", "due_at", "created_at", "state")
 
 
 class TaskState(NamedTuple):
@@ -66,14 +47,12 @@ class TaskState(NamedTuple):
 class Promise:
     """A task as far as punctuality goes. Moments are Unix seconds; ``done_at``: None while it is open.
 
-    ``states``: oldest first; empty if nothing is known but the rest. ``known_from``: before then the oldest state is an
-    assumption; None if its history is known from its beginning."""
+    ``states``: oldest first; empty if nothing is known but the rest."""
 
     person: int
     due_at: float
     done_at: float | None
     states: tuple[TaskState, ...] = ()
-    known_from: float | None = None
     is_deleted: bool = False
 
     @property
@@ -139,13 +118,10 @@ class Report:
 
 def overdue(store: AccountStore, spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
     """``names``: of the account's people, by id; somebody unknown goes by his number. Raises StoreUnavailable."""
-    return counted(promises_of(store, spans), spans, names, way)
-
-
-def promises_of(store: AccountStore, spans: Sequence[Span]) -> list[Promise]:
-    """All that may count on one of these days. Raises StoreUnavailable."""
     with store.read() as connection:
-        return list(_promises(connection, store.account_id, spans).values())
+        promises = _promises(connection, store.account_id, spans, way)
+        known_from = _known_from(connection, store.account_id, spans)
+    return replace(counted(promises.values(), spans, names, way), known_from=known_from)
 
 
 def knows_tasks(store: AccountStore) -> bool:
@@ -177,7 +153,7 @@ def counted(promises: Iterable[Promise], spans: Sequence[Span], names: Mapping[i
     figures: dict[str, list[int]] = {}
     many: Counter[str] = Counter()
     moves: dict[str, Moves] = {}
-    task_count, assumed_until = 0, -inf
+    task_count = 0
     for promise in promises:
         broken = broken_on(promise, spans, way)
         for person in dict.fromkeys(broken.values()):
@@ -187,19 +163,13 @@ def counted(promises: Iterable[Promise], spans: Sequence[Span], names: Mapping[i
         for number, person in broken.items():
             figures.setdefault(name_of(person, names), [0] * len(spans))[number] += 1
         task_count += bool(broken)
-        # Of one that does not count, too: by an earlier deadline it might.
-        assumed_until = max(assumed_until, promise.known_from or -inf)
     ordered = sorted(figures, key=lambda name: (-many[name], -sum(figures[name]), name))
-    known = next((span.date for span in spans if span.begin <= assumed_until < span.end), None)
-    if assumed_until >= spans[-1].end:
-        known = spans[-1].date + timedelta(days=1)
     return Report(
         days=tuple(span.date for span in spans),
         rows={name: tuple(figures[name]) for name in ordered},
         tasks={name: many[name] for name in ordered},
         moves={name: moves[name] for name in ordered},
         task_count=task_count,
-        known_from=known,
     )
 
 
@@ -251,102 +221,47 @@ def moves_of(promise: Promise, spans: Sequence[Span], person: int | None = None)
     return found
 
 
-def _due(account_id: int, spans: Sequence[Span], *columns: ColumnElement[Any]) -> list[Select[Any]]:
-    """Tasks that were due before the last day's end and not finished before the first day began."""
-    due = select(*columns).where(tasks.c.account == account_id, tasks.c.due_at < spans[-1].end)
-    is_open, is_finished = tasks.c.is_completed == false(), tasks.c.is_completed == true()
-    # An index for each; together they would read every task.
-    return [
-        due.where(is_open),
-        due.where(is_finished, tasks.c.completed_at >= spans[0].begin),
-        due.where(is_finished, tasks.c.completed_at.is_(None)),
-    ]
+def _late(account_id: int, spans: Sequence[Span], way: Way) -> Select[Any]:
+    """Numbers of all tasks that may count on these days: they stood open past their deadline then."""
+    late_until, due_at = task_history.c.late_until, task_history.c.due_at
+    mine = (task_history.c.account == account_id, late_until > spans[0].begin, due_at < spans[-1].end)
+    if way == "missed":
+        # A deadline counts when it passes, or when the task gets it if it is past already.
+        moments = (due_at, task_history.c.since, task_history.c.created_at)
+        counts = or_(*(moment >= spans[0].begin for moment in moments))
+    else:
+        counts = or_(*(and_(due_at < span.end, late_until >= span.end) for span in spans))
+    return select(task_history.c.task_id).where(*mine, counts)
 
 
-def _changed(account_id: int, spans: Sequence[Span]) -> Select[Any]:
-    """Numbers of tasks that have changed since the first day began: they may have been due. Some are no longer
-    known."""
-    mine = (task_history.c.account == account_id, task_history.c.since >= spans[0].begin)
-    return select(task_history.c.task_id).where(*mine)
+def _promises(connection: Connection, account_id: int, spans: Sequence[Span], way: Way) -> dict[int, Promise]:
+    """Task → its promise: of all that may count on these days, with their whole history."""
+    mine = (task_history.c.account == account_id, task_history.c.task_id.in_(_late(account_id, spans, way)))
+    columns = (task_history.c[name] for name in KEPT_OF_STATE)
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for state in sorted(map(tuple, connection.execute(select(*columns).where(*mine)).all())):
+        found.setdefault(state[1], []).append(state)
+    return {task_id: _promise(states) for task_id, states in found.items()}
 
 
-def _promises(connection: Connection, account_id: int, spans: Sequence[Span]) -> dict[int, Promise]:
-    """Task → its promise: of tasks due then, and of those that have changed since, known or not. Of those that were
-    done in time and never moved, which are most, the one known last stands for all: from when tasks are known."""
-    rows = {row.task_id: row for row in connection.execute(union_all(*_due(account_id, spans, *PUNCTUALITY)))}
-    changed = _changed(account_id, spans)
-    of_changed = select(*PUNCTUALITY).where(tasks.c.account == account_id, tasks.c.task_id.in_(changed))
-    rows |= {row.task_id: row for row in connection.execute(of_changed)}
-    states = _states(connection, account_id, union_all(*_due(account_id, spans, tasks.c.task_id), changed))
-    promises: dict[int, Promise] = {}
-    kept = (-inf, 0)
-    for task_id in rows.keys() | states.keys():
-        row, history = rows.get(task_id), states.get(task_id, ())
-        if _is_kept(row, history):
-            kept = max(kept, (_assumed_until(row, history), task_id))
-        else:
-            promises[task_id] = _promise_by(row, history)
-    if kept[0] > -inf:
-        promises[kept[1]] = _promise_by(rows.get(kept[1]), states.get(kept[1], ()))
-    return promises
+def _known_from(connection: Connection, account_id: int, spans: Sequence[Span]) -> date | None:
+    """Before this day some tasks are counted by a later deadline. One that does not count might, by an earlier one."""
+    last = select(func.max(task_history.c.assumed_until)).where(task_history.c.account == account_id)
+    assumed_until = connection.execute(last.where(task_history.c.assumed_until >= spans[0].begin)).scalar_one()
+    if assumed_until is None:
+        return None
+    return next((span.date for span in spans if assumed_until < span.end), spans[-1].date + timedelta(days=1))
 
 
-def _states(connection: Connection, account_id: int, wanted: CompoundSelect[Any]) -> dict[int, list[KnownState]]:
-    """Task → the rows of its history, oldest first."""
-    mine = (task_history.c.account == account_id, task_history.c.task_id.in_(wanted))
-    columns = (task_history.c[name] for name in ("id", "task_id", *KEPT_OF_STATE))
-    found: dict[int, list[KnownState]] = {}
-    for state in sorted(map(tuple, connection.execute(select(*columns).where(*mine)))):
-        found.setdefault(state[1], []).append(KnownState(*state[2:]))
-    return found
-
-
-def _done_at(row: Any) -> float:
-    """When a task was finished is not always told; it was not later than its last change."""
-    return float(row.completed_at or row.updated_at)
-
-
-def _is_kept(row: Any, states: Sequence[KnownState]) -> bool:
-    """It was done by its deadline, and never had another: it counts on no day."""
-    if not states:
-        return bool(row.is_completed and _done_at(row) <= row.due_at)
-    first, *later = states
-    if len(later) != 1 or first.state != "open" or later[0].state != "done":
-        return False
-    return later[0].since <= first.due_at == later[0].due_at
-
-
-def _assumed_until(row: Any, states: Sequence[KnownState]) -> float:
-    """When the task was met, if that was later than it was made: its deadline before then is an assumption."""
-    created_at = max(row.created_at if row else 0.0, states[-1].created_at if states else 0.0) or -inf
-    met_at = states[0].since if states else _done_at(row)
-    return met_at if met_at - created_at > MET_AT_ONCE_SECONDS else -inf
-
-
-def _promise_by(row: Any, states: Sequence[KnownState]) -> Promise:
-    """What the task's row says of punctuality, if nothing else is known, or its history."""
-    if not states:
-        done_at = _done_at(row) if row.is_completed else None
-        met = TaskState(done_at or row.updated_at, row.responsible_user_id, row.due_at, True)
-        done = () if done_at is None else (TaskState(met.since, met.person, met.due_at, False),)
-        return _promise(done_at, row.created_at, met, done)
-    last = states[-1]
-    created_at = max(row.created_at if row else 0.0, last.created_at)
-    known = [TaskState(one.since, one.person, one.due_at, one.state == "open") for one in states]
-    # The first one met open is in force from the beginning.
-    later = known[1:] if known[0].is_open else known
-    done_at = None if last.state == "open" else last.since
-    return _promise(done_at, created_at, known[0], later, is_deleted=last.state == "deleted")
-
-
-def _promise(
-    done_at: float | None, created_at: float, met: TaskState, later: Sequence[TaskState], *, is_deleted: bool = False
-) -> Promise:
-    """``met``: the first state that is known; ``later``: those after the beginning. ``created_at``: 0 if unknown."""
-    created = created_at or -inf
-    known_from = met.since if met.since - created > MET_AT_ONCE_SECONDS else None
-    first, last = TaskState(created, met.person, met.due_at, True), later[-1] if later else met
-    return Promise(last.person, last.due_at, done_at, (first, *later), known_from, is_deleted)
+def _promise(states: Sequence[tuple[Any, ...]]) -> Promise:
+    """What the history of a task says of punctuality. The first state in which it is open is in force from when it was
+    made; so is that of a task that was met when it was done, until then."""
+    known = [TaskState(since, person, due, state == "open") for _, _, since, person, due, _, state in states]
+    met, last, (*_, created_at, last_state) = known[0], known[-1], states[-1]
+    first = TaskState(created_at or -inf, met.person, met.due_at, True)
+    later = known[1:] if met.is_open else known
+    done_at = None if last.is_open else last.since
+    return Promise(last.person, last.due_at, done_at, (first, *later), last_state == "deleted")
 
 
 # Which tasks stand behind a figure of the report of overdue tasks.
@@ -388,7 +303,7 @@ def late_tasks(
     report calls him. ``most``: so many, after the first ``passed``, or the last ones. Raises StoreUnavailable."""
     found = []
     with store.read() as connection:
-        promises = _promises(connection, store.account_id, spans)
+        promises = _promises(connection, store.account_id, spans, way)
         for task_id, promise in sorted(promises.items(), key=lambda item: (item[1].due_at, item[0])):
             people = [name_of(one, names) for one in broken_on(promise, spans, way).values()]
             if people and (not person or person in people):

@@ -22,7 +22,7 @@ from amo_bridge.engine.retention import TASK_HISTORY_KEPT
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.violations import Violations
 from amo_bridge.lazy.dataclasses import dataclass
-from amo_bridge.reports.overdue import Span, counted, promises_of
+from amo_bridge.reports.overdue import Span, overdue
 from amo_bridge.storage.accounts import MIRROR_MET_AT, WEEKLY_LETTER_SENT, Cursors
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import is_given_up, outbox
@@ -82,9 +82,8 @@ def week_of(
         for number, (begin, end) in enumerate(pairwise(midnights))
         if begin <= now
     ]
-    promises = promises_of(store, spans)
-    standing = counted(promises, spans[-1:], names, "standing").rows
-    missed = counted(promises, spans, names, "missed").tasks
+    standing = overdue(store, spans[-1:], names, "standing").rows
+    missed = overdue(store, spans, names, "missed").tasks
     first, last = (datetime.fromtimestamp(one, UTC) for one in (midnights[0], midnights[-1]))
     broken_by = Counter[str]()
     for one in Violations(store, clock).totals(first, last):

@@ -431,11 +431,35 @@ task_history = Table(
     Column("due_at", Float, nullable=False),
     Column("responsible_user_id", BigInteger, nullable=False),
     Column("state", String(8), nullable=False),
+    Column("late_until", Float),
+    Column("assumed_until", Float),
 )
 """The states of a task, in the order of ``id``: each lasts from ``since`` until the next one. ``state``: open, done or
-deleted. The first row is what was known when the task was met; ``since`` is then its last change before."""
+deleted. The first row is what was known when the task was met; ``since`` is then its last change before.
+
+``late_until``: until when the task stood open by this state, if that was past ``due_at``; ``NO_END`` for the state of a
+task that is open. A task that was met when it was done stood open until then. ``assumed_until``: in a task's first row,
+``since``, if nobody knows what was so before it."""
+NO_END = 1e12
+"""Later than every moment."""
 Index("task_history_of", task_history.c.account, task_history.c.task_id)
 Index("task_history_since", task_history.c.account, task_history.c.since)
+_late, _assumed = task_history.c.late_until.is_not(None), task_history.c.assumed_until.is_not(None)
+Index(
+    "task_history_late",
+    task_history.c.account,
+    task_history.c.late_until,
+    task_history.c.due_at,
+    sqlite_where=_late,
+    postgresql_where=_late,
+)
+Index(
+    "task_history_assumed",
+    task_history.c.account,
+    task_history.c.assumed_until,
+    sqlite_where=_assumed,
+    postgresql_where=_assumed,
+)
 
 touches = Table(
     "touches",

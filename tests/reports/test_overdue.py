@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import insert
+from support.task_mirror import keep_tasks
 
 from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 from amo_bridge.mirror.tasks import record_task_events
@@ -92,7 +93,7 @@ def test_from_the_store(store: Store, way: Way) -> None:
         if account == 1 or task == 1
     ]  # fmt: skip
     with store.write() as connection:
-        connection.execute(insert(tasks), rows)
+        keep_tasks(connection, rows)
     report = overdue(AccountStore(store, 1), SPANS, {IVAN: "Иван", ELENA: "Елена"}, way)
     assert dict(report.rows) == {"Иван": (3, 1, 1) if way == "standing" else (3, 0, 0)}
 
@@ -186,13 +187,13 @@ def test_the_mirror_keeps_what_the_report_needs(
     assert overdue(AccountStore(store, 2), SPANS, {}, "standing").rows == {}, "another account's"
 
 
-def test_a_task_met_before_histories_were_kept_goes_by_its_last_deadline_until_then(store: Store) -> None:
+def test_a_task_met_later_than_it_was_made_goes_by_the_deadline_that_it_had_then(store: Store) -> None:
     row = {
         "account": 1, "task_id": 5, "responsible_user_id": IVAN, "due_at": NOON, "is_completed": False,
         "updated_at": DAY + 60, "created_by": 1, "task_type_id": 1, "text": "", "created_at": 0.0 - 9 * DAY,
     }  # fmt: skip
     with store.write() as connection:
-        connection.execute(insert(tasks).values(row))
+        keep_tasks(connection, [row])
     report = overdue(AccountStore(store, 1), SPANS, {IVAN: "Иван"}, "standing")
     assert (report.rows["Иван"], report.known_from) == ((1, 1, 1), date(2026, 11, 24))
     hear(store, TaskUpdated(at=at(2 * DAY + 60), task_id=5, due=at(9 * DAY)))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
 
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import tasks
+
+
+def keep_tasks(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Put rows of table ``tasks`` into the mirror, with their histories; what they leave out is empty."""
+    empty = {"entity_type": None, "entity_id": None, "result": None, "completed_at": None}
+    for row in rows:
+        copy = MirroredTask.of_row(SimpleNamespace(**empty | row))  # type: ignore[arg-type]
+        TaskRows(row["account"]).put(connection, [copy])
 
 
 class TaskMirror:

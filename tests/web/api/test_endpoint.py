@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
 from support.api_client import Program
 from support.pages import Pages, Visit, agency, words_of
 
 from amo_bridge.config.loader import load
-from amo_bridge.storage.tables import task_history, tasks
+from amo_bridge.events import TaskAdded, TaskUpdated
+from amo_bridge.mirror.tasks import record_task_events
 from amo_bridge.web.api import api
 from amo_bridge.web.auth.users import Role
 
@@ -62,20 +62,16 @@ def test_failures_are_decided(pages: Pages, master: Program) -> None:
 
 def test_the_report_and_the_audit(pages: Pages, master: Program) -> None:
     assert len(master.get("/reports/overdue?days=14&count=missed")["days"]) == 14
-    due = (datetime.now(UTC) - timedelta(days=1)).timestamp()
-    task = {
-        "account": pages.account.key,
-        "task_id": 5,
-        "due_at": due,
-        "responsible_user_id": 77,
-        "created_at": due - 60,
-    }
-    copy = {"is_completed": False, "updated_at": due, "created_by": 1, "task_type_id": 1, "text": ""}
+    due = datetime.now(UTC) - timedelta(days=1)
+    task: dict[str, Any] = {"task_id": 5, "responsible_user_id": 77}
+    half, whole = timedelta(seconds=30), timedelta(seconds=60)
+    events = (
+        TaskAdded(at=due - whole, created_at=due - whole, due=due - half, **task),
+        TaskUpdated(at=due, due=due, **task),
+    )
     with pages.office.store.write() as connection:
-        connection.execute(insert(tasks).values(**task, **copy))
-        for since, was_due in ((due - 60, due - 30), (due, due)):
-            state = {**task, "due_at": was_due, "since": since, "state": "open"}
-            connection.execute(insert(task_history).values(state))
+        for event in events:
+            record_task_events(connection, pages.account.key, [event])
     told = master.get("/reports/overdue")
     assert (told["tasks"], told["moves"], told["known_from"]) == (
         {"№ 77": 1},

@@ -12,14 +12,15 @@ from zipfile import ZipFile
 import pytest
 from playwright.sync_api import Browser, expect
 from python_calamine import CalamineWorkbook
-from sqlalchemy import insert
 from support.browser import PHONE, fits_its_width, opened, served
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
+from support.task_mirror import keep_tasks
 
 from amo_bridge.crm.account import Account
+from amo_bridge.events import TaskAdded, TaskUpdated
+from amo_bridge.mirror.tasks import record_task_events
 from amo_bridge.reports import workbook
 from amo_bridge.storage.accounts import MIRROR_MET_AT, Cursors
-from amo_bridge.storage.tables import task_history, tasks
 from amo_bridge.web.auth.users import Role
 
 IVAN = "Иван Петров"
@@ -42,7 +43,7 @@ def owe(pages: Pages, *people: int, card: tuple[str, int] | None = None, text: s
         for number, person in enumerate(people, first)
     ]  # fmt: skip
     with pages.office.store.write() as connection:
-        connection.execute(insert(tasks), rows)
+        keep_tasks(connection, rows)
 
 
 def days(pages: Pages, many: int) -> list[str]:
@@ -157,14 +158,19 @@ def test_no_task_was_ever_seen(pages: Pages, viewer: Visit) -> None:
 def test_a_deadline_that_was_moved_is_told_with_its_days_before(pages: Pages, viewer: Visit) -> None:
     pages.know_account(agency())
     ivan, now = agency().user(IVAN).id, datetime.now(UTC)
-    owe(pages, ivan, text="Позвонить", first=5)
-    state = {"account": pages.account.key, "task_id": 5, "responsible_user_id": ivan, "state": "open"}
     day = timedelta(days=1)
-    dues = [(now - 4 * day, now - 3 * day), (now - 2 * day, now + day), (now - day, now - day)]
-    with pages.office.store.write() as connection:
-        for since, due in dues:
-            times = {"since": since.timestamp(), "due_at": due.timestamp(), "created_at": dues[0][0].timestamp()}
-            connection.execute(insert(task_history).values(**state, **times))
+    added = TaskAdded(
+        at=now - 4 * day,
+        created_at=now - 4 * day,
+        due=now - 3 * day,
+        task_id=5,
+        responsible_user_id=ivan,
+        text="Позвонить",
+    )
+    moved = [TaskUpdated(at=at, due=due, task_id=5) for at, due in ((now - 2 * day, now + day), (now - day, now - day))]
+    for event in (added, *moved):
+        with pages.office.store.write() as connection:
+            record_task_events(connection, pages.account.key, [event])
     words = words_of(viewer.get("/reports/overdue"))
     assert f"{IVAN} 0 0 0 1 0 1 1 1 2 (+2 дн.)" in words
     assert "по последнему сроку" not in words
@@ -175,11 +181,9 @@ def test_a_deadline_that_was_moved_is_told_with_its_days_before(pages: Pages, vi
 
 
 def test_what_is_not_known_of_the_days_before_is_said_once(late: Pages, viewer: Visit) -> None:
-    now = datetime.now(UTC)
-    state = {"account": late.account.key, "task_id": 0, "responsible_user_id": 77, "state": "open", "created_at": 0.0}
+    since = datetime.now(UTC) - timedelta(hours=30)
     with late.office.store.write() as connection:
-        since = (now - timedelta(hours=30)).timestamp()
-        connection.execute(insert(task_history).values(**state, since=since, due_at=since))
+        record_task_events(connection, late.account.key, [TaskUpdated(at=since, due=since, task_id=9)])
     assert words_of(viewer.get("/reports/overdue")).count("сосчитаны по последнему сроку") == 1
 
 
