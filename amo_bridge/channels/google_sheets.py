@@ -16,6 +16,7 @@ from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.sheet_file import column_name
 from amo_bridge.channels.sheets import (
     HEAD_WITHIN,
+    Cell,
     Emptied,
     SheetColumns,
     SheetRow,
@@ -73,6 +74,10 @@ class GoogleSheets(SheetService):
         elif new:
             self._append_placed(sheet, [columns.placed(row) for row in new])
 
+    def read(self, sheet: str) -> Sequence[Sequence[Cell]]:
+        # Numbers as they are, whatever their format shows; dates as numbers of days.
+        return self._values(sheet, f"A:{LAST_COLUMN}", "ROWS", valueRenderOption="UNFORMATTED_VALUE")
+
     def _append_placed(self, sheet: str, rows: Sequence[Mapping[int, str | int]]) -> None:
         """Behind the last row that holds anything, in these columns: ``values:append`` begins in a column that it
         guesses itself."""
@@ -95,9 +100,9 @@ class GoogleSheets(SheetService):
         columns = self._values(sheet, f"{name}:{name}", "COLUMNS") or [[]]
         return [str(cell) for cell in columns[0]]
 
-    def _values(self, sheet: str, where: str, dimension: str) -> list[list[Any]]:
+    def _values(self, sheet: str, where: str, dimension: str, **more: str) -> list[list[Any]]:
         place = quote(f"{_quoted(sheet)}!{where}", safe="")
-        found = self._ask("GET", f"{self._path}/values/{place}", {"majorDimension": dimension}, None, sheet)
+        found = self._ask("GET", f"{self._path}/values/{place}", {"majorDimension": dimension, **more}, None, sheet)
         return list(found.get("values") or [])
 
     def _ask(
@@ -138,7 +143,7 @@ class GoogleSheets(SheetService):
 
 def _no_sheet(name: str) -> ChannelDown:
     return ChannelDown(
-        f"Google Таблицы: листа «{name}» нет, создайте его (daily_reports, kpi и losses в [google_sheets])"
+        f"Google Таблицы: листа «{name}» нет, создайте его (его имя — в [google_sheets] или [spend_sheet])"
     )
 
 

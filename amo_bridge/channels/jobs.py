@@ -14,6 +14,7 @@ from amo_bridge.channels.registry import MEGAPLAN, ROISTAT, SHEET_SERVICES, Chan
 from amo_bridge.channels.roistat import RoistatCostsJob, RoistatJob
 from amo_bridge.channels.sheets import ReportRows, SheetJob, SheetSource
 from amo_bridge.channels.shift_starts import ShiftStartButtons
+from amo_bridge.channels.spend_sheet import SpendSheetJob
 from amo_bridge.config.channels import SheetsSection
 
 
@@ -53,6 +54,16 @@ def sheet_jobs(context: ChannelContext, sources: Mapping[str, Callable[[str, str
         sheets = vendor.client_of(context.config, context.environment)
         for one in kept:
             yield SheetJob(sheets, one, context.store, context.rule_engine, context.clock, context.account_clock)
+
+
+def spend_sheet_job(context: ChannelContext) -> SpendSheetJob | None:
+    """What reads clients' spending from people's table; None where the config does not ask for it."""
+    section = context.config.channels.spend_sheet
+    if section is None or not section.enabled:
+        return None
+    vendor = next(one for one in SHEET_SERVICES if one.section == section.vendor)
+    sheets = vendor.client_of(context.config, context.environment)
+    return SpendSheetJob(sheets, context.store, context.rule_engine, context.clock, context.account_clock)
 
 
 def megaplan_job(

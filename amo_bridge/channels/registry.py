@@ -215,7 +215,9 @@ class KeptSheets(Vendor[SheetService]):
         section: SheetsSection | None = getattr(config.channels, self.section)
         assert section is not None
         reports = [section.daily_reports] if config.daily_report is not None else []
-        return self.client(section, secret(environment, self.secret), [*reports, *section.sheets])
+        spend = config.channels.spend_sheet
+        read = [spend.sheet] if spend and spend.enabled and spend.vendor == self.section else []
+        return self.client(section, secret(environment, self.secret), [*reports, *section.sheets, *read])
 
 
 def _letter_service(context: ChannelContext) -> LetterService | None:

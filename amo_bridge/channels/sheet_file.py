@@ -117,11 +117,12 @@ class SheetFile:
         folder, name = posixpath.split(self._book)
         targets = self._targets(posixpath.join(folder, "_rels", f"{name}.rels"), folder)
         self._sheets: dict[str, str] = {}
-        for name_, keys in _elements(self._part(self._book)):
-            if name_ == "sheet":
-                number = next((value for key, value in keys.items() if key.endswith(":id")), "")
-                if number in targets:
-                    self._sheets[keys.get("name", "")] = targets[number].path
+        elements = _elements(self._part(self._book))
+        self.counts_from_1904 = any(keys.get("date1904") in ("1", "true") for _, keys in elements)
+        for keys in (keys for name_, keys in elements if name_ == "sheet"):
+            number = next((value for key, value in keys.items() if key.endswith(":id")), "")
+            if number in targets:
+                self._sheets[keys.get("name", "")] = targets[number].path
         texts = next((one.path for one in targets.values() if one.kind.endswith("/sharedStrings")), "")
         self._shared = _shared_texts(self._part(texts)) if texts in self._parts else []
 

@@ -42,6 +42,8 @@ class SheetRow:
     cells: Sequence[str | int]
 
 
+Cell = str | int | float
+"""As it is read; a date is the number of its day."""
 Cells = Sequence[str | int]
 Emptied = Callable[[str], Cells | None]
 """Of a key that stands in the sheet and is of no row that is written: what is to stand there then, None to leave it."""
@@ -98,6 +100,9 @@ class SheetService(Protocol):
     def write(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow], emptied: Emptied) -> None:
         """Put these rows in: in the place of those with their keys, else at the end; ``head`` first, if the sheet is
         empty. Raises ChannelError; then some rows may be there, and doing it again does no harm."""
+
+    def read(self, sheet: str) -> Sequence[Sequence[Cell]]:
+        """All rows of a sheet from the first on, empty ones too. Raises ChannelError."""
 
 
 def changes_of(rows: Sequence[SheetRow], keys: Iterable[str], emptied: Emptied) -> list[SheetRow]:

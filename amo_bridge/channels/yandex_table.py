@@ -15,8 +15,10 @@ from urllib.parse import urlencode
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.channels.sheet_file import BadSheetFile, SheetFile, SheetPart, new_file
+from amo_bridge.channels.sheet_file import Cell as FileCell
 from amo_bridge.channels.sheets import (
     HEAD_WITHIN,
+    Cell,
     Emptied,
     SheetColumns,
     SheetRow,
@@ -66,6 +68,23 @@ class YandexTable(SheetService):
                 if self._written(sheet, head, rows, emptied):
                     return
         raise ChannelBusy(f"{NAME}: файл {self._section.path} всё время меняют, мост попробует позже")
+
+    def read(self, sheet: str) -> Sequence[Sequence[Cell]]:
+        with self._guard:
+            known = self._look()
+            if known is None:
+                raise ChannelDown(f"{NAME}: файла {self._section.path} нет, поправьте path в [yandex_table]")
+            book = self._opened(self._downloaded(known))
+        if book.counts_from_1904:
+            raise ChannelDown(f"{NAME}: книга считает дни с 1904 года, снимите это в её настройках")
+        found: list[list[Cell]] = []
+        for row in self._sheet(book, sheet).rows:
+            found += [[] for _ in range(row.number - 1 - len(found))]
+            cells: list[Cell] = [""] * (row.cells[-1].column + 1 if row.cells else 0)
+            for cell in row.cells:
+                cells[cell.column] = _value(cell)
+            found.append(cells)
+        return found
 
     def _written(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow], emptied: Emptied) -> bool:
         """False if somebody has changed the file meanwhile."""
@@ -183,9 +202,19 @@ class YandexTable(SheetService):
             raise ChannelDown(f"{NAME}, лист «{name}»: {error}") from error
         if found is None:
             raise ChannelDown(
-                f"{NAME}: листа «{name}» нет, создайте его (daily_reports, kpi и losses в [yandex_table])"
+                f"{NAME}: листа «{name}» нет, создайте его (его имя — в [yandex_table] или [spend_sheet])"
             )
         return found
+
+
+def _value(cell: FileCell) -> Cell:
+    """A number where the file has one, else its text."""
+    if cell.kind not in ("n", "") or not cell.text:
+        return cell.text
+    try:
+        return float(cell.text)
+    except ValueError:
+        return cell.text
 
 
 def _put(part: SheetPart, sheet: str, head: Sequence[str], rows: Sequence[SheetRow], emptied: Emptied) -> None:

@@ -21,6 +21,7 @@ from amo_bridge.rules.option_types import (
     EnclosureName,
     FieldName,
     LossReasonName,
+    NumberFieldName,
     OptionName,
     PersonName,
     PipelineName,
@@ -37,6 +38,7 @@ from amo_bridge.text.names import nearest, normalise, same_name
 from amo_bridge.text.templates import Templates, enclosed
 
 LOSS_REASON_FIELD = "Причина отказа"
+NUMBER_TYPES = ("numeric", "price", "monetary")
 DATE_TYPES = ("date", "date_time", "birthday")
 
 
@@ -68,6 +70,7 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     for section in VENDOR_SECTIONS:
         yield from names_in(getattr(config.channels, section), (section,))
     yield from names_in(config.channels.dial, ("dial",))
+    yield from names_in(config.channels.spend_sheet, ("spend_sheet",))
     yield from names_in(config.channels.people, ("people",))
     yield from names_in(config.channels.series.named, ("series",))
     yield from names_in(config.pay, ("pay",))
@@ -107,6 +110,13 @@ def _custom_field(name: str, config: Config, account: Account) -> Field:
         if built_in := _built_in(name):
             raise Misfit(f"«{built_in}» — встроенное поле amoCRM, здесь годится только своё поле сделки") from error
         raise
+
+
+def _number_field(name: str, config: Config, account: Account) -> None:
+    if (field := _custom_field(name, config, account)).type not in NUMBER_TYPES:
+        numbers = [one.name for one in account.fields() if one.type in NUMBER_TYPES]
+        advice = f"; поля с числом: {', '.join(numbers)}" if numbers else ""
+        raise Misfit(f"поле «{field.name}» — не число (его тип {field.type}){advice}")
 
 
 def _date_field(name: str, config: Config, account: Account) -> None:
@@ -232,6 +242,7 @@ LOOK_UPS: Mapping[type[AccountName], Callable[[Any, Config, Account], Any]] = {
     ContactFieldName: lambda name, config, account: account.field(name, "contacts"),
     ContactDateFieldName: _contact_date_field,
     DateFieldName: _date_field,
+    NumberFieldName: _number_field,
     LossReasonName: lambda name, config, account: account.loss_reason(name),
     TemplateName: _template,
     EnclosureName: _enclosure,

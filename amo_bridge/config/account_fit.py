@@ -308,6 +308,7 @@ class _Fitting:
         yield "roistat", config.channels.roistat, True
         yield "pipedrive", config.channels.pipedrive, True
         yield "megaplan", config.channels.megaplan, True
+        yield "spend_sheet", config.channels.spend_sheet, True
         yield "dial", config.channels.dial, is_on
         yield "people", config.channels.people, is_on
         yield "pay", config.pay, True
@@ -472,6 +473,7 @@ class _Fitting:
             roistat=with_names(config.channels.roistat, self._rename),
             pipedrive=with_names(config.channels.pipedrive, self._rename),
             megaplan=with_names(config.channels.megaplan, self._rename),
+            spend_sheet=with_names(config.channels.spend_sheet, self._rename),
             dial=with_names(config.channels.dial, self._rename),
             people={name: section for name, section in people.items() if self._knows(name)},
             series=with_names(config.channels.series, self._rename),

@@ -6,15 +6,25 @@ No secret stands in the file; the variables below, or those with ``_FILE`` behin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from amo_bridge.config.diagnostics import Problems
 from amo_bridge.dates.duration import Duration
-from amo_bridge.rules.option_types import BaseUrl, ContactFieldName, CustomFieldName, Strict, TagName
-from amo_bridge.text.names import same_name
+from amo_bridge.rules.option_types import (
+    BaseUrl,
+    ContactFieldName,
+    CustomFieldName,
+    DateFieldName,
+    NumberFieldName,
+    PipelineName,
+    StageName,
+    Strict,
+    TagName,
+)
+from amo_bridge.text.names import normalise, same_name
 
 YANDEX_AUDIENCE_TOKEN = "AMO_BRIDGE_YANDEX_AUDIENCE_TOKEN"
 YANDEX_DIRECT_TOKEN = "AMO_BRIDGE_YANDEX_DIRECT_TOKEN"
@@ -135,3 +145,66 @@ class RoistatSection(Strict):
         if None not in both and same_name(str(both[0]), str(both[1])):
             raise ValueError("attraction_field и cost_field — одно поле: записанное из Roistat ушло бы обратно")
         return self
+
+
+SHEET_SECTIONS: Mapping[str, str] = {"google": "google_sheets", "yandex": "yandex_table"}
+"""Service of ``[spend_sheet]`` → the section that connects it."""
+ColumnTitle = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class SpendSheetSection(Strict):
+    """``[spend_sheet]``: the table in which people follow clients' spending, read on working days from ``at`` on.
+
+    ``client``, ``left``, ``per_day``, ``on``: titles of its columns; a client is a deal's number, link or name.
+    Without ``on`` a sum is of the day on which it was first read. ``left_field``, ``per_day_field``, ``on_field``: the
+    deal's fields that get the figures. ``pipelines``, ``stages``: where deals are looked for by name; without both
+    among all that are open.
+    """
+
+    enabled: bool = True
+    service: Literal["google", "yandex"]
+    sheet: Annotated[str, Field(min_length=1, max_length=100)]
+    client: ColumnTitle = "Клиент"
+    left: ColumnTitle = "Остаток"
+    per_day: ColumnTitle | None = None
+    on: ColumnTitle | None = None
+    left_field: NumberFieldName
+    per_day_field: NumberFieldName | None = None
+    on_field: DateFieldName
+    pipelines: tuple[PipelineName, ...] = ()
+    stages: tuple[StageName, ...] = ()
+    at: time = time(9, 30)
+
+    @property
+    def vendor(self) -> str:
+        """The section that connects its service."""
+        return SHEET_SECTIONS[self.service]
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """Key → the column's title, of those that the table has."""
+        told = {"client": self.client, "left": self.left, "per_day": self.per_day, "on": self.on}
+        return {key: title for key, title in told.items() if title is not None}
+
+    @model_validator(mode="after")
+    def columns_fit_fields(self) -> Self:
+        if (self.per_day is None) != (self.per_day_field is None):
+            raise ValueError("per_day (столбец) и per_day_field (поле сделки) бывают только вместе")
+        if len({normalise(title) for title in self.titles.values()}) < len(self.titles):
+            raise ValueError("у столбцов client, left, per_day и on должны быть разные заголовки")
+        if self.per_day_field is not None and same_name(self.left_field, self.per_day_field):
+            raise ValueError("left_field и per_day_field — одно поле: остаток и расход затёрли бы друг друга")
+        return self
+
+
+def check_spend_sheet(vendors: Mapping[str, Any], section: SpendSheetSection | None, problems: Problems) -> None:
+    """The service of the table needs its section, and the sheet is not one that the bridge writes itself."""
+    if section is None:
+        return
+    name = section.vendor
+    if name not in vendors:
+        problems.add(("spend_sheet", "service"), f"нужен раздел [{name}]: он подключает этот сервис")
+    elif (own := vendors[name]) is not None:
+        written = (own.daily_reports, *own.sheets)
+        if any(section.sheet.casefold() == sheet.casefold() for sheet in written):
+            problems.add(("spend_sheet", "sheet"), f"лист «{section.sheet}» мост ведёт сам ([{name}]): нужен другой")

@@ -23,6 +23,7 @@ from pydantic import (
 from amo_bridge.config.advertising import (
     AudiencesSection,
     RoistatSection,
+    SpendSheetSection,
     VkAdsSection,
     YandexAudienceSection,
     YandexDirectSection,
@@ -550,6 +551,7 @@ class Channels:
     s3: S3Section | None = None
     dial: DialSection = field(default_factory=DialSection)
     approvals: ApprovalsSection | None = None
+    spend_sheet: SpendSheetSection | None = None
 
     def is_connected(self, section: str) -> bool:
         """Whether the config has this section of ``VENDOR_SECTIONS``."""

@@ -12,7 +12,13 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from amo_bridge.config.advertising import STATISTICS_SECTIONS, check_ads, check_audiences
+from amo_bridge.config.advertising import (
+    STATISTICS_SECTIONS,
+    SpendSheetSection,
+    check_ads,
+    check_audiences,
+    check_spend_sheet,
+)
 from amo_bridge.config.channels import (
     VENDOR_SECTIONS,
     ApprovalsSection,
@@ -221,7 +227,18 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
-    *("evening_list", *VENDOR_SECTIONS, "dial", "approvals", "people", "series", "intake", "kpi", "daily_report"),
+    *(
+        "evening_list",
+        *VENDOR_SECTIONS,
+        "dial",
+        "approvals",
+        "spend_sheet",
+        "people",
+        "series",
+        "intake",
+        "kpi",
+        "daily_report",
+    ),
     *("ads", "policies", "shift_start", "weekly_letter", "pay", "updates", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
@@ -417,7 +434,11 @@ class _Loader:
         if vendors.get("mail") and bridge:
             check_unsubscribing(bridge.public_url, self.problems)
         approvals = self._section("approvals", ApprovalsSection) if "approvals" in self.tree else None
-        return Channels(**vendors, dial=dial, people=people, series=series, approvals=approvals)
+        spend = self._section("spend_sheet", SpendSheetSection) if "spend_sheet" in self.tree else None
+        check_spend_sheet(vendors, spend, self.problems)
+        return Channels(
+            **vendors, dial=dial, people=people, series=series, approvals=approvals, spend_sheet=spend
+        )  # fmt: skip
 
     def _table(self, name: str) -> dict[str, Any]:
         table = self.tree.get(name, {})

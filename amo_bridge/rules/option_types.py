@@ -80,6 +80,12 @@ class CustomFieldName(AccountName):
     kind = "своё поле"
 
 
+class NumberFieldName(CustomFieldName):
+    """A deal's custom field that holds a number: of amoCRM's types «Число», «Денежное»."""
+
+    kind = "поле с числом"
+
+
 class DateFieldName(FieldName):
     """A deal's custom field that holds a date: of amoCRM's types «Дата», «Дата и время», «День рождения»."""
 

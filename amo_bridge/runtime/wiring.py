@@ -7,7 +7,15 @@ from functools import partial
 
 from amo_bridge.advertising.check import AdCheckJob
 from amo_bridge.advertising.poll import ad_polls
-from amo_bridge.channels.jobs import button_job, megaplan_job, roistat_costs_job, roistat_job, series_job, sheet_jobs
+from amo_bridge.channels.jobs import (
+    button_job,
+    megaplan_job,
+    roistat_costs_job,
+    roistat_job,
+    series_job,
+    sheet_jobs,
+    spend_sheet_job,
+)
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import (
     ChannelContext,
@@ -270,7 +278,9 @@ class CompositionRoot:
         ads = ad_polls(
             context.fit.config, context.environment, self._store, self.rules.get, context.account_clock, tell, came
         )
-        own = (roistat_job(channels), roistat_costs_job(channels), button_job(channels, came))
+        own = (
+            roistat_job(channels), roistat_costs_job(channels), button_job(channels, came), spend_sheet_job(channels)
+        )  # fmt: skip
         sheets = sheet_jobs(channels, {"kpi": partial(KpiRows, self._store), "losses": partial(LossRows, self._store)})
         jobs = (*own, *sheets, leads, *ads, pipedrive, megaplan)
         return [job for job in jobs if job is not None]

@@ -44,11 +44,15 @@ def show() -> str:
     states: list[ChannelState] = []
     if here.is_known:
         states = VendorStates(here.account_store, here.clock).read(vendor_of(here.config))
+    outages = here.bridge.health()["channels"]
+    names = {one.name for one in states}
     return render_template(
         "channels/show.html",
         states=[one for one in states if one.vendor != OWN],
         wanted=unconnected(here.config),
-        outages=here.bridge.health()["channels"],
+        outages=outages,
+        # Of what is read or kept elsewhere: tables, analytics.
+        beside=[why for name, why in outages.items() if name not in names],
         serving=serving(here.config),
         trials=[(one.section, kind) for one in connected_vendors(here.config) if (kind := kind_of(one))],
         places=PLACES,
