@@ -8,12 +8,13 @@ is not asked.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Row, Select, and_, literal_column, select
+from sqlalchemy import BigInteger, Row, Select, and_, case, cast, func, literal_column, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.rule_engine import RuleEngine
@@ -159,6 +160,8 @@ class ExistingDeals:
 # How many seconds amoCRM's clock is ahead of the machine's, as the worker heard it last.
 MOST = 10_000
 EVER = timedelta(days=36_500)
+# In every zone a day begins on a quarter of an hour.
+QUARTER_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -217,11 +220,24 @@ class Upcoming:
         with self._store.read() as connection:
             return [self._coming(row) for row in connection.execute(query)]
 
-    def moments(self, span: timedelta, *, rule: str | None = None, deal_id: int | None = None) -> list[datetime]:
-        """When each of these is due, the nearest first, ``MOST`` at most."""
-        query = self._query(span, rule, deal_id, timers.c.due_at).limit(MOST)
+    def by_day(self, span: timedelta, zone: tzinfo, *, rule: str | None = None) -> Counter[date]:
+        """How many of these are due on each day of the zone."""
+        # A cast cuts the fraction off on SQLite and rounds it on PostgreSQL.
+        seconds = cast(timers.c.due_at, BigInteger)
+        whole = seconds - case((seconds > timers.c.due_at, 1), else_=0)
+        quarter = (whole // QUARTER_SECONDS).label("quarter")
+        query = self._query(span, rule, None, quarter, func.count()).order_by(None).group_by("quarter")
+        found: Counter[date] = Counter()
         with self._store.read() as connection:
-            return [datetime.fromtimestamp(at, UTC) for at in connection.execute(query).scalars()]
+            for number, many in connection.execute(query):
+                found[datetime.fromtimestamp(number * QUARTER_SECONDS, zone).date()] += many
+        return found
+
+    def count(self, span: timedelta, *, rule: str | None = None, deal_id: int | None = None) -> int:
+        """How many these are, counted up to ``MOST``."""
+        found = self._query(span, rule, deal_id, timers.c.id).order_by(None).limit(MOST).subquery()
+        with self._store.read() as connection:
+            return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
 
     def _query(self, span: timedelta, rule: str | None, deal_id: int | None, *columns: Any) -> Select[Any]:
         until = (self.now() + span).timestamp()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, delete, exists, func, select, true
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, case, delete, exists, func, select, true
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -122,13 +122,14 @@ _addresses = enquiry_addresses.c
 @dataclass(frozen=True)
 class _Part:
     """Rows that may go. ``came_at``: of rows that are numbered in the order in which they came: those from ``before``
-    then."""
+    then. ``counted``: what of it will be old today, where a part before it decides that; None: ``may_go``."""
 
     table: Table
     number: Column[int]
     may_go: ColumnElement[bool]
     came_at: ColumnElement[float] | None = None
     before: float = 0.0
+    counted: ColumnElement[bool] | None = None
 
 
 class Retention:
@@ -170,20 +171,39 @@ class Retention:
 
     def count(self) -> dict[str, int]:
         """How many rows of each table would go today, ``MOST_COUNTED`` at most of each and steps of timers left out;
-        nothing is deleted. Raises StoreUnavailable."""
+        nothing is deleted. What a tidying that was cut short has left of the addresses of enquiries is not counted.
+        Raises StoreUnavailable."""
         found: dict[str, int] = {}
         for part in self._parts(self._clock.now()):
             if part.came_at is None:
-                with self._store.read() as connection:
-                    rows = len(connection.execute(self._old_numbers(part).limit(MOST_COUNTED)).all())
+                rows = self._count_unordered(part)
             else:
-                rows = 0
-                for ids in self._old_in_order(part.table, part.came_at, part.before, part.may_go):
-                    rows += len(ids)
-                    if rows >= MOST_COUNTED:
-                        break
+                rows = self._count_in_order(part.table, part.came_at, part.before, part.may_go)
             found[part.table.name] = min(found.get(part.table.name, 0) + rows, MOST_COUNTED)
         return {name: rows for name, rows in found.items() if rows}
+
+    def _count_unordered(self, part: _Part) -> int:
+        condition = part.may_go if part.counted is None else part.counted
+        old = select(part.number).where(self._store.owns(part.table), condition).limit(MOST_COUNTED).subquery()
+        with self._store.read() as connection:
+            return int(connection.execute(select(func.count()).select_from(old)).scalar_one())
+
+    def _count_in_order(
+        self, table: Table, came_at: ColumnElement[float], before: float, may_go: ColumnElement[bool]
+    ) -> int:
+        """As ``_old_in_order`` walks; most tables end within the first few rows, so only then more are asked for."""
+        rows, last, size = 0, 0, BATCH_SIZE
+        while rows < MOST_COUNTED:
+            walk = self._walk(table, came_at, and_(came_at < before, may_go), last, size).subquery()
+            old = func.coalesce(func.sum(case((walk.c.old, 1), else_=0)), 0)
+            query = select(func.count(), old, func.max(walk.c.id), func.max(walk.c.came_at))
+            with self._store.read() as connection:
+                many, found, last, newest = connection.execute(query).one()
+            rows += int(found)
+            if many < size or newest >= before:
+                break
+            size = MOST_COUNTED
+        return rows
 
     def _parts(self, now: datetime) -> Iterator[_Part]:
         """What is old, in the order in which it goes."""
@@ -196,8 +216,10 @@ class Retention:
         yield _Part(events, events.c.id, events.c.state.in_(SETTLED), events.c.received_at, hooks)
         known = enquiries.c.state.in_(("done", "skipped", "dry"))
         yield _Part(enquiries, enquiries.c.id, and_(known, enquiries.c.received_at < told))
-        kept = exists().where(enquiries.c.account == self._store.account_id, enquiries.c.id == _addresses.enquiry_id)
-        yield _Part(enquiry_addresses, _addresses.enquiry_id, ~kept)
+        theirs = (enquiries.c.account == self._store.account_id, enquiries.c.id == _addresses.enquiry_id)
+        going = select(enquiries.c.id).where(self._store.owns(enquiries), known, enquiries.c.received_at < told)
+        of_going = _addresses.enquiry_id.in_(going)
+        yield _Part(enquiry_addresses, _addresses.enquiry_id, ~exists().where(*theirs), counted=of_going)
         settled = and_(outbox.c.state.in_(SETTLED), done < told, outbox.c.key.not_like(ONCE))
         yield _Part(outbox, outbox.c.id, settled, outbox.c.created_at, told)
         yield _Part(journal, journal.c.id, true(), journal.c.at, told)
@@ -256,10 +278,7 @@ class Retention:
         old = and_(came_at < before, may_go)
         last = 0
         while True:
-            query = select(table.c.id, came_at.label("came_at"), old.label("old"))
-            # By number: an index that begins with the account would be read whole, and sorted, for each chunk.
-            mine = table.c.account + 0 == self._store.account_id
-            walk = query.where(mine, table.c.id > last).order_by(table.c.id).limit(BATCH_SIZE)
+            walk = self._walk(table, came_at, old, last, BATCH_SIZE)
             with self._store.read() as connection:
                 rows = connection.execute(walk).all()
             if ids := [row.id for row in rows if row.old]:
@@ -267,6 +286,14 @@ class Retention:
             if len(rows) < BATCH_SIZE or rows[-1].came_at >= before:
                 return
             last = rows[-1].id
+
+    def _walk(
+        self, table: Table, came_at: ColumnElement[float], old: ColumnElement[bool], last: int, size: int
+    ) -> Select[Any]:
+        # By number: an index that begins with the account would be read whole, and sorted, for each chunk.
+        mine = table.c.account + 0 == self._store.account_id
+        query = select(table.c.id, came_at.label("came_at"), old.label("old"))
+        return query.where(mine, table.c.id > last).order_by(table.c.id).limit(size)
 
 
 def _is_past(account: int, before: float) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.lazy.dataclasses import dataclass
@@ -19,6 +19,10 @@ from amo_bridge.storage.tables import ad_checks, ad_statistics
 from amo_bridge.text.names import normalise
 
 LONGEST_NAME = 255
+# What AdDay has.
+_FIGURES = tuple(
+    ad_statistics.c[name] for name in ("day", "shows", "clicks", "cost", "leads", "placement", "currency", "service")
+)
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,20 @@ class AdStatistics:
         found: dict[str, list[AdDay]] = {}
         for chunk in chunks(sorted(set(campaigns))):
             mine = (self._store.owns(ad_statistics), ad_statistics.c.folded.in_(chunk))
-            query = select(ad_statistics).where(*mine, ad_statistics.c.day >= since.isoformat())
-            for row in connection.execute(query.order_by(ad_statistics.c.day, ad_statistics.c.id)):
-                found.setdefault(row.folded, []).append(_figures(row))
+            query = select(ad_statistics.c.folded, *_FIGURES).where(*mine, ad_statistics.c.day >= since.isoformat())
+            rows = connection.execute(query.order_by(ad_statistics.c.day, ad_statistics.c.id)).all()
+            for name, day, shows, clicks, cost, leads, placement, currency, service in rows:
+                figures = AdDay(
+                    day=date.fromisoformat(day),
+                    shows=shows,
+                    clicks=clicks,
+                    cost=cost,
+                    leads=leads,
+                    placement=placement,
+                    currency=currency,
+                    service=service,
+                )
+                found.setdefault(name, []).append(figures)
         return found
 
     def newest(self, connection: Connection, campaigns: Iterable[str]) -> date | None:
@@ -182,16 +197,3 @@ class AdStatistics:
             source = connection.execute(select(columns.source).where(*newest).limit(1)).scalar_one()
             found.append(Loading(service, date.fromisoformat(day), source, datetime.fromtimestamp(at, UTC)))
         return found
-
-
-def _figures(row: Row[tuple[object, ...]]) -> AdDay:
-    return AdDay(
-        day=date.fromisoformat(row.day),
-        shows=row.shows,
-        clicks=row.clicks,
-        cost=row.cost,
-        leads=row.leads,
-        placement=row.placement,
-        currency=row.currency,
-        service=row.service,
-    )

@@ -419,6 +419,13 @@ Index(
     sqlite_where=_tasks_finished,
     postgresql_where=_tasks_finished,
 )
+Index(
+    "tasks_finished_old",
+    tasks.c.account,
+    tasks.c.updated_at,
+    sqlite_where=_tasks_finished,
+    postgresql_where=_tasks_finished,
+)
 
 task_history = Table(
     "task_history",
@@ -539,6 +546,7 @@ Index(
     timers.c.account,
     timers.c.due_at,
     timers.c.id,
+    timers.c.deal_id,
     sqlite_where=_timers_open,
     postgresql_where=_timers_open,
 )
@@ -1490,6 +1498,13 @@ ad_statistics = Table(
 ``text.names.normalise`` has it. ``cost``: hundredths of the currency. ``leads``: None where nobody counts them.
 ``source``: a file's name, or the service's API."""
 Index("ad_statistics_campaign", ad_statistics.c.account, ad_statistics.c.folded, ad_statistics.c.day)
+Index(
+    "ad_statistics_loaded",
+    ad_statistics.c.account,
+    ad_statistics.c.service,
+    ad_statistics.c.loaded_at,
+    ad_statistics.c.day,
+)
 
 ad_checks = Table(
     "ad_checks",

@@ -44,11 +44,9 @@ WHOLE: dict[str, str] = {
     "FROM intake_requests WHERE": "the last one of each address: an index alone",
     "FROM tasks WHERE tasks.account = ? LIMIT": "whether there is any: the first is enough",
     "FROM violations WHERE violations.account = ?": "a ledger of years has some thousand rows",
-    "SELECT enquiry_addresses.enquiry_id FROM": TIDIED,
-    "SELECT approvals.id FROM approvals": TIDIED,
-    "SELECT staff_messages.id FROM staff_messages": TIDIED,
-    "SELECT audience_holds.deal_id FROM audience_holds": TIDIED,
-    "SELECT tasks.task_id FROM tasks WHERE tasks.account = ? AND tasks.is_completed = 1": TIDIED,
+    "(SELECT approvals.id AS id FROM approvals": TIDIED,
+    "(SELECT staff_messages.id AS id FROM staff_messages": TIDIED,
+    "(SELECT audience_holds.deal_id AS deal_id FROM audience_holds": TIDIED,
 }
 """What reads all rows of an account → why it may."""
 A_PAGE = "what one page shows, found before it is sorted"
@@ -65,6 +63,7 @@ SORTED: dict[str, str] = {
     "FROM dial_calls WHERE dial_calls.account = ? AND dial_calls.dial_id IN (?)": A_PAGE,
     "FROM violation_decisions WHERE violation_decisions.violation_id IN (?)": A_PAGE,
     "FROM import_rows WHERE import_rows.account = ? AND import_rows.import_id = ?": "the people of one webinar",
+    "FROM import_rows WHERE import_rows.import_id IN (SELECT": "the people of a page of webinars, in groups each",
     "GROUP BY stretch, journal.verdict": "fourteen days into seventy groups; kept for as long as it took, thirty times",
     "AND tasks.due_at < ? GROUP BY tasks.responsible_user_id": "tasks that are late, into one group a person",
     "GROUP BY journal.rule": "into one group a rule, of what came to something in fourteen days",
@@ -73,6 +72,7 @@ SORTED: dict[str, str] = {
     "FROM shift_starts WHERE shift_starts.account = ? AND shift_starts.day BETWEEN": "beginnings of shifts of a week",
     "FROM made WHERE made.account = ? AND made.kind = ?": "tasks for papers of one month",
     "AND timers.deal_id = ? ORDER BY timers.due_at": "the steps of one deal",
+    "GROUP BY quarter": "steps of a month at most, into one group a quarter of an hour",
     "GROUP BY enquiries.source": "into one group a service",
     "GROUP BY violations.person, violations.currency": "what a month comes to, into one group a person",
     "SELECT DISTINCT violations.": "names of people and clauses: a ledger of years has some thousand rows",

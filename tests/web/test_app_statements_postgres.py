@@ -48,10 +48,9 @@ WHOLE: dict[str, str] = {
     "FROM kpi_days WHERE": "the first day: from the beginning of the index",
     "FROM violation_decisions WHERE violation_decisions.violation_id IN (?)": "most of a small table, by number",
     "FROM violations WHERE violations.account = ?": "a ledger of years has some thousand rows",
-    "SELECT approvals.id FROM approvals": TIDIED,
-    "SELECT staff_messages.id FROM staff_messages": TIDIED,
-    "SELECT audience_holds.deal_id FROM audience_holds": TIDIED,
-    "SELECT tasks.task_id FROM tasks WHERE tasks.account = ? AND tasks.is_completed": TIDIED,
+    "(SELECT approvals.id AS id FROM approvals": TIDIED,
+    "(SELECT staff_messages.id AS id FROM staff_messages": TIDIED,
+    "(SELECT audience_holds.deal_id AS deal_id FROM audience_holds": TIDIED,
 }
 """What reads all rows of an account → why it may."""
 

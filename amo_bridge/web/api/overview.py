@@ -310,4 +310,4 @@ def upcoming() -> Steps:
     deal_id = told.get("deal", type=int)
     found = ahead.within(span, rule=rule, deal_id=deal_id, most=most, passed=passed)
     steps = [Step.model_validate(one.to_json()) for one in found]
-    return Steps(now=ahead.now(), total=len(ahead.moments(span, rule=rule, deal_id=deal_id)), steps=steps)
+    return Steps(now=ahead.now(), total=ahead.count(span, rule=rule, deal_id=deal_id), steps=steps)

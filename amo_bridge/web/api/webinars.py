@@ -47,7 +47,7 @@ from amo_bridge.web.services.webinars import (
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 from amo_bridge.webinars.formats.tables import NO_COLUMN, WORDS, Field
 from amo_bridge.webinars.imports.drafts import NotFilled
-from amo_bridge.webinars.imports.model import Import, ImportRow
+from amo_bridge.webinars.imports.model import Counts, Import, ImportRow
 from amo_bridge.webinars.imports.report import carried_out, contact_url, results, sums
 from amo_bridge.webinars.imports.repository import ImportRepository, NoSuchImport, NotNow
 from amo_bridge.webinars.imports.service import NoAddress, UnknownContact
@@ -86,7 +86,10 @@ def found(at_hand: WebinarServices, number: int) -> Import:
 
 def facts(one: Import, book: ImportRepository) -> dict[str, Any]:
     """What ``Webinar`` has."""
-    counts = book.counts(one.id)
+    return _facts(one, book.counts(one.id))
+
+
+def _facts(one: Import, counts: Counts) -> dict[str, Any]:
     return {
         "number": one.id,
         "state": one.state,
@@ -387,7 +390,9 @@ CHECKS = {name: one_of(SOUGHT[name].split(", ")) for name in ("interest", "stand
 )
 def webinars() -> Webinars:
     book = webinar_services_or_404().book
-    return Webinars(webinars=[Webinar(**facts(one, book)) for one in book.all()])
+    imports = book.all()
+    counts = book.counts_of(one.id for one in imports)
+    return Webinars(webinars=[Webinar(**_facts(one, counts[one.id])) for one in imports])
 
 
 @api.endpoint(

@@ -31,13 +31,14 @@ def show() -> str:
     asked, rule = request.args.get("days", type=int), request.args.get("rule", "")
     days = asked if asked in SPANS else SPANS[1]
     found: list[Coming] = []
-    moments: list[datetime] = []
+    counts: Counter[date] = Counter()
     nearest: Coming | None = None
     now = here.clock.now()
     if here.is_known:
         upcoming = here.upcoming
         span, now = timedelta(days=days), upcoming.now()
-        found, moments = upcoming.within(span, rule=rule or None, most=MOST), upcoming.moments(span, rule=rule or None)
+        found = upcoming.within(span, rule=rule or None, most=MOST)
+        counts = upcoming.by_day(span, here.zone, rule=rule or None)
         nearest = None if found else upcoming.nearest(rule=rule or None)
     scheduled = sorted({one.name for one in here.config.rules if one.handler.section == "schedules"})
     local = [(one, one.due.astimezone(here.zone)) for one in found]
@@ -45,8 +46,8 @@ def show() -> str:
     return render_template(
         "upcoming/show.html",
         by_day=_by_day(local),
-        weeks=weeks(Counter(due.astimezone(here.zone).date() for due in moments), today, today + timedelta(days=days)),
-        many=len(moments),
+        weeks=weeks(counts, today, today + timedelta(days=days)),
+        many=counts.total(),
         nearest=nearest,
         most=MOST,
         now=now,

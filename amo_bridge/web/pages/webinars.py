@@ -207,7 +207,8 @@ def _page_values(number: int) -> dict[str, Any]:
         "deal_url": lambda deal_id: deal_url(current_account().config.account.url, deal_id),
         "contact_url": lambda contact_id: contact_url(current_account().config.account.url, contact_id),
         "failed": counts.state.get("failed", 0) if job.state in BEGUN else 0,
-        "is_active": job.state in ACTIVE, "progress": progress_of(at_hand.book, number),
+        "is_active": job.state in ACTIVE,
+        "progress": progress_of(at_hand.book, number) if job.state in (*ACTIVE, "paused") else None,
         "now": webinars_service.now, "did": webinars_service.did,
         "start_question": webinars_service.start_question(counts, job.doubts),
         "undo_question": webinars_service.undo_question(rows),
@@ -303,10 +304,9 @@ def act(number: int, deed: webinars_service.Deed) -> Answer:
 @routes.get("/webinars/<int:number>/report.csv")
 @open_to(Role.WEBINAR)
 def report(number: int) -> Response:
-    told = _page_values(number)
-    at_hand: WebinarServices = told["services"]
+    at_hand, job = _found(number)
     body = report_of(at_hand.book.rows(number), current_account().config.account.url, at_hand.drafting.options)
-    name = f"webinar-{told['job'].held_on.isoformat()}-{number}.csv"
+    name = f"webinar-{job.held_on.isoformat()}-{number}.csv"
     return Response(body, mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 

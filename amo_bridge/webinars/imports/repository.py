@@ -201,14 +201,22 @@ class ImportRepository:
             return int(connection.execute(query).scalar_one())
 
     def counts(self, number: int) -> Counts:
+        """How many of its rows are how."""
+        return self.counts_of([number])[number]
+
+    def counts_of(self, numbers: Iterable[int]) -> dict[int, Counts]:
+        """The same of several imports at once."""
         columns = (import_rows.c.state, import_rows.c.standing, import_rows.c.interest, import_rows.c.what)
-        found: list[dict[str, int]] = [{} for _ in columns]
-        query = select(*columns, func.count()).where(*self._mine(number)).group_by(*columns)
+        found: dict[int, list[dict[str, int]]] = {number: [{} for _ in columns] for number in numbers}
         with self._store.read() as connection:
-            for *names, count in connection.execute(query):
-                for counts, name in zip(found, names, strict=True):
-                    counts[name] = counts.get(name, 0) + count
-        return Counts(*found)
+            for some in chunks(sorted(found)):
+                # The account's by their imports: by their own column all its imports would be read.
+                mine = select(imports.c.id).where(self._store.owns(imports), imports.c.id.in_(some))
+                query = select(import_rows.c.import_id, *columns, func.count()).where(import_rows.c.import_id.in_(mine))
+                for number, *names, count in connection.execute(query.group_by(import_rows.c.import_id, *columns)):
+                    for counts, name in zip(found[number], names, strict=True):
+                        counts[name] = counts.get(name, 0) + count
+        return {number: Counts(*counts) for number, counts in found.items()}
 
     def keep_plan(self, connection: Connection, number: int, plan: Iterable[tuple[ImportRow, Row]]) -> None:
         """A plan made anew for rows of a draft."""
