@@ -70,7 +70,9 @@ def test_every_channel_and_every_kind_of_effect_stands_in_the_table_once() -> No
 
 def test_every_vendor_has_its_section_and_every_section_its_vendor() -> None:
     assert sorted(vendor.section for vendor in VENDORS) == sorted(VENDOR_SECTIONS)
-    assert {field.name for field in fields(Channels)} == {*VENDOR_SECTIONS, "dial", "people", "series", "approvals"}
+    assert {field.name for field in fields(Channels)} == {
+        *VENDOR_SECTIONS, "dial", "people", "series", "approvals", "spend_sheet",
+    }  # fmt: skip
     assert not any(set(vendor.ports) & set(BUILT_IN) for vendor in VENDORS)
 
 

@@ -70,6 +70,9 @@ def filled(connection: Connection, place: int) -> Rows:
     for table in metadata.sorted_tables:
         if table.name != migrate.VERSION_TABLE:
             put[table.name] = [{one.name: value(one, number) for one in table.c} for number in numbers]
+            if table.name == "task_history":
+                # Revision 0060 adds rows of its own after the last one.
+                put[table.name] = [{**row, "id": row["id"] * 1000} for row in put[table.name]]
             connection.execute(insert(table), put[table.name])
     return put
 
