@@ -193,10 +193,7 @@ class GoogleDrive:
     def _read(self, answer: Response) -> dict[str, Any]:
         if not answer.ok:
             raise self._refusal(answer)
-        try:
-            told = answer.json()
-        except ValueError as error:
-            raise self._http.unreadable(error) from None
+        told = self._http.json_of(answer)
         return told if isinstance(told, dict) else {}
 
     def _unreadable(self, words: str) -> str:

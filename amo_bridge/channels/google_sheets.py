@@ -118,10 +118,7 @@ class GoogleSheets(SheetService):
             answer = sent(self._account.token(anew=True))
         if not answer.ok:
             raise self._refusal(answer, sheet)
-        try:
-            told = answer.json()
-        except ValueError as error:
-            raise self._http.unreadable(error) from None
+        told = self._http.json_of(answer)
         return told if isinstance(told, dict) else {}
 
     def _refusal(self, answer: Response, sheet: str) -> ChannelError:

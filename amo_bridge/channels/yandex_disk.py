@@ -173,10 +173,7 @@ class YandexDisk:
     def _read(self, answer: Response) -> dict[str, Any]:
         if not answer.ok:
             raise refusal(answer)
-        try:
-            told = answer.json()
-        except ValueError as error:
-            raise self._http.unreadable(error) from None
+        told = self._http.json_of(answer)
         return told if isinstance(told, dict) else {}
 
 

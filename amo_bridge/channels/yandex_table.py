@@ -172,10 +172,7 @@ class YandexTable(SheetService):
     def _json(self, answer: Response) -> dict[str, Any]:
         if not answer.ok:
             raise self._refusal(answer)
-        try:
-            told = answer.json()
-        except ValueError as error:
-            raise self._http.unreadable(error) from None
+        told = self._http.json_of(answer)
         return told if isinstance(told, dict) else {}
 
     def _refusal(self, answer: Response) -> ChannelError:

@@ -1,4 +1,1 @@
-"""Made with its first use: the methods of dataclasses, the automata of patterns.
-
-A command imports some two hundred dataclasses and as many patterns, and uses a few of them.
-"""
+"""Made with its first use: methods of dataclasses; a command imports two hundred and uses a few."""

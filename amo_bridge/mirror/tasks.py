@@ -493,13 +493,12 @@ def _known_since(copy: MirroredTask) -> datetime:
     return (copy.completed_at if copy.is_completed else None) or copy.updated_at
 
 
-# The door through which every word about a task comes, before it becomes an event.
+# Every report about a task comes this way before it becomes an event.
 #
 # What says nothing new is dropped, whoever said it and however often: a repeated hook, a late one, the echo of our own
 # write, reconciliation. What is news is completed by what was known, so that rules hear what changed and on whose card.
 # Of two words about one second nobody can say which was the later: then the task is read again, of all such tasks of a
 # batch in one request.
-
 
 Fresh = Mapping[int, TaskRecord | None]
 """Task → as it was read after all that is told; None: it can't be read."""
