@@ -670,13 +670,19 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "failed.show": ("kind=create_task",),
     "violations.show": ("from=2026-01-01",),
     "enquiries.show": ("state=asked", "text=79160000077"),
+    # On the first days of a month the present one is all but empty.
+    "pay.show": ("month={last_month}",),
+    "pay.as_text": ("month={last_month}",),
+    "pay.as_workbook": ("month={last_month}",),
+    "kpi.show": ("span=month&day={last_month}-15",),
 }
-"""Endpoint → what is asked for behind the question mark, besides nothing."""
+"""Endpoint → what is asked for behind the question mark, besides nothing. ``last_month``: as 2026-11."""
 
 
 def addresses(app: Flask) -> Iterator[tuple[str, str]]:
     """Of everything that is there to be read: its endpoint and an address."""
     adapter = app.url_map.bind("localhost")
+    last_month = datetime.now(UTC).date().replace(day=1) - timedelta(days=1)
     for rule in sorted(app.url_map.iter_rules(), key=str):
         if "GET" not in (rule.methods or ()) or rule.endpoint in ("static", "intake.take_in"):
             continue
@@ -684,4 +690,4 @@ def addresses(app: Flask) -> Iterator[tuple[str, str]]:
         address = adapter.build(rule.endpoint, {name: named.get(name, 1) for name in rule.arguments})
         yield rule.endpoint, address
         for query in ASKED.get(rule.endpoint, ()):
-            yield rule.endpoint, f"{address}?{query}"
+            yield rule.endpoint, f"{address}?{query.format(last_month=f'{last_month:%Y-%m}')}"
