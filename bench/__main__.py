@@ -5,6 +5,7 @@ The whole run takes about a quarter of an hour; ``--quick`` takes about two minu
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from amo_bridge import logs
 from bench import alone, chart, naive, page
 from bench.against import compare
 from bench.against import show as show_sides
@@ -137,6 +139,8 @@ def _plan(quick: bool, largest: int | None, idle: float | None) -> Plan:
 @click.option("--keep", type=click.Path(path_type=Path), help="A folder for logs and databases, which then stays.")
 def main(quick: bool, largest: int | None, idle: float | None, against: str | None, keep: Path | None) -> None:
     """Measure, print the table, draw the charts. Times depend on the machine: a missed goal is no failure."""
+    # What runs in this process logs each request.
+    logs.set_up(logging.WARNING)
     console = Console(highlight=False, width=150 if not sys.stdout.isatty() else None)
     if against:
         with tempfile.TemporaryDirectory(prefix="amo-bridge-bench-") as name, console.status("") as status:
