@@ -18,7 +18,7 @@ from typing import Any
 
 def set_up(level: int = logging.INFO, *, file: Any = None) -> None:
     """Send every log line, our own and the libraries', through the masks to stderr (or ``file``)."""
-    global _postponed
+    global postponed_level
     import structlog
 
     shared: list[Any] = [
@@ -45,26 +45,26 @@ def set_up(level: int = logging.INFO, *, file: Any = None) -> None:
     )
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
     # The last: until then a line of another thread would be written as structlog does by itself, unmasked to stdout.
-    _postponed = None
+    postponed_level = None
 
 
-_postponed: int | None = None
+postponed_level: int | None = None
 """The level to set up when there is a line to write."""
 _first_line = threading.RLock()
 
 
 def set_up_later(level: int) -> None:
     """The same as soon as there is a line to write."""
-    global _postponed
-    _postponed = level
+    global postponed_level
+    postponed_level = level
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[_First()], force=True)
 
 
 def _set_up_if_postponed() -> None:
-    if _postponed is not None:
+    if postponed_level is not None:
         with _first_line:
-            if _postponed is not None:
-                set_up(_postponed)
+            if postponed_level is not None:
+                set_up(postponed_level)
 
 
 class _First(logging.Handler):

@@ -20,7 +20,7 @@ from support.local_crm import LocalCrm, served
 from support.made_once import addresses, commits_without_a_disk, statements, tables, templates, texts_of_configs
 from support.running_bridge import RunningBridge, config_for
 
-from amo_bridge import retry
+from amo_bridge import logs, retry
 from amo_bridge.advertising import exports
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
@@ -50,6 +50,7 @@ def logs_as_before() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     structlog.reset_defaults()
+    logs.postponed_level = None
     root.handlers[:] = handlers
     root.setLevel(level)
 

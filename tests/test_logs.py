@@ -181,3 +181,10 @@ other.join()
     assert run.stdout == ""
     assert [json.loads(line)["event"] for line in run.stderr.splitlines()] == ["first", "of another"]
     assert "+7***67" in run.stderr
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_command_typed_by_a_test_leaves_the_next_one_its_logs(turn: int, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.log.warning("as structlog writes by itself")
+    assert "as structlog writes by itself" in capsys.readouterr().out
+    logs.set_up_later(logging.CRITICAL)
