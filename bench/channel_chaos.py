@@ -49,8 +49,10 @@ UPTIME_SECONDS = (1.0, 8.0)
 STEP_SECONDS = 30.0
 """The clocks of amoCRM and of the vendors are moved on together, so much a turn of the loop."""
 TURN_SECONDS = 0.4
-LEAST_TURNS = 16
-"""So long the faults strike at least: what is to go out falls due in the first of them."""
+LEAST_TURNS, MOST_TURNS = 16, 300
+"""So long the faults strike: what is to go out falls due in the first turns, on a busy machine it goes out later."""
+LEAST_UNHEARD = 3
+"""Until so many letters were not answered the faults go on: each of them nobody can know."""
 FINISH_TIMEOUT_SECONDS = 420.0
 MOST_TOLD = 0.35
 """So many of all may be told as unknown: a bridge that sends nothing and knows nothing would lose nothing either."""
@@ -77,10 +79,12 @@ class PostOffice:
     is_calm: bool = False
     taken: list[str] = field(default_factory=list)
     struck: int = 0
+    unheard: int = 0
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         fate = 1.0 if self.is_calm else self.chance.random()
         self.struck += fate < 0.15
+        self.unheard += 0.05 <= fate < 0.15
         if fate < 0.05:
             return "451 later"
         if fate < 0.10:
@@ -177,7 +181,8 @@ class ChannelChaos:
             self._vendors.faults.add(fault["kind"], count=None, **{k: v for k, v in fault.items() if k != "kind"})
         self._clients_come()
         turns = 0
-        while not self._bridge.is_spared or turns < LEAST_TURNS:
+        while not self._bridge.is_spared or turns < LEAST_TURNS or self._post[0].unheard < LEAST_UNHEARD:
+            assert turns < MOST_TURNS, "no letter went out while the faults struck"
             self._turn()
             turns += 1
         self._calm_down()
