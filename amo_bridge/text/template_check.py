@@ -111,7 +111,7 @@ def _ask(request: Mapping[str, Any]) -> Any:
     # Only here: the child starts without it.
     from amo_bridge.logs import log
 
-    log.error("template not checked", code=told.returncode, error=told.stderr.decode("utf-8", "replace")[-2000:])
+    log.critical("template not checked", code=told.returncode, error=told.stderr.decode("utf-8", "replace")[-2000:])
     raise _NotChecked("шаблон не проверен из-за ошибки моста, она записана в журнал сервера")
 
 

@@ -165,7 +165,7 @@ class _Reading(Generic[T]):
                 unknown["message"], tuple(unknown["headers"]), unknown["signature"], samples, tuple(unknown["needs"])
             )
         if "fault" in answer:
-            log.error("file not read", file=self._name, error=answer["fault"])
+            log.critical("file not read", file=self._name, error=answer["fault"])
             raise ExportError(
                 f"{self._name}: файл не прочитан из-за ошибки моста, она записана в журнал сервера; "
                 "сохраните таблицу как CSV и попробуйте ещё раз"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
 
 import pytest
 
+from amo_bridge import logs
 from amo_bridge.webinars.formats import read_export, reading_process, table_reader
 from amo_bridge.webinars.formats.model import ExportError
 
@@ -81,6 +83,13 @@ def test_a_bug_is_written_down_and_not_called_a_lack_of_memory(
     assert "NoneType" in capfd.readouterr().out
 
 
+def test_a_bug_is_written_by_a_command_too(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """The logs of commands are quiet: what is said to be in the log stands there all the same."""
+    logs.set_up_later(logging.CRITICAL)
+    assert "она записана в журнал сервера" in refusal(monkeypatch, f"{MAIN}at.rows_of = None; at.main()")
+    assert "NoneType" in capfd.readouterr().err
+
+
 def test_no_more_than_a_few_files_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading_process, "TIMEOUT_SECONDS", 0.01)
     for _ in range(reading_process.MOST_AT_ONCE):
@@ -97,6 +106,7 @@ def test_no_more_than_a_few_files_are_read_at_once(monkeypatch: pytest.MonkeyPat
 
 FORKED = f"""
 import sys
+from amo_bridge import logs
 from amo_bridge.webinars.formats import read_export, reading_process
 from amo_bridge.webinars.formats.model import ExportError
 print("begun", end=";")
@@ -143,6 +153,7 @@ def test_a_process_of_several_threads_is_never_copied(monkeypatch: pytest.Monkey
 
 
 COPIES = f"""
+from amo_bridge import logs
 from amo_bridge.webinars.formats import read_export, reading_process
 copies = []
 class Copy(reading_process._Copy):
