@@ -37,8 +37,7 @@ class Shipped(Mapping[str, Handler]):
     def __init__(self, section: Section) -> None:
         self._section = section
         self._package = _package(section)
-        folder = Path(next(iter(importlib.import_module(self._package).__path__)))
-        self._files = {path.stem: path for path in _files_in(folder)}
+        self._files = {path.stem: path for path in _files_in(shipped_folder(section))}
 
     def __getitem__(self, name: str) -> Handler:
         path = self._files[name]
@@ -60,6 +59,10 @@ class Shipped(Mapping[str, Handler]):
 def shipped(section: Section) -> dict[str, Handler]:
     """All that the shipped folder of that name holds, by name."""
     return dict(Shipped(section))
+
+
+def shipped_folder(section: Section) -> Path:
+    return Path(next(iter(importlib.import_module(_package(section)).__path__)))
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -1,20 +1,24 @@
 """Config reload: a good new version of the file takes over at once, a broken one changes nothing.
 
 What stands in ``[account]`` and a few keys of ``[bridge]`` (where the data is, where hooks are sent) is settled at the
-start and needs a restart; everything else counts at once.
+start and needs a restart; everything else counts at once. A process whose own code was replaced on the disk takes no
+version: a kind of rule that it has not imported yet would be the new release's, in an old engine.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
+import amo_bridge
 from amo_bridge.clock import Clock
 from amo_bridge.config.diagnostics import text_of
 from amo_bridge.config.intake import INTAKE_PREFIX
@@ -23,6 +27,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
+from amo_bridge.rules.registry import shipped_folder
 
 # To ask a file's date once a second costs nothing to speak of.
 LOOK_EVERY = 1.0
@@ -30,6 +35,10 @@ SETTLED_KEYS = ("public_url", "data", "database")
 # A broken file may be good without being touched: when amoCRM answers again, or knows the field. And a page of another
 # process may have kept a secret.
 TRY_AGAIN = 30.0
+OTHER_CODE = (
+    "файлы моста на диске сменились, а работает он по прежним: "
+    "конфиг вступит в силу после перезапуска (amo-bridge serve)"
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class ConfigWatch:
         self._clock = clock
         self._look_every = look_every
         self._path: Path = reader.config.path
+        _code_at_start()
         self._stamp = _stamp(self._path)
         self._digest = digest_of(self._path)
         self._lock = threading.Lock()
@@ -116,6 +126,8 @@ class ConfigWatch:
         if digest == self._digest and not self.state.problems and not self._reader.secrets_changed():
             return
         try:
+            if _code_stamp() != _code_at_start():
+                raise ConfigError([OTHER_CODE])
             config = load_text(self._path, text_of(self._path), self._environment)
             problems = self._reader.misfits(config)
         except ConfigError as error:
@@ -166,6 +178,24 @@ def digest_of(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+def _code_stamp() -> frozenset[tuple[str, int, int]]:
+    """Differs when a file of the bridge's code was changed, came or went."""
+    folders = [amo_bridge.__path__[0], str(shipped_folder("handlers")), str(shipped_folder("schedules"))]
+    found = set()
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    folders.append(entry.path)
+                elif entry.name.endswith(".py"):
+                    state = entry.stat()
+                    found.add((entry.path, state.st_mtime_ns, state.st_size))
+    return frozenset(found)
+
+
+_code_at_start = cache(_code_stamp)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from support.vendor_requests import FORM, form
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.runtime import config_reload
 
 IVAN = "Иван Петров"
 NEW = "Продажи / Новый клиент"
@@ -114,6 +115,32 @@ def test_what_is_settled_at_the_start_waits_for_the_next_one(reloading: RunningB
     assert state.problems == ()
     assert "[bridge] public_url" in state.needs_restart
     assert reloading.bridge.config.bridge.public_url == before.bridge.public_url
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file of the bridge's code, which may be replaced."""
+    kind = tmp_path / "code" / "stage_creates_tasks.py"
+    kind.parent.mkdir()
+    kind.write_text("", "utf-8")
+    monkeypatch.setattr(config_reload, "shipped_folder", lambda section: kind.parent)
+    config_reload._code_at_start.cache_clear()
+    yield kind
+    config_reload._code_at_start.cache_clear()
+
+
+def test_a_process_whose_code_was_replaced_takes_no_config_until_it_is_started_anew(
+    code: Path, reloading: RunningBridge, path: Path
+) -> None:
+    """A kind of rule that it has not imported yet would be the new release's."""
+    code.write_text("NEW = True\n", "utf-8")
+    rewrite(path, FIRST_TASK, FIRST_TASK.replace("true", "false"))
+    (problem,) = reloading.bridge.watch.look().problems
+    assert "после перезапуска" in problem
+    assert rule_of(reloading).enabled
+    config_reload._code_at_start.cache_clear()
+    assert reloading.bridge.watch.look(again=True).problems == ()
+    assert not rule_of(reloading).enabled
 
 
 def test_enquiries_come_in_once_the_file_that_was_broken_at_the_start_is_mended(
