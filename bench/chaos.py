@@ -41,7 +41,8 @@ LANDS_AFTER_MS = 1500
 RETRY_SPEED = 300
 CONCURRENT_DEALS = 40
 ACTS_PER_ROUND = 20
-# How long people wait for all answers, and after how long for a start, whose look finds what no webhook reported.
+# How long people wait for all answers, and after how long for a start, whose look finds what no webhook reported; of a
+# bridge that is ready: a busy machine takes longer to start one than an idle one to answer.
 ANSWER_TIMEOUT_SECONDS, LOOK_SECONDS = 180.0, 20.0
 MAX_UPTIME_SECONDS, MIN_UPTIME_SECONDS = 9.0, 0.2
 
@@ -93,6 +94,7 @@ class Chaos:
         self._lives: list[Life] = []
         self._waiting: set[int] = set()
         self._happened: list[str] = []
+        self._unanswered: list[str] = []
         self.acts_done = 0
         self.kills_done = 0
 
@@ -123,6 +125,7 @@ class Chaos:
             left_open=left_open,
             edits=self._meddler.edits,
             happened=self._happened,
+            unanswered=self._unanswered,
             histories={life.deal: life.history for life in self._lives},
         )
 
@@ -151,27 +154,32 @@ class Chaos:
         """The next happening, if its share of the acts has been done."""
         if self._happenings and (at_once or self.acts_done >= self._happenings[0][0] * self._acts):
             _, happen = self._happenings.pop(0)
-            self._wait_answered()
+            what = happen.__name__.strip("_").replace("_", " ")
+            self._wait_answered(what)
             happen()
-            self._happened.append(happen.__name__.strip("_").replace("_", " "))
+            self._happened.append(what)
 
-    def _wait_answered(self) -> None:
+    def _wait_answered(self, before: str) -> None:
         """Until the bridge has done all that follows from what people did so far. Every start looks for what no webhook
         has reported, so it is killed now and then."""
-        begun = started = time.monotonic()
-        while self._waiting and time.monotonic() - begun < ANSWER_TIMEOUT_SECONDS:
-            if time.monotonic() - started > LOOK_SECONDS:
+        left = ANSWER_TIMEOUT_SECONDS
+        while self._waiting and left > 0:
+            self._bridge.wait_ready(START_TIMEOUT_SECONDS)
+            ready_at = time.monotonic()
+            while self._waiting and time.monotonic() - ready_at < LOOK_SECONDS:
+                if not self._bridge.is_running:
+                    raise NotRunning(self._bridge.last_log_lines())
+                self._collect_answered()
+                time.sleep(0.1)
+            left -= time.monotonic() - ready_at
+            if self._waiting:
                 self._bridge.kill()
                 self.kills_done += 1
                 self._bridge = self._started()
-                started = time.monotonic()
-            if not self._bridge.is_running:
-                raise NotRunning(self._bridge.last_log_lines())
-            self._collect_answered()
-            time.sleep(0.1)
         for number in sorted(self._waiting):
             # It goes no further, and the comparison at the end tells why.
             self._lives[number].retire()
+            self._unanswered.append(f"{self._lives[number].deal}: {before}")
         self._waiting.clear()
 
     def _take_copy(self) -> None:

@@ -12,7 +12,11 @@ from bench.account import Verdict
 
 @dataclass
 class Outcome:
-    """``verdict`` says whether the account is right; the rest says how hard it was made."""
+    """``verdict`` says whether the account is right; the rest says how hard it was made.
+
+    ``unanswered``: deals that the bridge had not answered in three minutes before that happening. When a copy was taken
+    then, the store that is put back knows nothing of what follows for them, and they are told as lost.
+    """
 
     verdict: Verdict
     deals: int = 0
@@ -25,11 +29,12 @@ class Outcome:
     left_open: dict[str, int] = field(default_factory=dict)
     edits: dict[str, int] = field(default_factory=dict)
     happened: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
     histories: dict[int, list[str]] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
-        return self.verdict.is_good and not self.left_open
+        return self.verdict.is_good and not self.left_open and not self.unanswered
 
 
 def show(outcome: Outcome, console: Console) -> None:
@@ -42,6 +47,7 @@ def show(outcome: Outcome, console: Console) -> None:
     table.add_row("webhooks", ", ".join(f"{name} {count}" for name, count in outcome.hooks.items()))
     table.add_row("edits of fresh cards", ", ".join(f"{name} {count}" for name, count in outcome.edits.items()))
     table.add_row("what else happened", ", ".join(outcome.happened))
+    table.add_row("not answered in time", ", ".join(outcome.unanswered) or "0")
     table.add_row("effects awaited", str(verdict.effects))
     for name in ("lost", "doubled", "wrong", "out_of_order"):
         found: list[str] = getattr(verdict, name)
