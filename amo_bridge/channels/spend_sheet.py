@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
 from amo_bridge.channels.sheets import HEAD_WITHIN, Cell, SheetService
 from amo_bridge.clock import Clock
@@ -35,7 +35,7 @@ from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.accounts import SPEND_SHEET_READ, SPEND_SHEET_TOLD, Cursors
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.notify import notify
-from amo_bridge.storage.tables import cursors, deals, in_open_state, outbox
+from amo_bridge.storage.tables import cursors, deals, in_open_state, outbox, spend_sheet_troubles
 from amo_bridge.text.names import normalise
 
 RULE = "spend_sheet"
@@ -260,6 +260,7 @@ class SpendSheetJob:
         self._backoff = Backoff(clock, patience=4)
         self._failing_since: datetime | None = None
         self._has_troubles = False
+        self._has_said_kept = False
 
     @property
     def is_put_off(self) -> bool:
@@ -274,7 +275,10 @@ class SpendSheetJob:
         be taken."""
         engine = self._rule_engine()
         section, here = engine.config.channels.spend_sheet, engine.calendar.local(self._account_clock.now())
-        if section is None or engine.config.bridge.dry_run or self._backoff.lasts or here.time() < section.at:
+        if section is None or engine.config.bridge.dry_run:
+            return 0
+        self._say_kept()
+        if self._backoff.lasts or here.time() < section.at:
             return 0
         today = here.date()
         is_done = self._cursors.read(SPEND_SHEET_READ) == today.toordinal()
@@ -290,8 +294,20 @@ class SpendSheetJob:
         self._backoff.rest()
         self._failing_since, self._has_troubles = None, bool(troubles)
         if troubles:
-            raise ChannelRefused(f"таблица трат, лист «{section.sheet}»: {_joined(troubles)}")
+            raise ChannelRefused(_problem_text(section, troubles))
         return written
+
+    def _say_kept(self) -> None:
+        """What the last reading could not take, once: the process that read it may be gone. Raises ChannelRefused."""
+        if self._has_said_kept:
+            return
+        query = select(spend_sheet_troubles.c.words).where(self._store.owns(spend_sheet_troubles))
+        with self._store.read() as connection:
+            words = connection.execute(query).scalar()
+        self._has_said_kept = True
+        if words:
+            self._has_troubles = True
+            raise ChannelRefused(words)
 
     def _is_under_way(self) -> bool:
         """Do figures of the last reading wait for amoCRM? A deal would be compared with what it is not any more."""
@@ -350,7 +366,7 @@ class SpendSheetJob:
         known = self._known_keys()
         if new := [one for key, one in keys.items() if key not in known]:
             digest = zlib.crc32("".join(sorted(one.key for one in new)).encode())
-            self._alerts.tell(f"таблица трат, лист «{section.sheet}»: {_joined(new)}", f"{self.name}:{digest:08x}")
+            self._alerts.tell(_problem_text(section, new), f"{self.name}:{digest:08x}")
         with self._store.write() as connection:
             insert_new(connection, outbox, [one.row(self._store.account_id, now) for one in planned])
             Journal(self._store).note(connection, now, JOURNAL, notes)
@@ -358,6 +374,10 @@ class SpendSheetJob:
             for key in keys.keys() - known:
                 self._cursors.write(connection, key, today.toordinal())
             self._cursors.forget(connection, *(known - keys.keys()))
+            connection.execute(delete(spend_sheet_troubles).where(self._store.owns(spend_sheet_troubles)))
+            if troubles:
+                kept = {"account": self._store.account_id, "words": _problem_text(section, troubles)}
+                connection.execute(insert(spend_sheet_troubles).values(kept))
             notify(connection, self._store.account_id)
         log.info("spend sheet read", deals=len(planned), troubles=len(troubles))
         return len(planned)
@@ -378,9 +398,10 @@ def _why_not(row: SpendRow, records: Sequence[DealRecord], rows_for: Mapping[int
     return "об этой сделке несколько строк" if rows_for[records[0].id] > 1 else ""
 
 
-def _joined(troubles: Sequence[Trouble]) -> str:
+def _problem_text(section: SpendSheetSection, troubles: Sequence[Trouble]) -> str:
     words = "; ".join(str(one) for one in troubles[:MOST_TOLD])
-    return f"{words}; и ещё {len(troubles) - MOST_TOLD}" if len(troubles) > MOST_TOLD else words
+    more = f"; и ещё {len(troubles) - MOST_TOLD}" if len(troubles) > MOST_TOLD else ""
+    return f"таблица трат, лист «{section.sheet}»: {words}{more}"
 
 
 def _changed(

@@ -1506,6 +1506,14 @@ Index(
     ad_statistics.c.day,
 )
 
+spend_sheet_troubles = Table(
+    "spend_sheet_troubles",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("words", Text, nullable=False),
+)
+"""What of people's table the last reading could not take, in one line (Russian); no row if it took all."""
+
 ad_checks = Table(
     "ad_checks",
     metadata,

@@ -323,6 +323,26 @@ def test_an_outage_that_passes_writes_each_once_and_is_told_to_nobody(both: Spen
     assert both.alerts == []
 
 
+def test_rows_that_could_not_be_taken_are_still_said_after_a_restart(spending: Spending) -> None:
+    spending.deal(7)
+    spending.sheet(["Ромашка", "", "около 5 тыс.", 10, TODAY])
+    told = spending.read()
+    assert "около 5 тыс." in told
+    for _ in range(2):
+        spending.begin()
+        assert spending.read(minutes=5) == told
+        assert spending.job.is_put_off, "the page shows it until the sheet is read without it"
+        assert spending.read(minutes=5) == "", "said once"
+    spending.sheet(["Ромашка", "", 5000, 10, "24.11.2026"])
+    spending.begin()
+    assert spending.read(hours=13) == told, "also before the next morning"
+    assert spending.read(hours=11) == ""
+    assert not spending.job.is_put_off
+    spending.begin()
+    assert spending.read(minutes=5) == ""
+    assert len(spending.alerts) == 1
+
+
 def test_nothing_is_read_before_its_hour_on_days_off_and_in_a_dry_run(spending: Spending) -> None:
     spending.deal(7)
     spending.sheet(["Ромашка", "", 100, 10, TODAY])
