@@ -2,7 +2,8 @@
 
 Values go in as they are (``RAW``): with ``USER_ENTERED`` «+7916…» and «=…» would become formulas. A sheet that is not
 there is a 400 «Unable to parse range», one that is not open to the account a 403 PERMISSION_DENIED (Sheets API,
-spreadsheets.values).
+spreadsheets.values). Where rows are to be written it is made then (spreadsheets.batchUpdate, AddSheetRequest); two
+sheets of one name can't be, so a lost answer makes no second one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from amo_bridge.channels.sheets import (
 )
 from amo_bridge.config.channels import GOOGLE_SHEETS_KEY, GoogleSheetsSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+from amo_bridge.logs import log
 
 if TYPE_CHECKING:
     from requests import Response
@@ -35,6 +37,15 @@ SCOPE = "https://www.googleapis.com/auth/spreadsheets"
 NO_SHEET = "Unable to parse range"
 LAST_COLUMN = "AZ"
 """Up to it the bridge's columns are looked for."""
+
+
+class NoSheet(ChannelDown):
+    """The table has no sheet of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Google Таблицы: листа «{name}» нет, создайте его (его имя — в [google_sheets] или [spend_sheet])"
+        )
 
 
 class GoogleSheets(SheetService):
@@ -48,11 +59,24 @@ class GoogleSheets(SheetService):
 
     def check(self) -> str:
         """Read the keys; what to say of the table (Russian). Raises ChannelError."""
-        rows = ", ".join(f"на листе «{name}» строк: {len(self._keys(name))}" for name in self._sheets)
-        return f"таблица Google открыта, {rows}"
+        return f"таблица Google открыта, {', '.join(self._checked(name) for name in self._sheets)}"
+
+    def _checked(self, name: str) -> str:
+        try:
+            return f"на листе «{name}» строк: {len(self._keys(name))}"
+        except NoSheet:
+            return f"листа «{name}» ещё нет, мост создаст его"
 
     def write(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow], emptied: Emptied) -> None:
-        top = self._values(sheet, f"A1:{LAST_COLUMN}{HEAD_WITHIN}", "ROWS")
+        try:
+            top = self._values(sheet, f"A1:{LAST_COLUMN}{HEAD_WITHIN}", "ROWS")
+        except NoSheet:
+            if not rows:
+                return
+            made = {"addSheet": {"properties": {"title": sheet}}}
+            self._ask("POST", f"{self._path}:batchUpdate", {}, {"requests": [made]}, sheet)
+            log.info("a sheet was made", sheet=sheet)
+            top = []
         columns = columns_of(sheet, head, top) or SheetColumns(0, tuple(range(len(head))))
         keys = self._keys(sheet, columns.key) if columns.head_row else []
         places: dict[str, int] = {}
@@ -85,7 +109,7 @@ class GoogleSheets(SheetService):
         known = [one.get("properties") or {} for one in told.get("sheets") or []]
         number = next((one.get("sheetId") for one in known if one.get("title") == sheet), None)
         if number is None:
-            raise _no_sheet(sheet)
+            raise NoSheet(sheet)
         cells = [{"values": [_cell(row.get(column)) for column in range(max(row) + 1)]} for row in rows]
         request = {"sheetId": number, "rows": cells, "fields": "userEnteredValue"}
         self._ask("POST", f"{self._path}:batchUpdate", {}, {"requests": [{"appendCells": request}]}, sheet)
@@ -134,14 +158,8 @@ class GoogleSheets(SheetService):
         if status in (401, 403):
             return ChannelDown(f"{words}; откройте таблицу аккаунту {self._account.email} как редактору")
         if status == 400 and NO_SHEET in message:
-            return _no_sheet(sheet)
+            return NoSheet(sheet)
         return ChannelUncertain(words) if status >= 500 else ChannelRefused(words)
-
-
-def _no_sheet(name: str) -> ChannelDown:
-    return ChannelDown(
-        f"Google Таблицы: листа «{name}» нет, создайте его (его имя — в [google_sheets] или [spend_sheet])"
-    )
 
 
 def _ranges(sheet: str, number: int, columns: SheetColumns, row: SheetRow) -> Iterator[dict[str, Any]]:

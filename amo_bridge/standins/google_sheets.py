@@ -125,7 +125,16 @@ class GoogleSheetsStandIn(StandIn):
 
         @routes.post("/v4/spreadsheets/<number>:batchUpdate")
         def change(number: str) -> ResponseReturnValue:
-            told = request.get_json()["requests"][0]["appendCells"]
+            asked = request.get_json()["requests"][0]
+            if "addSheet" in asked:
+                title = asked["addSheet"]["properties"]["title"]
+                if title in self.sheets:
+                    words = f'A sheet with the name "{title}" already exists. Please enter another name.'
+                    return _no(400, "INVALID_ARGUMENT", f"Invalid requests[0].addSheet: {words}")
+                self.sheets[title] = []
+                made = {"sheetId": len(self.sheets) - 1, "title": title}
+                return jsonify(spreadsheetId=number, replies=[{"addSheet": {"properties": made}}])
+            told = asked["appendCells"]
             rows = list(self.sheets.values())[told["sheetId"]]
             for row in told["rows"]:
                 cells = [one.get("userEnteredValue", {}) for one in row["values"]]

@@ -208,7 +208,6 @@ def test_a_fault_writes_nothing_twice_and_loses_nothing(table: Table, fault: str
 
 SPOILT = [
     ("google", "is_shared", False, "откройте таблицу аккаунту bridge@project"),
-    ("google", "sheets", {}, "листа «Отчёты» нет, создайте его"),
     ("google", "spreadsheet", "another", "такой таблицы нет, проверьте spreadsheet"),
     ("google", "email", "another@project", "ключ не пускает"),
     ("yandex", "token", "another", "401 UnauthorizedError: токен не пускает, проверьте AMO_BRIDGE_YANDEX_TABLE_TOKEN"),
@@ -232,6 +231,23 @@ def test_what_has_to_be_mended_is_told_and_then_all_is_written(
         table.later(hours=1)
     assert len(table.rows) == 3
     assert table.service.check() == f"{table.kit.opened}, на листе «Отчёты» строк: 3"
+
+
+@pytest.mark.parametrize("kind", ["google"])
+@pytest.mark.parametrize("fault", ["", "lost_answer", "refuse_before", "broken"])
+def test_a_sheet_that_is_not_there_is_made_once_with_its_head_and_rows(table: Table, fault: str) -> None:
+    table.kit.save({"Людей": [["их", "данные"]]})
+    assert table.service.check() == "таблица Google открыта, листа «Отчёты» ещё нет, мост создаст его"
+    if fault:
+        table.stand_ins.faults.add(fault, vendor="google_sheets", path="*spreadsheet-1:batchUpdate")
+    table.evening()
+    for _ in range(3):
+        table.later()
+    assert table.kit.sheets() == {
+        "Людей": [["их", "данные"]],
+        "Отчёты": [list(HEAD), [key(IVAN), *IVANS], [key(MARIA), *MARIAS]],
+    }
+    assert not table.job.is_put_off
 
 
 def test_what_passes_by_itself_is_told_when_it_has_not_for_an_hour(table: Table) -> None:
@@ -416,7 +432,9 @@ def test_only_sheets_that_are_kept_have_to_be_there(table: Table, is_reported: b
     )
     table.kit.keep("KPI")
     service = vendor.client_of(config, {vendor.secret: table.kit.word})
-    if is_reported:
+    if is_reported and isinstance(table.kit, GoogleKit):
+        assert "листа «Отчёты» ещё нет" in service.check()
+    elif is_reported:
         with pytest.raises(ChannelDown, match="листа «Отчёты» нет"):
             service.check()
     else:
