@@ -24,7 +24,7 @@ from amo_bridge.engine.policies import (
     Policy,
     change_text,
     named_people,
-    notice_of,
+    personal_notice,
     policy_page,
 )
 from amo_bridge.engine.rule_engine import RuleEngine
@@ -71,7 +71,7 @@ class PolicyButtons(StaffQuestions[Acknowledgement]):
         if policy is None:
             return None
         text, url = self._text(engine, policy, one), policy_page(engine.viewer.pages_url, policy.number)
-        notice = notice_of(one, one.step("new"), one.user_id, text, url)
+        notice = personal_notice(engine, one, one.step("new"), text, url, self._account_clock.now())
         return Question(text, url, Button(READ, f"{self.mark}:{one.number}"), notice)
 
     def _text(self, engine: RuleEngine, policy: Policy, one: Acknowledgement) -> str:

@@ -20,9 +20,11 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.files import difference
 from amo_bridge.config.model import PoliciesSection
 from amo_bridge.crm.account import User
-from amo_bridge.engine.alerts import notice_or_task
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.engine.alerts import DUE, notice_or_task
 from amo_bridge.engine.effects import NO_DEAL, Effect
 from amo_bridge.engine.outbox import Planned
+from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import UnknownName
 from amo_bridge.lazy.dataclasses import dataclass
@@ -104,6 +106,13 @@ class Policies:
         """Those in force, by title."""
         with self._store.read() as connection:
             rows = connection.execute(_current().where(self._store.owns(policies), policies.c.withdrawn_at.is_(None)))
+            return sorted((_policy(row) for row in rows), key=lambda one: one.current.title)
+
+    def withdrawn(self) -> list[Policy]:
+        """Those out of force, by title."""
+        with self._store.read() as connection:
+            mine = (self._store.owns(policies), policies.c.withdrawn_at.is_not(None))
+            rows = connection.execute(_current().where(*mine))
             return sorted((_policy(row) for row in rows), key=lambda one: one.current.title)
 
     def of(self, number: int) -> Policy | None:
@@ -287,6 +296,18 @@ def notice_of(one: Acknowledgement, step: str, whom: int, text: str, url: str) -
     return Planned(None, rule, f"{rule}|{one.number}|{step}|{whom}", Effect("notify", NO_DEAL, body, text))
 
 
+def personal_notice(engine: RuleEngine, one: Acknowledgement, step: str, text: str, url: str, now: datetime) -> Planned:
+    """What tells the person himself, once for a step: a notice; for one whom no notice reaches a task in amoCRM, on no
+    card, with the first paragraph. Raises UnknownName if he is switched off and nobody is there instead."""
+    if Reach(engine.config.channels, engine.account).is_reachable(one.user_id):
+        return notice_of(one, step, one.user_id, text, url)
+    words = text.partition("\n\n")[0]
+    body = engine.resolver.free_task(f"{words} {url}".rstrip(), one.user_id, DUE, DealRecord(id=NO_DEAL), now)
+    rule = f"{RULE}.{one.policy_id}"
+    effect = Effect("create_task", NO_DEAL, body, words, not_before=now.timestamp())
+    return Planned(None, rule, f"{rule}|{one.number}|{step}|{one.user_id}", effect)
+
+
 class PolicyJob:
     """A job: ``run()`` every minute. ``account_clock`` is amoCRM's."""
 
@@ -426,7 +447,7 @@ class PolicyJob:
                 text = f"Вы ещё не ознакомились с правилами «{title}». Сделайте это до {until:%d.%m.%Y}"
                 with self._store.write() as connection:
                     if self._policies.mark_unread(connection, one.number, reminded_at=now.timestamp()):
-                        self._put(connection, notice_of(one, one.step("remind"), one.user_id, text, url))
+                        self._put(connection, personal_notice(engine, one, one.step("remind"), text, url, now))
             elif one.escalated_at is None and one.reminded_at and now >= terms.due(one.reminded_at):
                 self._escalate(engine, section, one, title, url, now)
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from support.daily_office import HEAD, IVAN, MARIA, NUMBERS
-from support.fakes import NOON
+from support.fakes import NOON, user
 from support.policy_office import TITLE, PolicyAgency
 
 from amo_bridge.channels.policies import OLDER
+from amo_bridge.config.channels import MailSection
 from amo_bridge.engine.policies import Policies
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import Store
@@ -46,6 +47,18 @@ def test_everybody_named_is_told_once(agency: PolicyAgency) -> None:
         '<a href="https://bridge.example/policies/1">Открыть</a>'
     )
     assert list(message["buttons"]) == ["Прочитано"]
+
+
+def test_a_person_whom_no_notice_reaches_gets_a_task(agency: PolicyAgency) -> None:
+    agency.policies_section["people"] = [MARIA]
+    agency.ways[MARIA] = {}
+    for _ in range(3):
+        agency.after(minutes=1)
+    told = [body for kind, body in agency.put if kind == "create_task"]
+    assert [one["responsible_user_id"] for one in told] == [user(MARIA)]
+    assert told[0]["text"] == (
+        f"«{TITLE}»: новые правила. Прочитайте и подтвердите до 26.11.2026. https://bridge.example/policies/1"
+    )
 
 
 @pytest.mark.parametrize("way", ["telegram", "max"])
@@ -115,6 +128,7 @@ def test_what_is_read_on_the_page_or_withdrawn_asks_no_more(agency: PolicyAgency
 @pytest.mark.parametrize("cause", ["out of force", "no longer named"])
 def test_what_is_asked_for_again_is_asked_by_a_new_message(agency: PolicyAgency, cause: str, way: str) -> None:
     agency.ways[MARIA] = {way: NUMBERS[MARIA] if way == "telegram" else "maria@agency.ru"}
+    agency.sections["mail"] = MailSection.model_validate({"from": "bridge@agency.ru", "host": "127.0.0.1"})
     agency.policies_section["people"] = [MARIA]
     for _ in range(2):
         agency.after(minutes=1)

@@ -12,6 +12,7 @@ from support.daily_office import HEAD, IVAN, MARIA
 from support.fakes import NOON, user
 from support.policy_office import TITLE, PolicyAgency
 
+from amo_bridge.config.channels import MailSection
 from amo_bridge.config.model import Absence
 from amo_bridge.engine.policies import Policies
 from amo_bridge.rules.option_types import UserName
@@ -293,6 +294,19 @@ def test_a_bridge_that_was_down_reminds_and_leaves_time(agency: PolicyAgency) ->
     assert [one for one, _ in agency.notices] == [user(IVAN), user(HEAD)]
 
 
+def test_a_person_whom_no_notice_reaches_is_reminded_by_a_task(agency: PolicyAgency) -> None:
+    agency.ways = {HEAD: {"telegram": 22}}
+    agency.policies_section["people"] = [IVAN]
+    agency.publish(OLD)
+    for day, hour in ((23, 12), (25, 11), (25, 12)):
+        agency.at(moscow(day, hour))
+    ((kind, body),) = agency.put
+    assert (kind, body["responsible_user_id"]) == ("create_task", user(IVAN))
+    assert body["text"] == (
+        f"Вы ещё не ознакомились с правилами «{TITLE}». Сделайте это до 26.11.2026 https://bridge.example/policies/1"
+    )
+
+
 def test_a_head_whom_no_notice_reaches_gets_a_task(agency: PolicyAgency) -> None:
     agency.ways = {IVAN: {"telegram": 22}}
     agency.policies_section["people"] = [IVAN]
@@ -307,6 +321,7 @@ def test_a_head_whom_no_notice_reaches_gets_a_task(agency: PolicyAgency) -> None
 def test_what_is_told_shows_the_change(agency: PolicyAgency) -> None:
     """Through the buttons' fall-back, for somebody without a messenger."""
     agency.ways = {IVAN: {"mail": "ivan@agency.ru"}}
+    agency.sections["mail"] = MailSection.model_validate({"from": "bridge@agency.ru", "host": "127.0.0.1"})
     agency.policies_section["people"] = [IVAN]
     agency.publish(OLD)
     agency.at(NOON)

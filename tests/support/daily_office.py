@@ -108,7 +108,13 @@ class Agency:
         engine = rule_engine()
         people = {UserName(name): PersonSection.model_validate(ways) for name, ways in self.ways.items()}
         telegram = self.sections.get("telegram") or TelegramSection()
-        channels = Channels(telegram=telegram, max=self.sections.get("max"), people=people, pipedrive=self.pipedrive)
+        channels = Channels(
+            mail=self.sections.get("mail"),
+            telegram=telegram,
+            max=self.sections.get("max"),
+            people=people,
+            pipedrive=self.pipedrive,
+        )
         bridge = engine.config.bridge.model_copy(
             update={"dry_run": self.is_dry, "public_url": "https://bridge.example"}
         )

@@ -57,11 +57,14 @@ def show() -> str:
     listed = []
     for policy in policies_of(here).all() if here.is_known else ():
         readers = policies_of(here).readers(policy.number, policy.current.version)
-        mine = next((one for one in readers if own is not None and one.user_id == own.id), None)
-        listed.append(Listed(policy, sum(one.read_at is not None for one in readers), len(readers), mine))
+        # Whoever left, or is named no more, is not waited for.
+        asked = [one for one in readers if one.read_at is not None or not one.is_set_aside]
+        mine = next((one for one in asked if own is not None and one.user_id == own.id), None)
+        listed.append(Listed(policy, sum(one.read_at is not None for one in asked), len(asked), mine))
     return render_template(
         "policies/show.html",
         listed=listed,
+        withdrawn=policies_of(here).withdrawn() if here.is_known else [],
         own=own,
         section=here.config.policies,
         has_xlsx=is_available(),
@@ -186,8 +189,26 @@ def _form(policy: Policy | None) -> str | Answer:
     title = " ".join(request.form.get("title", current.title if current else "").split())
     text = request.form.get("text", current.text if current else "").replace("\r\n", "\n").strip()
     mistake = _mistake(title, text) if request.method == "POST" else ""
+    seen = request.form.get("version", type=int)
+    if not mistake and current and seen is not None and seen != current.version:
+        # Published as it is, it would take back what somebody else has changed meanwhile.
+        told = _(
+            "Пока вы писали, вышла версия %(version)s (%(who)s): ниже — чем ваш текст отличается от неё.",
+            version=current.version,
+            who=current.who,
+        )
+        return _review(here, policy, title, text, told)
     if request.method == "POST" and not mistake and request.form.get("do") == "publish":
         return _published(here, policy, title, text)
+    return _review(here, policy, title, text, mistake, is_review=request.method == "POST" and not mistake)
+
+
+def _review(
+    here: AccountView, policy: Policy | None, title: str, text: str, mistake: str, *, is_review: bool = True
+) -> str:
+    """The form with what would change."""
+    current, section = policy.current if policy else None, here.config.policies
+    assert section is not None
     return render_template(
         "policies/edit.html",
         policy=policy,
@@ -195,9 +216,10 @@ def _form(policy: Policy | None) -> str | Answer:
         text=text,
         mistake=mistake,
         difference=difference(current.text if current else "", text) if request.method == "POST" else [],
-        is_review=request.method == "POST" and not mistake,
+        version=current.version if current else 0,
+        is_review=is_review,
         longest_title=LONGEST_TITLE,
-        people=len(here.config.policies.people),
+        people=len(section.people),
     )
 
 
@@ -243,6 +265,7 @@ def _own_unread(readers: Sequence[Acknowledgement], policy: Policy, user_id: int
         (
             one for one in readers
             if one.user_id == user_id and one.version == policy.current.version and one.read_at is None
+            and not one.is_set_aside
         ),
         None,
     )  # fmt: skip
@@ -254,10 +277,12 @@ def _head() -> list[str]:
 
 def _rows(here: AccountView) -> list[list[str | int]]:
     rows: list[list[str | int]] = []
-    for policy in policies_of(here).all() if here.is_known else ():
+    kept = policies_of(here)
+    for policy in (*kept.all(), *kept.withdrawn()) if here.is_known else ():
         titles = {one.version: one.title for one in policies_of(here).versions(policy.number)}
         for one in policies_of(here).readers(policy.number):
-            read = f"{one.read_at.astimezone(here.zone):%Y-%m-%d %H:%M}" if one.read_at else ""
+            read = _("больше не спрашивают") if one.is_set_aside else ""
+            read = f"{one.read_at.astimezone(here.zone):%Y-%m-%d %H:%M}" if one.read_at else read
             due = f"{one.due.astimezone(here.zone):%Y-%m-%d}"
             rows.append([titles.get(one.version, ""), one.version, one.person, due, read, one.read_by])
     return rows

@@ -168,6 +168,37 @@ def test_withdrawn_and_from_a_file(office: Pages, admin: Visit, viewer: Visit) -
     admin.post(f"/policies/{number}/withdraw", page=f"/policies/{number}")
     assert policies(office).all() == []
     assert "больше не действуют" in words_of(admin.get(f"/policies/{number}"))
+    page = viewer.get("/policies")
+    assert "Отменённые правила Работа со сделками" in words_of(page)
+    assert f"/policies/{number}" in page.get_data(as_text=True)
+    assert f"Работа со сделками;1;{IVAN};" in viewer.get("/policies.csv").get_data(as_text=True)
+
+
+def test_whoever_is_named_no_more_is_not_waited_for(office: Pages, admin: Visit) -> None:
+    number = publish(office)
+    left = asked(office, MARIA).number
+    with office.office.store.write() as connection:
+        policies(office).acknowledge(connection, asked(office, IVAN).number, "Иван")
+        policies(office).set_aside(connection, left)
+    assert "1 из 1" in words_of(admin.get("/policies"))
+    page = words_of(admin.get(f"/policies/{number}"))
+    assert f"{MARIA} 26.11.2026, 12:00 больше не спрашивают" in page
+    assert "Отметить за него" not in page
+    assert f"{MARIA};2026-11-26;больше не спрашивают;" in admin.get("/policies.csv").get_data(as_text=True)
+
+
+def test_two_who_write_at_once_take_nothing_back_unseen(office: Pages, admin: Visit) -> None:
+    number = publish(office)
+    address = f"/policies/{number}/edit"
+    form = {"title": "Работа со сделками", "text": f"{OLD}\n- Третье", "version": 1}
+    admin.post(address, {**form, "do": "review"})
+    publish(office, NEW)
+    page = words_of(admin.post(address, {**form, "do": "publish"}))
+    assert "Пока вы писали, вышла версия 2 (anna)" in page
+    assert "-- Звонить в течение часа +- Звонить в день заявки" in page
+    assert policies(office).all()[0].current.text == NEW
+    admin.post(address, {**form, "version": 2, "do": "publish"})
+    assert policies(office).all()[0].current.text.endswith("- Третье")
 
 
 def test_a_files_text_is_changed_in_the_file(office: Pages, admin: Visit) -> None:
