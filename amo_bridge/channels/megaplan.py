@@ -99,7 +99,12 @@ class Megaplan:
     def status(self, task: str) -> str:
         """«assigned», «done» …; empty if there is no such task. Raises ChannelError."""
         row = self._asked("GET", f"/api/v3/task/{task}?{_query({'fields': ['status']})}", is_there=False)
-        return str(row.get("status") or "") if isinstance(row, dict) else ""
+        if row is None:
+            return ""
+        if not isinstance(row, dict) or not (status := str(row.get("status") or "")):
+            # Not a task that is gone: it would never be looked at again.
+            raise self._http.unreadable(ValueError("в ответе нет состояния задачи"))
+        return status
 
     def comments(self, task: str) -> list[Mapping[str, Any]]:
         """All of them, oldest first. Raises ChannelError."""
@@ -150,9 +155,16 @@ class Megaplan:
         if not isinstance(told, dict) or "meta" not in told:
             raise self._http.unreadable(ValueError("в ответе нет meta"))
         meta = told["meta"] if isinstance(told["meta"], dict) else {}
-        if errors := meta.get("errors"):
-            raise ChannelRefused(f"{TITLE}: {json.dumps(errors, ensure_ascii=False)[:200]}")
-        return told.get("data")
+        errors, status = meta.get("errors"), meta.get("status")
+        status = status if isinstance(status, int) else 200
+        if status >= 500:
+            # With HTTP 200, too: who knows what was done.
+            raise self._http.unreadable(ValueError(f"{status} {errors or ''}".strip()))
+        if errors or status >= 400:
+            raise ChannelRefused(f"{TITLE}: {json.dumps(errors or status, ensure_ascii=False)[:200]}")
+        if (data := told.get("data")) is None and not is_there:
+            raise self._http.unreadable(ValueError("в ответе нет задачи"))
+        return data
 
     def _with_token(self, method: str, path: str, body: Mapping[str, Any] | None) -> Response:
         headers = {"Authorization": f"Bearer {self._access()}"}
@@ -184,10 +196,10 @@ SINCE = "megaplan_since"
 PERIOD_SECONDS = 60.0
 LOOK_SECONDS = 300.0
 SETTLE_SECONDS = 60.0
+"""A task whose answer was lost may appear in the list a little later."""
 PUT_OFF_SECONDS = 600.0
 MOST_IN_A_ROW = 3
 """So many errors one after another are the service's, not a task's."""
-"""A task whose answer was lost may appear in the list a little later."""
 REFUSED_SECONDS = 3600.0
 LONGEST_NAME = 200
 LONGEST_COMMENT = 2000

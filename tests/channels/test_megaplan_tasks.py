@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import jsonify
 from sqlalchemy import insert, select, update
 from support.fakes import ACCOUNT, BRIEF, NOON, agency, clock, record, rule_engine
 
@@ -20,6 +21,7 @@ from amo_bridge.crm.account import Field
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelUncertain
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.standins import megaplan as standin
 from amo_bridge.standins.megaplan import MegaplanStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import AccountStore, Store
@@ -90,6 +92,15 @@ class Office:
             self.hands.advance(timedelta(minutes=1))
             self.stand_ins.timeline.advance(60)
 
+    def job_error(self) -> str:
+        """What the next round says is wrong, once nothing is put off; empty if nothing."""
+        self.hands.advance(timedelta(minutes=15))
+        try:
+            self.job.send()
+        except ChannelError as error:
+            return str(error)
+        return ""
+
     def states(self) -> list[str]:
         with self.store.read() as connection:
             return list(connection.execute(select(megaplan_tasks.c.state).order_by(megaplan_tasks.c.id)).scalars())
@@ -155,6 +166,36 @@ def test_whatever_happens_one_task_is_made_and_linked(office: Office, kind: str,
     office.round(120)
     assert office.states() == ["linked"]
     assert office.only["parent"]["id"] == "5"
+
+
+def test_an_answer_without_the_state_is_no_task_that_is_gone(office: Office) -> None:
+    office.task(31)
+    office.round(3)
+    status = office.only.pop("status")
+    office.round(30)
+    assert office.states() == ["linked"]
+    assert "не ответил как надо" in office.job_error()
+    office.only["status"] = status
+    office.round(30)
+    office.only["status"] = "done"
+    office.round(30)
+    assert office.states() == ["done"]
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_an_error_with_http_200_ends_nothing(office: Office, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    office.task(31)
+    office.round(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(standin, "_answer", lambda *_: jsonify(meta={"status": status, "errors": []}, data=None))
+        if status == 500:
+            # Done all the same: it is looked for before it is made again.
+            office.task(32, "Медиаплан: второй")
+        office.round(30)
+        assert "gone" not in office.states()
+    office.round(90)
+    assert set(office.states()) == {"linked"}
+    assert len(office.there.tasks) == len(office.states())
 
 
 def killed(office: Office, method: str, *, after: bool) -> None:
