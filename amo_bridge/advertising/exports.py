@@ -66,6 +66,7 @@ WORDS: Mapping[AdColumn, str] = {
     "day": "день", "campaign": "кампания", "placement": "место размещения", "shows": "показы", "clicks": "клики",
     "cost": "расход", "leads": "лиды", "currency": "валюта",
 }  # fmt: skip
+COUNTS: tuple[AdColumn, ...] = ("shows", "clicks", "leads")
 NEEDED: tuple[AdColumn, ...] = ("campaign", "shows", "clicks", "cost")
 WANTED = "нужна выгрузка статистики: книга Excel или CSV"
 MOST_ROWS = 100_000
@@ -85,6 +86,7 @@ _WHOLE = re.compile(r"\d+|\d{1,3}(?:[ ,.]\d{3})+")
 _DECIMAL = re.compile(r"(?:\d+|\d{1,3}(?: \d{3})+)(?:[.,]\d+)?")
 _ENGLISH, _GERMAN = re.compile(r"\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,}"), re.compile(r"\d{1,3}(?:\.\d{3})+,\d+")
 _EITHER = re.compile(r"\d{1,3},\d{3}")
+_DOTTED = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+")
 _START = "from amo_bridge.advertising.exports import main; main()"
 
 
@@ -146,6 +148,8 @@ class _Reader:
         self._mistakes: list[str] = []
         self._order: cells.Order | None = None
         """How dates with slashes are written in this file, where some of them can be read in one way only."""
+        self._has_dotted_counts = False
+        """«1.000» shows: a dot parts thousands in this file, so «1.234» may be no one and a quarter."""
 
     def read(self, tables: Sequence[Table]) -> AdExport:
         found = [(table, header) for table in tables if not table.is_hidden and (header := self._header(table))]
@@ -164,6 +168,10 @@ class _Reader:
         if (place := header.columns.get("day")) is not None:
             below = [row for _, row in table.from_row(header.row + 1)]
             self._order = cells.order_in(row[place] for row in below if place < len(row))
+        counts = [header.columns[column] for column in COUNTS if column in header.columns]
+        for _, row in table.from_row(header.row + 1):
+            told = [cells.text(row[place]) for place in counts if place < len(row) and isinstance(row[place], str)]
+            self._has_dotted_counts |= any(_DOTTED.fullmatch(text) for text in told)
         for number, row in table.from_row(header.row + 1):
             if _is_total(header, row):
                 totals += 1
@@ -233,12 +241,12 @@ class _Reader:
             wrong("campaign", "пусто")
         day = self._day_of(header, row, wrong)
         counts = {}
-        for column in ("shows", "clicks", "leads"):
+        for column in COUNTS:
             told = cell(column)
             counts[column] = whole_number(told)
             if counts[column] is None:
                 wrong(column, f"«{cells.text(told)[:40]}» — не целое число")
-        cost, sign = amount(cell("cost"))
+        cost, sign = amount(cell("cost"), dots_are_thousands=self._has_dotted_counts)
         if cost is None:
             wrong("cost", f"«{cells.text(cell('cost'))[:40]}» — {sign or 'не сумма'}")
         written = cells.text(cell("currency"))
@@ -334,8 +342,9 @@ def whole_number(cell: Cell) -> int | None:
     return int(re.sub(r"[ ,.]", "", told)) if _WHOLE.fullmatch(told) else None
 
 
-def amount(cell: Cell) -> tuple[int | None, str]:
-    """A sum in hundredths and its currency, if the cell names one; None and why, for what is no sum."""
+def amount(cell: Cell, *, dots_are_thousands: bool = False) -> tuple[int | None, str]:
+    """A sum in hundredths and its currency, if the cell names one; None and why, for what is no sum.
+    ``dots_are_thousands``: they are in other columns of the file."""
     if cells.is_nothing(cell):
         return 0, ""
     if isinstance(cell, bool):
@@ -353,7 +362,7 @@ def amount(cell: Cell) -> tuple[int | None, str]:
     number = found["number"].strip()
     if number.startswith("-"):
         return None, "расход меньше нуля"
-    if _EITHER.fullmatch(number):
+    if _EITHER.fullmatch(number) or (dots_are_thousands and _DOTTED.fullmatch(number)):
         return None, "тысячи это или доли, не понять: сохраните файл с обычными числами"
     plain = _plain_number(number)
     return (None, "") if plain is None else (round(Decimal(plain) * 100), currency)

@@ -141,6 +141,14 @@ def test_one_bad_cell_takes_nothing_and_is_told_with_its_place(row: str, words: 
     assert words in told
 
 
+def test_a_dot_that_parts_thousands_of_shows_may_part_those_of_a_sum() -> None:
+    told = why(f"{HEAD}27.11.2026;А;12.000;40;1.234;1\n27.11.2026;Б;900;40;0.123;1\n")
+    assert told == (
+        "отчёт.csv, строка 2, столбец «Расход»: «1.234» — тысячи это или доли, не понять: сохраните файл с обычными "
+        "числами"
+    )
+
+
 def test_in_a_book_the_sheet_is_told_too() -> None:
     rows = [["Дата", "Кампания", "Показы", "Клики", "Расход"], ["27.11.2026", "А", "x", 2, 1]]
     assert "лист «Ноябрь», строка 2, столбец «Показы»" in why(book(Ноябрь=rows))
