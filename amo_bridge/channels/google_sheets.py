@@ -53,7 +53,8 @@ class GoogleSheets(SheetService):
 
     def __init__(self, section: GoogleSheetsSection, key: str, sheets: Sequence[str] = ()) -> None:
         self._section = section
-        self._sheets = sheets or [section.daily_reports, *section.sheets]
+        self._own = [section.daily_reports, *section.sheets]
+        self._sheets = sheets or self._own
         self._http = HttpClient("Google Таблицы", section.api, "", timeout=TIMEOUT)
         self._account = GoogleAccount("Google Таблицы", key, GOOGLE_SHEETS_KEY, SCOPE, section.token_url, self._http)
 
@@ -65,6 +66,9 @@ class GoogleSheets(SheetService):
         try:
             return f"на листе «{name}» строк: {len(self._keys(name))}"
         except NoSheet:
+            if name not in self._own:
+                # People's: it is read and never made.
+                raise
             return f"листа «{name}» ещё нет, мост создаст его"
 
     def write(self, sheet: str, head: Sequence[str], rows: Sequence[SheetRow], emptied: Emptied) -> None:
