@@ -7,12 +7,16 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from math import inf
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Table, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.private_files import make_file, make_folder
@@ -37,6 +41,9 @@ POSTGRES_PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+# Seconds. A connection that was used a moment ago is not asked whether it lives: that would be one way to the server
+# more for each transaction. If it has died since then, the transaction fails as one does whose connection dies within.
+ASK_AFTER, USED_AT = 1.0, "amo_bridge_used_at"
 FILLED = ".filled"
 """Beside a database file: it has held the bridge's tables once."""
 
@@ -60,11 +67,31 @@ def open_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         told = make_url(url).query
         patience = {name: value for name, value in POSTGRES_PATIENCE.items() if name not in told}
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=patience)
+        engine = create_engine(url, hide_parameters=True, connect_args=patience)
+        _ask_after_a_pause(engine)
+        return engine
     engine = create_engine(url, connect_args={"timeout": 15}, hide_parameters=True)
     event.listen(engine, "connect", _sqlite_settings)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
+
+
+def _ask_after_a_pause(engine: Engine) -> None:
+    """SQLAlchemy's own ``pool_pre_ping`` asks each time."""
+
+    def note(connection: object, record: ConnectionPoolEntry) -> None:
+        record.info[USED_AT] = monotonic()
+
+    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: object) -> None:
+        if monotonic() > record.info.get(USED_AT, inf) + ASK_AFTER:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                # The others have hardly fared better: each is opened anew before it is used.
+                raise InvalidatePoolError from error
+
+    event.listen(engine, "checkin", note)
+    event.listen(engine, "checkout", ask)
 
 
 def _sqlite_settings(connection: object, record: object) -> None:
@@ -170,10 +197,12 @@ class Store:
         self.url = url
         self.engine = open_engine(url)
         self._reading: dict[str, Any] = {"amo_bridge_read": True}
+        self._one_statement: dict[str, Any] = {}
         if self.engine.dialect.name == "postgresql":
             # By READ COMMITTED each statement sees what is there when it begins, in a transaction or not: BEGIN and
             # ROLLBACK would only be two more ways to the server and back.
             self._reading["isolation_level"] = "AUTOCOMMIT"
+            self._one_statement["isolation_level"] = "AUTOCOMMIT"
         # Writers queue here rather than in SQLite's busy loop, which wakes them unfairly late.
         self._turn = WriteQueue()
         self._state = StoreState()
@@ -232,6 +261,19 @@ class Store:
         self._state.outage = ""
 
     @contextmanager
+    def write_one_statement(self) -> Iterator[Connection]:
+        """A transaction of a single statement: PostgreSQL is sent neither BEGIN nor COMMIT, and it is durable when the
+        statement returns."""
+        with (
+            self._guarded(),
+            self._turn,
+            self.engine.connect().execution_options(**self._one_statement) as connection,
+            connection.begin(),
+        ):
+            yield connection
+        self._state.outage = ""
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         with self._guarded(), self.engine.connect().execution_options(**self._reading) as connection:
             yield connection
@@ -268,6 +310,12 @@ class AccountStore:
     def write(self) -> Iterator[Connection]:
         """A transaction that may write."""
         with self.store.write() as connection:
+            yield connection
+
+    @contextmanager
+    def write_one_statement(self) -> Iterator[Connection]:
+        """See Store."""
+        with self.store.write_one_statement() as connection:
             yield connection
 
     @contextmanager

@@ -48,7 +48,8 @@ def refusing_to_write(store: Store) -> Iterator[None]:
             size = connection.execute(text("PRAGMA page_count")).scalar_one()
             connection.execute(text(f"PRAGMA max_page_count={size}"))
         else:
-            connection.execute(text("SET TRANSACTION READ ONLY"))
+            # For the session: a transaction of one statement is over with this one.
+            connection.exec_driver_sql("SET default_transaction_read_only = on")
 
     event.listen(store.engine, "begin", forbid)
     try:
@@ -56,6 +57,29 @@ def refusing_to_write(store: Store) -> Iterator[None]:
     finally:
         event.remove(store.engine, "begin", forbid)
         store.engine.dispose()
+
+
+@contextmanager
+def sent_to(store: Store) -> Iterator[list[str]]:
+    """What the database is sent, BEGIN and COMMIT included."""
+    sent: list[str] = []
+
+    def note(connection: Connection, cursor: object, statement: str, *more: object) -> None:
+        sent.append(statement.split()[0])
+
+    def note_end(connection: Connection) -> None:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        if not getattr(driver, "autocommit", False):
+            sent.append("COMMIT")
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    event.listen(store.engine, "commit", note_end)
+    try:
+        yield sent
+    finally:
+        event.remove(store.engine, "before_cursor_execute", note)
+        event.remove(store.engine, "commit", note_end)
 
 
 def test_the_bytes_are_committed_when_put_returns(door: Inbox, store: Store, rung: list[str]) -> None:
@@ -76,11 +100,55 @@ def test_a_burst_shares_few_commits(
         with store.write():
             put = [pool.submit(door.put, str(number).encode()) for number in range(20)]
             # The first waits for the store, the others for the first: what has gathered by then goes together.
-            wait_until(lambda: door._waiting.qsize() >= 10, "the others gather")
+            wait_until(lambda: len(door._waiting) >= 10, "the others gather")
         for one in put:
             one.result()
     assert sorted(map(int, bodies(store))) == list(range(20))
     assert len(rung) < 20 / 2
+
+
+def test_those_just_answered_are_waited_for_while_many_come(
+    door: Inbox, store: Store, rung: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "GATHER_SHARE", 1e9)
+    monkeypatch.setattr(inbox_module, "LONGEST_GATHER", 60.0)
+    told: list[int] = []
+
+    def put(number: int) -> None:
+        door.put_later(str(number).encode(), lambda result, error: told.append(number))
+
+    with store.write():
+        put(0)
+        wait_until(lambda: not door._waiting, "the first is being written")
+        put(1)
+        put(2)
+    wait_until(lambda: told == [0], "the first is answered")
+    # It took the store with two more waiting: so three are expected.
+    put(3)
+    wait_until(lambda: told == [0, 1, 2, 3], "the others go together")
+    assert len(rung) == 2
+    assert bodies(store) == [b"0", b"1", b"2", b"3"]
+
+
+def test_whoever_comes_alone_is_not_kept_waiting_for_others(
+    door: Inbox, rung: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "GATHER_SHARE", 1e9)
+    monkeypatch.setattr(inbox_module, "LONGEST_GATHER", 60.0)
+    for number in range(3):
+        door.put(str(number).encode())
+    assert len(rung) == 3
+
+
+def test_a_batch_is_one_way_to_postgresql_and_back(store: Store, rung: list[str]) -> None:
+    door = Inbox(AccountStore(store, ACCOUNT), clock(), lambda: rung.append("ding"))
+    with sent_to(store) as sent:
+        door.put(b"one")
+        door.put(b"two")
+    door.close()
+    assert bodies(store) == [b"one", b"two"]
+    one = ["WITH"] if store.engine.dialect.name == "postgresql" else ["BEGIN", "INSERT", "COMMIT"]
+    assert sent == one * 2
 
 
 def test_a_store_that_can_not_write_accepts_nothing_and_says_so(door: Inbox, store: Store, rung: list[str]) -> None:
