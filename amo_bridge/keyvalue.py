@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,6 +29,10 @@ class Values(Protocol):
     def read(self, key: str) -> Any:
         """The value, or None."""
 
+    def mark(self) -> tuple[int, ...] | None:
+        """The same as before only if nothing was written since then; None where that can't be told. Looking at it costs
+        a hundredth of reading a value."""
+
     def write(self, key: str, value: Any) -> None:
         """Keep the value; it is kept when this returns."""
 
@@ -35,6 +41,11 @@ class Values(Protocol):
 
     def take(self, key: str) -> Any:
         """The value, forgotten by this: of several who ask at once, one gets it and the others get None."""
+
+
+SQLITE_HEADER = struct.Struct(">18sBB4sI")
+"""Of a file: what stands before, the versions of its format for writing and reading (2: WAL), and the number that each
+commit makes another (https://www.sqlite.org/fileformat.html#the_database_header)."""
 
 
 class JsonStore:
@@ -59,6 +70,19 @@ class JsonStore:
             return None
         with self._open() as values:
             return values.get(key)
+
+    def mark(self) -> tuple[int, ...] | None:
+        """See Values: which file it is, and how often it was written."""
+        try:
+            with self._path.open("rb") as file:
+                header, state = file.read(SQLITE_HEADER.size), os.fstat(file.fileno())
+        except OSError:
+            return None
+        if len(header) < SQLITE_HEADER.size:
+            return None
+        _, writes, reads, _, commits = SQLITE_HEADER.unpack(header)
+        is_counted = writes == reads == 1
+        return (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, commits) if is_counted else None
 
     def write(self, key: str, value: Any) -> None:
         """Keep the value; it is on the disk when this returns."""

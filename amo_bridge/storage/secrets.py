@@ -165,6 +165,9 @@ class TableValues:
             kept = connection.execute(select(table.c.value).where(*self._at(key))).scalar()
         return None if kept is None else self._decode(kept)
 
+    def mark(self) -> None:
+        return None
+
     def write(self, key: str, value: Any) -> None:
         row = {"section": self._section, "name": key, "value": self._encode(value)}
         with self._begin() as connection:
@@ -288,6 +291,19 @@ def known_timezone(config: Config, environment: Mapping[str, str]) -> str:
 
 
 def known_account(config: Config, environment: Mapping[str, str]) -> Account | None:
-    """The account's names as known last; None if nobody has met it yet."""
-    kept = small_state(config, environment).accounts.read(config.account.url)
-    return Account.from_json(kept["account"]) if kept else None
+    """The account's names as known last; None if nobody has met it yet. Every page asks: what was read last is given
+    again until something is written."""
+    values, url = small_state(config, environment).accounts, config.account.url
+    # Taken before the reading: what is written in between is read once more, and never missed.
+    mark = values.mark()
+    last = _read_last.get(url)
+    if mark is not None and last is not None and last[0] == mark:
+        return last[1]
+    kept = values.read(url)
+    account = Account.from_json(kept["account"]) if kept else None
+    if mark is not None:
+        _read_last[url] = mark, account
+    return account
+
+
+_read_last: dict[str, tuple[tuple[int, ...], Account | None]] = {}

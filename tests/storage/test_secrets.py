@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,24 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select
+from support.pages import agency
 from support.running_bridge import config_for
 
 from amo_bridge.config.model import Config
 from amo_bridge.crm.tokens import TokenPair
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.keyvalue import JsonStore
 from amo_bridge.runtime.connection import HOOK_SECRET, Connection, known_secret
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.secrets import FileSecretStore, KeptSecrets, SecretStore, TableState, small_state, without_kept
+from amo_bridge.storage.secrets import (
+    FileSecretStore,
+    KeptSecrets,
+    SecretStore,
+    TableState,
+    known_account,
+    small_state,
+    without_kept,
+)
 from amo_bridge.storage.tables import small_state as table
 
 KEY = {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()}
@@ -53,6 +64,34 @@ def test_values_last(config: Config, state: SecretStore) -> None:
     state.accounts.remove("a")
     state.accounts.remove("never there")
     assert again.accounts.read("a") is None
+
+
+def test_names_of_the_account_are_those_that_were_written_last(config: Config, state: SecretStore) -> None:
+    first, second = agency(), replace(agency(), source={**agency().source, "users": []})
+    assert known_account(config, KEY) is None
+    state.accounts.write(config.account.url, {"account": first.to_json()})
+    assert known_account(config, KEY) == known_account(config, KEY) == first
+    state.accounts.write(config.account.url, {"account": second.to_json()})
+    found = known_account(config, KEY)
+    assert found is not None
+    assert found.users == ()
+    state.accounts.remove(config.account.url)
+    assert known_account(config, KEY) is None
+
+
+def test_a_file_is_read_again_only_when_it_was_written(tmp_path: Path) -> None:
+    values = JsonStore(tmp_path / "values.db", "values")
+    assert values.mark() is None
+    values.write("a", 1)
+    before = values.mark()
+    assert before is not None
+    assert (values.read("a"), values.mark()) == (1, before)
+    JsonStore(tmp_path / "values.db", "values").write("a", 2)
+    assert values.mark() not in (None, before)
+    with sqlite3.connect(tmp_path / "values.db") as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    assert values.mark() is None
 
 
 def test_tokens_last_and_the_pair_before_is_kept(config: Config, state: SecretStore) -> None:
