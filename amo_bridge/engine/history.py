@@ -12,21 +12,26 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
-    String,
     and_,
     bindparam,
     case,
-    column,
     exists,
     func,
     literal_column,
     select,
-    values,
 )
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.effects import Channel, in_channel
-from amo_bridge.engine.journal import NumberedSkip, newest_of_each, newest_skips, outcome, skips_of_rule
+from amo_bridge.engine.journal import (
+    NumberedSkip,
+    asked_names,
+    asked_parameters,
+    newest_of_each,
+    newest_skips,
+    outcome,
+    skips_of_rule,
+)
 from amo_bridge.events import Origin
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore
@@ -330,11 +335,11 @@ class History:
         """Rule → when it acted last, as far back as the journal goes; only rules that did."""
         if not (names := sorted(rules)):
             return {}
-        asked = values(column("rule", String), name="asked").data([(name,) for name in names]).cte("asked")
+        asked = asked_names(len(names))
         acted = select(journal.c.at).where(self._mine(), is_loud(journal), journal.c.verdict == "acts")
-        last = acted.where(journal.c.rule == asked.c.rule).order_by(journal.c.id.desc()).limit(1).scalar_subquery()
+        last = acted.where(journal.c.rule == asked.c.column1).order_by(journal.c.id.desc()).limit(1).scalar_subquery()
         with self._store.read() as connection:
-            found = connection.execute(select(asked.c.rule, last)).all()
+            found = connection.execute(select(asked.c.column1, last), asked_parameters(names)).all()
         return {rule: at for rule, at in found if at is not None}
 
     def skips(self, rules: Iterable[Rule], most: int) -> dict[str, list[str]]:

@@ -14,10 +14,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, String, and_, column, func, insert, select, values
+from sqlalchemy import CTE, ColumnElement, Row, String, and_, column, func, insert, select, text
 from sqlalchemy.engine import Connection
 
 from amo_bridge.dates.duration import describe_step
@@ -334,12 +335,25 @@ def newest_of_each(
     ``within`` for each name."""
     if not (names := sorted(named)):
         return []
-    asked = values(column("name", String), name="asked").data([(name,) for name in names]).cte("asked")
-    numbers = select(journal.c.id).where(journal.c.account == account, within == asked.c.name)
+    asked = asked_names(len(names))
+    numbers = select(journal.c.id).where(journal.c.account == account, within == asked.c.column1)
     begin = numbers.order_by(journal.c.id.desc()).offset(most - 1).limit(1).scalar_subquery()
-    begun = select(asked.c.name, func.coalesce(begin, 0).label("first")).cte("begun")
+    begun = select(asked.c.column1.label("name"), func.coalesce(begin, 0).label("first")).cte("begun")
     same = (journal.c.account == account, within == begun.c.name, journal.c.id >= begun.c.first)
-    return connection.execute(select(within, *columns).join_from(begun, journal, and_(*same))).all()
+    query = select(within, *columns).join_from(begun, journal, and_(*same))
+    return connection.execute(query, asked_parameters(names)).all()
+
+
+@lru_cache(maxsize=256)
+def asked_names(many: int) -> CTE:
+    """A table of so many names, which ``asked_parameters`` gives; both databases call its column ``column1``. Its text
+    stays the same: SQLAlchemy compiles a statement with its own VALUES anew each time."""
+    rows = ", ".join(f"(:asked_{number})" for number in range(many))
+    return text(f"VALUES {rows}").columns(column("column1", String)).cte("asked")
+
+
+def asked_parameters(names: Sequence[str]) -> dict[str, str]:
+    return {f"asked_{number}": name for number, name in enumerate(names)}
 
 
 def skips_of_rule(connection: Connection, account: int, rule: Rule, most: int) -> list[NumberedSkip]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.engine.interfaces import CacheStats
 
 from amo_bridge.config.loader import load
 from amo_bridge.storage.database import Store
@@ -45,6 +46,22 @@ def statements_of(store: Store) -> Iterator[Statements]:
     def listen(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
         if statement.startswith(("SELECT", "WITH")):
             seen.setdefault(shortened(statement), (statement, parameters))
+
+    event.listen(store.engine, "before_cursor_execute", listen)
+    try:
+        yield seen
+    finally:
+        event.remove(store.engine, "before_cursor_execute", listen)
+
+
+@contextmanager
+def compiled_each_time(store: Store) -> Iterator[set[str]]:
+    """The statements asked meanwhile that SQLAlchemy can't keep compiled: that costs more than asking them."""
+    seen: set[str] = set()
+
+    def listen(_: object, __: object, statement: str, ___: object, context: Any, ____: object) -> None:
+        if getattr(context, "cache_hit", None) is CacheStats.NO_CACHE_KEY and context.compiled is not None:
+            seen.add(shortened(statement))
 
     event.listen(store.engine, "before_cursor_execute", listen)
     try:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from support.busy_pages import ask_everything, busy_pages, statements_of
+from support.busy_pages import ask_everything, busy_pages, compiled_each_time, statements_of
 from support.pages import Pages
 
 from amo_bridge.engine.retention import Retention
@@ -102,9 +102,10 @@ def explained(store: Store) -> Iterator[dict[str, list[str]]]:
 @pytest.fixture(scope="module")
 def plans(busy: Pages) -> dict[str, list[str]]:
     """Of all pages and API doors."""
-    with explained(busy.office.store) as found:
+    with explained(busy.office.store) as found, compiled_each_time(busy.office.store) as anew:
         failed = ask_everything(busy)
     assert failed == []
+    assert anew == set()
     return found
 
 
