@@ -15,6 +15,8 @@ SIGNS = {"KZT": "₸", "KGS": "сом", "UZS": "сум"}
 
 def nested_quotes(text: str) -> str:
     """«a „b“ c» for «a «b» c». A text whose quotes don't pair is left as it is: nobody knows what was meant."""
+    if text.count("«") < 2:
+        return text
     found, depth = [], 0
     for sign in text:
         if sign == "«":

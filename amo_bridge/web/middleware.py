@@ -12,7 +12,7 @@ from typing import Any
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_babel import Babel, Domain, get_locale
 from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
@@ -71,14 +71,16 @@ class PageWords(Domain):  # type: ignore[misc]
 def words_of_template(context: EvalContext, text: str, /, **values: Any) -> str:
     """``_()`` of templates, as Jinja's own: %(name)s stands for a value, which is escaped on a page. A page of a list
     asks for a thousand, so that each is looked up once in the life of the process."""
-    found = _words(_language(), str(text))
-    told = Markup(found) if context.autoescape else found
-    return told % values if "%" in found else told
+    if "page_language" not in g:
+        g.page_language = _language()
+    told = _words(g.page_language, str(text), is_page=context.autoescape)
+    return told % values if "%" in told else told
 
 
 @lru_cache(maxsize=8192)
-def _words(language: str, text: str) -> str:
-    return str(translations(language).gettext(text))
+def _words(language: str, text: str, *, is_page: bool) -> str:
+    found = str(translations(language).gettext(text))
+    return Markup(found) if is_page else found
 
 
 def _language() -> str:
