@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Row,
     Select,
@@ -95,6 +96,7 @@ def undone_since(connection: Connection, account_id: int, first_id: int, moment:
         .join_from(effect, journal, and_(*same, journal.c.rule + "" == effect.c.rule))
         .where(effect.c.account == account_id)
         .where(journal.c.verdict == "acts", journal.c.id >= first_id, journal.c.at >= moment)
+        .where(effect.c.id >= _first(connection, FIRST_EFFECT_SINCE, moment - DECIDED_WITHIN))
     )
     found: dict[int, Undone] = {}
     # An index for each; together they would read all that was ever sent.
@@ -114,6 +116,8 @@ GROUPS = {
     "failed": "failed", "held": "failed",
 }  # fmt: skip
 STEPS_BACK = 64
+DECIDED_WITHIN = 24 * 3600.0
+"""Seconds after an effect was made in which its decision may be written: an event that failed is decided again."""
 
 
 @dataclass
@@ -247,7 +251,7 @@ class History:
     def find(self, wanted: DecisionFilter, most: int) -> list[Decision]:
         """Decisions that came to something, newest first."""
         with self._store.read() as connection:
-            query = self._matching(connection, wanted).order_by(journal.c.id.desc()).limit(most)
+            query = self._matching(connection, wanted).order_by(_number(wanted).desc()).limit(most)
             rows = connection.execute(query).all()
             effects = self._effects(connection, rows)
         return [_decision(row, effects.get((row.event_id, row.deal_id, row.rule), [])) for row in rows]
@@ -259,12 +263,13 @@ class History:
             return connection.execute(select(func.count()).select_from(found)).scalar_one()
 
     def _matching(self, connection: Connection, wanted: DecisionFilter, *columns: Any) -> Select[Any]:
-        first = self._first_since(connection, wanted.since)
-        query = select(*(columns or (journal,))).where(self._mine(), is_loud(journal), journal.c.id >= first)
+        first, number = self._first_since(connection, wanted.since), _number(wanted)
+        loud = is_loud(journal) if wanted.deal_ids is None else (journal.c.verdict + "").in_(LOUD)
+        query = select(*(columns or (journal,))).where(self._mine(), loud, number >= first)
         # By number alone: what is found in the order of time would have to be sorted.
         query = query.where(journal.c.at + 0 >= wanted.since, journal.c.at + 0 < wanted.until)
         if wanted.before is not None:
-            query = query.where(journal.c.id < wanted.before)
+            query = query.where(number < wanted.before)
         if wanted.rule is not None:
             query = query.where(journal.c.rule == wanted.rule)
         if wanted.deal_ids is not None:
@@ -398,18 +403,28 @@ class History:
     def _first_since(self, connection: Connection, moment: float) -> int:
         """A row's number from which on all are of this moment or later, or nearly so: rows are written in the order of
         time, and there is an index of numbers, none of times."""
-        first = connection.execute(FIRST_SINCE, {"moment": moment}).scalar()
-        return 0 if first is None else int(first) - STEPS_BACK
+        return _first(connection, FIRST_SINCE, moment)
 
 
-def _first_since() -> Select[Any]:
+def _number(wanted: DecisionFilter) -> ColumnElement[int]:
+    """By which rows are walked through; as an expression it is no index's, so that those of some hundred deals are
+    found by the deals: walking would read all that any rule did in that time."""
+    return journal.c.id + 0 if wanted.deal_ids is not None else journal.c.id
+
+
+def _first(connection: Connection, first_since: Select[Any], moment: float) -> int:
+    first = connection.execute(first_since, {"moment": moment}).scalar()
+    return 0 if first is None else int(first) - STEPS_BACK
+
+
+def _first_since(number: Column[Any], at: Column[Any]) -> Select[Any]:
     """The range of numbers is halved until one is left, within one statement."""
     # One subquery for each end: of two at once SQLite reads every row.
-    low, high = (select(end(journal.c.id)).scalar_subquery() for end in (func.min, func.max))
+    low, high = (select(end(number)).scalar_subquery() for end in (func.min, func.max))
     # Processes write side by side, so the order is only nearly that of time.
     halved = select(low.label("low"), (high - STEPS_BACK).label("high")).cte("halved", recursive=True)
     middle = (halved.c.low + halved.c.high) // 2
-    following = select(journal.c.at).where(journal.c.id >= middle).order_by(journal.c.id).limit(1).scalar_subquery()
+    following = select(at).where(number >= middle).order_by(number).limit(1).scalar_subquery()
     is_before = following < bindparam("moment")
     ends = (
         case((is_before, middle + 1), else_=halved.c.low).label("low"),
@@ -419,7 +434,8 @@ def _first_since() -> Select[Any]:
     return select(func.max(halved.c.low))
 
 
-FIRST_SINCE = _first_since()
+FIRST_SINCE = _first_since(journal.c.id, journal.c.at)
+FIRST_EFFECT_SINCE = _first_since(outbox.c.id, outbox.c.created_at)
 
 
 def _has_source(source: Source) -> ColumnElement[bool]:

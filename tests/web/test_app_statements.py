@@ -64,6 +64,7 @@ SORTED: dict[str, str] = {
     "FROM violation_decisions WHERE violation_decisions.violation_id IN (?)": A_PAGE,
     "FROM import_rows WHERE import_rows.account = ? AND import_rows.import_id = ?": "the people of one webinar",
     "FROM import_rows WHERE import_rows.import_id IN (SELECT": "the people of a page of webinars, in groups each",
+    "ORDER BY journal.id + ? DESC": "what some hundred deals, found by words, have done",
     "GROUP BY stretch, journal.verdict": "fourteen days into seventy groups; kept for as long as it took, thirty times",
     "AND tasks.due_at < ? GROUP BY tasks.responsible_user_id": "tasks that are late, into one group a person",
     "GROUP BY journal.rule": "into one group a rule, of what came to something in fourteen days",
@@ -163,6 +164,14 @@ def test_the_steps_of_a_deal_are_found_by_the_deal(plans: dict[str, list[str]]) 
     steps = [step for plan in asked for step in plan if step.startswith("SEARCH timers")]
     assert steps
     assert all("(account=? AND deal_id=?" in step for step in steps)
+
+
+def test_what_was_done_about_deals_that_words_find_is_found_by_the_deals(plans: dict[str, list[str]]) -> None:
+    """And not by walking through all that any rule did."""
+    steps = [step for statement, plan in plans.items() if "journal.id + ? >= ?" in statement for step in plan]
+    found = [step for step in steps if step.startswith("SEARCH journal")]
+    assert len(found) == 2
+    assert all("USING INDEX journal_deal (account=? AND deal_id=?" in step for step in found)
 
 
 def test_the_daily_tidying_walks_by_number(busy: Pages) -> None:
