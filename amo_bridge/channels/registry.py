@@ -81,6 +81,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Violations
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.option_types import PLAIN
 from amo_bridge.rules.options import ActionsSpec
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.secrets import small_state
@@ -574,13 +575,11 @@ def _channels_in(value: Any) -> Iterator[Channel]:
         if isinstance(value, ActionsSpec):
             keys = [key for key in ActionsSpec.model_fields if key in CHANNEL_OF_KEY and getattr(value, key)]
             yield from (CHANNEL_OF_KEY[key] for key in keys)
-        for field in type(value).model_fields:
-            yield from _channels_in(getattr(value, field))
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _channels_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
+        value = vars(value)
+    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    for item in items:
+        # Most options are plain, and pages ask of all rules.
+        if type(item) not in PLAIN:
             yield from _channels_in(item)
 
 

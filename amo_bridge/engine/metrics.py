@@ -6,13 +6,13 @@ Only open and failed rows are counted, by indexes of their own: asking every few
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import requests
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from sqlalchemy import Select, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -76,24 +76,28 @@ class HealthReader:
     def read(self) -> HealthSnapshot:
         """Look now. Raises StoreUnavailable."""
         now = self._clock.now().timestamp()
-        looked_at, seen, mended = (self._cursors.read(name) for name in (RECONCILED_AT, HOOK_SEEN, HOOK_MENDED))
+        before = now - PATIENCE
+        known = self._cursors.read_some(RECONCILED_AT, HOOK_SEEN, HOOK_MENDED, CLOCK_AHEAD)
         # Steps fall due by amoCRM's clock.
-        ahead = self._cursors.read(CLOCK_AHEAD) or 0.0
+        ahead = known.get(CLOCK_AHEAD, 0.0)
         with self._store.read() as connection:
             last_hook_at = connection.execute(self._last_hook()).scalar()
+            unread, late_unread = self._unread(connection, before)
+            unjudged, late_unjudged = self._unjudged(connection, before)
+            unsent, late_unsent = self._unsent(connection, before)
             return HealthSnapshot(
-                inbox_new=_count(connection, select(func.count()).where(self._of(inbox), inbox.c.state == "new")),
-                events_open=_count(connection, select(func.count()).where(self._of(events), events.c.state == "open")),
-                outbox=self._outbox(connection),
+                inbox_new=unread,
+                events_open=unjudged,
+                outbox=unsent,
                 failed=self._failed(connection),
-                overdue=self._overdue(connection, now - PATIENCE),
+                overdue=late_unread + late_unjudged + late_unsent,
                 timers_open=_count(connection, self._timers()),
-                timers_overdue=_count(connection, self._timers().where(timers.c.due_at < now + ahead - PATIENCE)),
+                timers_overdue=_count(connection, self._timers().where(timers.c.due_at < before + ahead)),
                 mirror_deals=_count(connection, select(func.count()).where(self._of(deals))),
                 last_hook_age=_age(last_hook_at, now),
-                reconcile_age=_age(looked_at, now),
-                hook_seen_age=_age(seen, now),
-                hook_mended_age=_age(mended, now),
+                reconcile_age=_age(known.get(RECONCILED_AT), now),
+                hook_seen_age=_age(known.get(HOOK_SEEN), now),
+                hook_mended_age=_age(known.get(HOOK_MENDED), now),
                 stopped=self._stopped(connection),
             )
 
@@ -103,25 +107,30 @@ class HealthReader:
     def _last_hook(self) -> Select[Any]:
         return select(inbox.c.received_at).where(self._of(inbox)).order_by(inbox.c.id.desc()).limit(1)
 
-    def _outbox(self, connection: Connection) -> dict[str, int]:
-        query = select(outbox.c.state, func.count()).where(self._of(outbox), in_open_state(outbox))
-        found = {state: int(count) for state, count in connection.execute(query.group_by(outbox.c.state))}
-        return {state: found.get(state, 0) for state in OPEN_STATES}
+    # How many wait, and how many of them for too long: together, as each statement costs more than its rows.
+
+    def _unread(self, connection: Connection, before: float) -> tuple[int, int]:
+        late = _many(inbox.c.received_at < before)
+        query = select(func.count(), late).where(self._of(inbox), inbox.c.state == "new")
+        return _two(connection.execute(query).one())
+
+    def _unjudged(self, connection: Connection, before: float) -> tuple[int, int]:
+        late = _many(and_(events.c.received_at < before, events.c.due_at < before))
+        query = select(func.count(), late).where(self._of(events), events.c.state == "open")
+        return _two(connection.execute(query).one())
+
+    def _unsent(self, connection: Connection, before: float) -> tuple[dict[str, int], int]:
+        due = or_(outbox.c.state == "sending", outbox.c.due_at < before)
+        late = _many(and_(outbox.c.created_at < before, due))
+        query = select(outbox.c.state, func.count(), late).where(self._of(outbox), in_open_state(outbox))
+        found = {row[0]: _two(row[1:]) for row in connection.execute(query.group_by(outbox.c.state))}
+        return {state: found.get(state, (0, 0))[0] for state in OPEN_STATES}, sum(late for _, late in found.values())
 
     def _failed(self, connection: Connection) -> dict[str, int]:
         query = select(outbox.c.kind, func.count()).where(self._of(outbox), is_given_up(outbox))
         found = {kind: int(count) for kind, count in connection.execute(query.group_by(outbox.c.kind))}
         lost = _count(connection, select(func.count()).where(self._of(events), events.c.state == "failed"))
         return {**found, "event": lost} if lost else found
-
-    def _overdue(self, connection: Connection, before: float) -> int:
-        due = or_(outbox.c.state == "sending", outbox.c.due_at < before)
-        late = and_(self._of(outbox), in_open_state(outbox), outbox.c.created_at < before, due)
-        unread = and_(self._of(inbox), inbox.c.state == "new", inbox.c.received_at < before)
-        unjudged = and_(
-            self._of(events), events.c.state == "open", events.c.received_at < before, events.c.due_at < before
-        )  # fmt: skip
-        return sum(_count(connection, select(func.count()).where(what)) for what in (late, unread, unjudged))
 
     def _timers(self) -> Select[Any]:
         # Spelled out in the statement: SQLite takes the partial index only for what it knows before.
@@ -136,6 +145,16 @@ class HealthReader:
 
 def _age(moment: float | None, now: float) -> float | None:
     return None if moment is None else max(now - moment, 0.0)
+
+
+def _many(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+
+def _two(counts: Sequence[Any]) -> tuple[int, int]:
+    # Decimal, as PostgreSQL sums.
+    many, late = counts
+    return int(many), int(late)
 
 
 def _count(connection: Connection, query: Select[Any]) -> int:

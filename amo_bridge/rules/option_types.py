@@ -242,7 +242,7 @@ def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
     """Every account name in an option model (or list, mapping), with its path; fields named by due phrases too.
 
     What a rule takes from a section of its own is not the rule's."""
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return
     if isinstance(value, AccountName):
         yield path, value
@@ -264,7 +264,7 @@ def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
             yield from names_in(item, (*path, number))
 
 
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+PLAIN = frozenset({str, int, float, bool, type(None)})
 """What most options are, and no name."""
 
 
