@@ -22,7 +22,7 @@ from amo_bridge.events import DealObserved, Event, StepDue
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.actions import Decision
 from amo_bridge.rules.deal import DataNeed, Deal
-from amo_bridge.rules.option_types import Strict
+from amo_bridge.rules.option_types import AccountName, Strict, names_in
 
 Judge = Callable[[Any, Deal, Any], Decision]
 J = TypeVar("J", bound=Judge)
@@ -114,6 +114,11 @@ class Rule:
     @cached_property
     def name(self) -> str:
         return f"{self.handler.name}.{self.block}"
+
+    @cached_property
+    def account_names(self) -> tuple[tuple[tuple[str | int, ...], AccountName], ...]:
+        """Every account name in its options, with its path: found once, as options don't change."""
+        return tuple(names_in(self.options))
 
     @property
     def called(self) -> str:

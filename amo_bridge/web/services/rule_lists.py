@@ -58,7 +58,6 @@ from amo_bridge.rules.option_types import (
     TaskTypeName,
     TemplateName,
     UserName,
-    names_in,
 )
 from amo_bridge.rules.service_lines import ServicesSection
 from amo_bridge.text.names import normalise
@@ -112,7 +111,7 @@ def lists_of(here: AccountView) -> Lists:
     spoken: dict[str, dict[str, None]] = {}
     options: dict[str, dict[str, None]] = {}
     for rule in config.rules:
-        for _path, name in names_in(rule.options):
+        for _path, name in rule.account_names:
             spoken.setdefault(name.kind, {})[str(name)] = None
             if isinstance(name, OptionName):
                 options.setdefault(normalise(name.field), {})[str(name)] = None

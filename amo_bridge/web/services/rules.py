@@ -16,7 +16,7 @@ from amo_bridge.engine.history import DryRuns, Line
 from amo_bridge.errors import ConfigError, UnknownName
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import DrySource, Rule, dry_sources
-from amo_bridge.rules.option_types import StageName, names_in
+from amo_bridge.rules.option_types import StageName
 from amo_bridge.runtime.worker import REHEARSALS
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.context import audit, current_account, who
@@ -174,7 +174,7 @@ def _listens_on(named: dict[str, list[str]]) -> list[str]:
 def _named_stages(rule: Rule) -> dict[str, list[str]]:
     """Key of the config → the stages that stand there."""
     named: dict[str, list[str]] = {}
-    for path, name in names_in(rule.options):
+    for path, name in rule.account_names:
         if isinstance(name, StageName) and path:
             named.setdefault(str(path[0]), []).append(name)
     return named

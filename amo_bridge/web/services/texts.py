@@ -21,7 +21,7 @@ from amo_bridge.config.files import difference
 from amo_bridge.errors import ChannelRefused, ConfigError, UnknownName
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import mask_text
-from amo_bridge.rules.option_types import FieldName, TemplateName, names_in
+from amo_bridge.rules.option_types import FieldName, TemplateName
 from amo_bridge.text.scripts import asks_of
 from amo_bridge.text.template_check import Checked, check
 from amo_bridge.text.templates import SUBJECT, BadTemplate, Finding, Templates, enclosed
@@ -255,7 +255,7 @@ def uses_of(here: AccountView, kind: Kind) -> dict[str, tuple[str, ...]]:
     """Name of a text → the rules and series that speak of it."""
     found: dict[str, dict[str, None]] = {}
     for rule in here.config.rules:
-        for _path, name in names_in(rule.options):
+        for _path, name in rule.account_names:
             if kind == "letters" and isinstance(name, TemplateName):
                 found.setdefault(str(name), {})[rule.name] = None
             elif kind == "scripts":
