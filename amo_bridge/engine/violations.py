@@ -87,6 +87,22 @@ class Total(NamedTuple):
     owed: int
 
 
+class Counting(NamedTuple):
+    """A violation that counts, as a month's pay needs it: some thousand at once. ``at``: Unix seconds."""
+
+    number: int
+    at: float
+    user_id: int
+    person: str
+    clause: str
+    deal_id: int
+    deal_name: str
+    rule: str
+    why: str
+    penalty: int | None
+    currency: str
+
+
 class Violations:
     """One account's ledger. Reads and writes raise StoreUnavailable when the store is."""
 
@@ -118,6 +134,14 @@ class Violations:
         query = query.order_by(violations.c.at, violations.c.id).limit(most).offset(passed)
         with self._store.read() as connection:
             return self._violations(connection, connection.execute(query).all())
+
+    def counting(self, since: datetime, until: datetime) -> list[Counting]:
+        """Those between that nobody has taken back, the oldest first."""
+        columns = [violations.c.id if name == "number" else violations.c[name] for name in Counting._fields]
+        query = select(*columns).where(*self._wanted(since, until, None, None), violations.c.state == "counts")
+        with self._store.read() as connection:
+            found = connection.execute(query.order_by(violations.c.at, violations.c.id)).all()
+        return [Counting(*row) for row in found]
 
     def count(
         self, since: datetime | None, until: datetime | None, person: str | None = None, clause: str | None = None

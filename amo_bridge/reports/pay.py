@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.engine.violations import Violation, Violations
+from amo_bridge.engine.violations import Counting, Violations
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.facts import OWNER, STAGE, FactLog
@@ -343,15 +343,14 @@ class _Maker:
 
     def _add_fines(self) -> None:
         ledger = Violations(self._store, FixedClock(self._now))
-        for one in ledger.between(self._begin, self._end):
-            if one.state == "counts":
-                self._add_fine(one)
+        by_clause = {normalise(clause): amount for clause, amount in self._terms.section.fines.items()}
+        for one in ledger.counting(self._begin, self._end):
+            self._add_fine(one, by_clause)
 
-    def _add_fine(self, one: Violation) -> None:
-        section, sheet = self._terms.section, self._sheet
-        by_clause = {normalise(clause): amount for clause, amount in section.fines.items()}
+    def _add_fine(self, one: Counting, by_clause: Mapping[str, int]) -> None:
+        sheet = self._sheet
         amount = by_clause.get(normalise(one.clause)) if one.penalty is None else one.penalty
-        day, person = self._terms.day(one.at), self._terms.people.get(one.user_id)
+        day, person = self._terms.day(datetime.fromtimestamp(one.at, UTC)), self._terms.people.get(one.user_id)
         words = f"нарушение № {one.number}, пункт {one.clause}: {one.why}; правило {one.rule}"
         reason = ""
         if amount is None:

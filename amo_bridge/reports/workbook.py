@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from io import BytesIO
+from typing import Any
 
 from amo_bridge.errors import ConfigError
 from amo_bridge.lazy.dataclasses import dataclass
@@ -64,7 +65,17 @@ def workbook(
             sheet = book.add_worksheet(table.title[:31])
             sheet.write_row(0, 0, table.head, bold)
             for number, cells in enumerate(table.rows, start=1):
-                sheet.write_row(number, 0, cells)
+                _write(sheet, number, cells)
             sheet.set_column(0, len(table.head) - 1, 20)
             sheet.freeze_panes(1, 0)
     return out.getvalue()
+
+
+def _write(sheet: Any, number: int, cells: Sequence[str | int | None]) -> None:
+    """As ``write_row``, which asks of each cell whether it may be a formula, an address or a date."""
+    for column, cell in enumerate(cells):
+        if isinstance(cell, str):
+            if cell:
+                sheet.write_string(number, column, cell)
+        elif cell is not None:
+            sheet.write_number(number, column, cell)

@@ -27,7 +27,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import MOST as LARGEST_NUMBER
 from amo_bridge.web.context import audit, current_account, user
 from amo_bridge.web.pages import Menu, download
-from amo_bridge.web.services.deals import address_of
+from amo_bridge.web.services.deals import addresses_of
 
 routes = Blueprint("pay", __name__)
 MENU = Menu(_l("Зарплата"), "pay.show", place=56, needs=lambda config: config.pay is not None)
@@ -77,14 +77,14 @@ def show() -> str:
     return render_template(
         "reports/pay.html",
         here=here,
-        deal_address=address_of,
+        deal_address=addresses_of(here),
         board=board,
         month=month,
         following=month.following if month.first < this_month.first else None,
         is_over=month.first < this_month.first,
         has_section=here.config.pay is not None,
         is_known=here.crm_account is not None and here.is_known,
-        kinds=KIND_WORDS,
+        kinds=_kind_words(),
         by_kind=_by_kind,
         checksum=_checksum,
         most=MOST,
@@ -275,10 +275,16 @@ def _head() -> list[str]:
     ]  # fmt: skip
 
 
+def _kind_words() -> dict[str, str]:
+    """In the reader's language: for hundreds of lines."""
+    return {kind: str(words) for kind, words in KIND_WORDS.items()}
+
+
 def _rows(here: AccountView, board: Board) -> list[list[str | int | None]]:
+    kinds = _kind_words()
     return [
         [
-            line.person, str(KIND_WORDS[line.kind]), line.amount, board.sheet.currency, f"{line.day:%d.%m.%Y}",
+            line.person, kinds[line.kind], line.amount, board.sheet.currency, f"{line.day:%d.%m.%Y}",
             line.deal_id, line.deal_name, deal_url(here.config.account.url, line.deal_id) if line.deal_id else "",
             line.words, "; ".join(f"{one.who}: {one.words}" for one in board.comments.get(line.key, ())),
         ]
