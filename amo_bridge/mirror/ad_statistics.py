@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
@@ -86,6 +87,10 @@ def digest(rows: Iterable[AdDay]) -> str:
     return hashlib.blake2b("\n".join(told).encode(), digest_size=8).hexdigest()
 
 
+_day = lru_cache(maxsize=1024)(date.fromisoformat)
+"""Thousands of rows are of some dozens of days."""
+
+
 class AdStatistics:
     """Everything raises StoreUnavailable."""
 
@@ -136,7 +141,7 @@ class AdStatistics:
             rows = connection.execute(query.order_by(ad_statistics.c.day, ad_statistics.c.id)).all()
             for name, day, shows, clicks, cost, leads, placement, currency, service in rows:
                 figures = AdDay(
-                    day=date.fromisoformat(day),
+                    day=_day(day),
                     shows=shows,
                     clicks=clicks,
                     cost=cost,
@@ -165,7 +170,7 @@ class AdStatistics:
         query = select(ad_statistics.c.folded, ad_statistics.c.campaign).where(
             self._store.owns(ad_statistics), ad_statistics.c.day >= since.isoformat()
         )
-        return {row.folded: row.campaign for row in connection.execute(query.order_by(ad_statistics.c.loaded_at))}
+        return {name: campaign for name, campaign in connection.execute(query.order_by(ad_statistics.c.loaded_at))}
 
     def checks_of(self, connection: Connection, campaigns: Iterable[str], since: date) -> Mapping[str, frozenset[date]]:
         """Folded name → the days that somebody looked at."""

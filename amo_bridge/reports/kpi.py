@@ -317,8 +317,8 @@ def _closed(
     query = select(*columns).where(store.owns(deals), *closed).order_by(deals.c.closed_at)
     with store.read() as connection:
         rows = connection.execute(query).all()
-    for row in rows:
-        # Thousands a month: only what is asked for is taken out of the text.
-        record = json.loads(row.record)
+    # Thousands a month: read as one text, and only what is asked for is taken out of it.
+    records = json.loads(f"[{','.join(text for *_, text in rows)}]")
+    for (number, at, person, _), record in zip(rows, records, strict=True):
         if not record.get("is_deleted"):
-            yield row.deal_id, datetime.fromtimestamp(row.closed_at, UTC), row.responsible_user_id, record
+            yield number, datetime.fromtimestamp(at, UTC), person, record

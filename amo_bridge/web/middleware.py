@@ -66,6 +66,11 @@ class PageWords(Domain):  # type: ignore[misc]
     def get_translations(self) -> NullTranslations:
         return translations(_language())
 
+    def gettext(self, string: str, **variables: Any) -> str:
+        """As Flask-Babel's, by the words looked up once: labels of tables are translated for each row."""
+        found = _words(_language(), string, is_page=False)
+        return found % variables if variables else found
+
 
 @pass_eval_context
 def words_of_template(context: EvalContext, text: str, /, **values: Any) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from babel.numbers import format_decimal
-from flask import Flask
+from flask import Flask, g
 from flask_babel import format_date as babel_date
 from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
@@ -172,8 +172,14 @@ def _age(seconds: float | None) -> str:
 
 def number(value: float) -> str:
     """«12 345»."""
-    locale = get_locale()
-    return _number(value, "ru" if locale is None else str(locale))
+    return _number(value, _locale())
+
+
+def _locale() -> str:
+    """Of this request: tables ask for it with every figure."""
+    if "locale_name" not in g:
+        g.locale_name = str(get_locale() or "ru")
+    return str(g.locale_name)
 
 
 @lru_cache(maxsize=4096)
@@ -183,7 +189,7 @@ def _number(value: float, locale: str) -> str:
 
 def sum_of_money(amount: int, currency: str) -> str:
     """«5 000 ₽», by the customs of the reader's language."""
-    return money(amount, currency, str(get_locale() or "ru"))
+    return money(amount, currency, _locale())
 
 
 def local(at: datetime | float) -> datetime:

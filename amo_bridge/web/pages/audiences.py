@@ -20,6 +20,7 @@ from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account
 from amo_bridge.web.pages import Menu
+from amo_bridge.web.services.deals import addresses_of
 
 routes = Blueprint("audiences", __name__)
 MENU = Menu(
@@ -107,9 +108,10 @@ def one(name: str) -> str:
         days=days,
         sizes={name: _sizes(log, name, days)},
         services=SERVICES,
-        states=STATES,
+        states={state: (kind, str(words)) for state, (kind, words) in STATES.items()},
         uploads=UPLOADS,
         kinds=KINDS,
+        deal_address=addresses_of(here),
         url=here.config.account.url,
     )
 

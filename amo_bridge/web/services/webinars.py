@@ -347,13 +347,14 @@ def useless_answer() -> str:
 
 def filtered(rows: Iterable[ImportRow], asked: Mapping[str, str]) -> list[ImportRow]:
     """Those whom somebody looks for by ``FILTERS``."""
+    words = asked.get("words", "").strip()
     return [
         kept
         for kept in rows
         if asked.get("standing", "") in ("", kept.row.standing)
         and asked.get("interest", "") in ("", kept.row.sorted.interest)
         and asked.get("state", "") in ("", kept.state)
-        and is_shown(kept, asked.get("words", "").strip())
+        and (not words or is_shown(kept, words))
     ]
 
 

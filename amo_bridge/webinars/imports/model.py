@@ -159,14 +159,18 @@ def import_of(row: DbRow[Any]) -> Import:
     )
 
 
+_NOTHING_SAID = Override()
+
+
 def import_row(row: DbRow[Any]) -> ImportRow:
     """The person's row of a row of the store."""
-    planned = {**json.loads(row.planned), "person": json.loads(row.person)}
+    # Read as one text: pages read hundreds at once.
+    planned = f'{{"person":{row.person},{row.planned.lstrip().removeprefix("{")}'
     return ImportRow(
         id=row.id,
         number=row.number,
-        row=_ROWS.validate_python(planned),
-        said=override_of(row.said),
+        row=_ROWS.validate_json(planned),
+        said=_NOTHING_SAID if row.said == "{}" else override_of(row.said),
         step=row.step,
         state=row.state,
         attempts=row.attempts,
