@@ -38,8 +38,7 @@ from amo_bridge.engine.write_results import BY_USER
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused, UnknownName
 from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, insert_new, notify
 from amo_bridge.storage.tables import GAVE_UP, approvals, outbox, tasks
 from amo_bridge.text.names import same_name, starts_with
 

@@ -41,8 +41,7 @@ from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import Backoff
 from amo_bridge.storage.accounts import Cursors
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, insert_new, notify
 from amo_bridge.storage.tables import megaplan_tasks, outbox, tasks
 from amo_bridge.text.names import any_begins_with, normalise
 

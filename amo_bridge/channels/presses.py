@@ -25,8 +25,7 @@ from amo_bridge.errors import BridgeError, ChannelError, CrmError
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.retry import delay
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, insert_new, notify
 from amo_bridge.storage.tables import approval_presses, staff_messages
 
 PERIOD_SECONDS = 5.0

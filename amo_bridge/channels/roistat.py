@@ -52,8 +52,7 @@ from amo_bridge.storage.accounts import (
     ROISTAT_STATES,
     Cursors,
 )
-from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, chunks, insert_new, notify
 from amo_bridge.storage.tables import deals, outbox
 
 BATCH_SIZE = 100

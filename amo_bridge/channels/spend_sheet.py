@@ -33,8 +33,7 @@ from amo_bridge.retry import Backoff
 from amo_bridge.rules.actions import SetFields
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.accounts import SPEND_SHEET_READ, SPEND_SHEET_TOLD, Cursors
-from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, chunks, insert_new, notify
 from amo_bridge.storage.tables import cursors, deals, in_open_state, outbox, spend_sheet_troubles
 from amo_bridge.text.names import normalise
 

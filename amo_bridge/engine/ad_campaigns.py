@@ -26,8 +26,7 @@ from amo_bridge.mirror.open_fields import open_deals_with
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import AdDay, Campaign
 from amo_bridge.rules.handler import Rule
-from amo_bridge.storage.database import AccountStore
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, notify
 
 SHOWN_DAYS = 35
 """How far back rules and pages see statistics."""

@@ -20,8 +20,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.errors import StoreUnavailable
-from amo_bridge.storage.database import AccountStore
-from amo_bridge.storage.notify import CHANNEL
+from amo_bridge.storage.database import NOTIFY_CHANNEL, AccountStore
 from amo_bridge.storage.packing import WEBHOOK, pack
 from amo_bridge.storage.tables import inbox
 
@@ -170,7 +169,7 @@ WITH kept AS (
     SELECT %(account)s, %(now)s, given.body, 'new'
     FROM unnest(%(bodies)b::bytea[]) WITH ORDINALITY AS given (body, number) ORDER BY given.number
 )
-SELECT pg_notify('{CHANNEL}', current_schema() || ' ' || %(account)s)
+SELECT pg_notify('{NOTIFY_CHANNEL}', current_schema() || ' ' || %(account)s)
 """
 
 

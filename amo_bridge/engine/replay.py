@@ -38,8 +38,7 @@ from amo_bridge.events.codec import fingerprint, from_json, to_json
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
-from amo_bridge.storage.database import AccountStore
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, notify
 from amo_bridge.storage.tables import OPEN_STATES, events, outbox
 
 

@@ -28,8 +28,7 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError
 from amo_bridge.lazy.dataclasses import dataclass
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, insert_new, notify
 from amo_bridge.storage.tables import GAVE_UP, OPEN_STATES, outbox
 from amo_bridge.text.typography import action_words
 

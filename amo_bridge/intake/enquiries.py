@@ -20,8 +20,7 @@ from amo_bridge.intake.model import KIND_OF, DeliveryStatus, Enquiry, PbxCall, R
 from amo_bridge.intake.reception import VENDORS
 from amo_bridge.intake.repository import short_key
 from amo_bridge.lazy.dataclasses import dataclass
-from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, chunks, insert_new, notify
 from amo_bridge.storage.tables import (
     GAVE_UP,
     OPEN_ENQUIRY_STATES,

@@ -19,8 +19,7 @@ from amo_bridge.intake.repository import request_row, short_key
 from amo_bridge.intake.request import VendorRequest, VendorSettings
 from amo_bridge.intake.social import VK_ADS, is_same_lead
 from amo_bridge.lazy.dataclasses import dataclass
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, insert_new, notify
 from amo_bridge.storage.tables import enquiries, intake_requests
 
 

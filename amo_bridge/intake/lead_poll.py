@@ -24,8 +24,7 @@ from amo_bridge.intake.social import VK_ADS, lead_moment
 from amo_bridge.logs import log
 from amo_bridge.retry import Backoff
 from amo_bridge.storage.accounts import Cursors
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, insert_new, notify
 from amo_bridge.storage.tables import intake_requests
 
 # VK's own example of limits allows 200 reads an hour (integrations.md 4.2), and audiences want some of them.

@@ -18,8 +18,7 @@ from amo_bridge.engine.inbox import CommitQueue
 from amo_bridge.intake.reception import VENDORS, Vendor
 from amo_bridge.intake.request import VendorRequest, clean
 from amo_bridge.lazy.dataclasses import dataclass
-from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import AccountStore, insert_new, notify
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import LONGEST_INTAKE_KEY, intake_requests
 

@@ -6,9 +6,8 @@ from typing import Self
 
 from amo_bridge.config.model import Config
 from amo_bridge.lazy.dataclasses import dataclass
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import Notifier, Store
 from amo_bridge.storage.locks import Locks, locks_for
-from amo_bridge.storage.notify import Notifier
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.engine.shift_starts import ShiftStart, ShiftStarts
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import notify
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, day, refusal, whole

@@ -20,7 +20,7 @@ from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.reports.violations import sums
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import notify
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role

@@ -22,8 +22,7 @@ from amo_bridge.engine.policies import (
 )
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.workbook import is_available, workbook
-from amo_bridge.storage.database import insert_new
-from amo_bridge.storage.notify import notify
+from amo_bridge.storage.database import insert_new, notify
 from amo_bridge.storage.tables import outbox
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.text.scripts import blocks_of

@@ -13,9 +13,8 @@ from support.fakes import ACCOUNT, clock
 from support.running_bridge import wait_until
 
 from amo_bridge.engine.inbox import Inbox
-from amo_bridge.storage import notify as bells_module
-from amo_bridge.storage.database import AccountStore, Store
-from amo_bridge.storage.notify import Notifier, notify
+from amo_bridge.storage import database
+from amo_bridge.storage.database import AccountStore, Notifier, Store, notify
 
 HANG_UP = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -90,11 +89,11 @@ def test_only_what_is_committed_rings_and_only_for_its_account(store: Store, hea
 def test_a_broken_connection_is_made_again(
     store: Store, heard_by: Callable[[int], Rings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bells_module, "PAUSE", 0.02)
+    monkeypatch.setattr(database, "LISTEN_PAUSE", 0.02)
     rings = heard_by(ACCOUNT)
     before = listening(rings)
     with store.write() as connection:
-        hung_up = connection.execute(text(HANG_UP), {"listen": f"LISTEN {bells_module.CHANNEL}"}).scalars().all()
+        hung_up = connection.execute(text(HANG_UP), {"listen": f"LISTEN {database.NOTIFY_CHANNEL}"}).scalars().all()
     assert hung_up == [True]
     wait_until(lambda: rings.count > before, "it listens again, and rings for what it may have missed")
 
