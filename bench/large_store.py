@@ -17,7 +17,7 @@ from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.journal import NOTHING_PACKED, Skip, pack
 from amo_bridge.events import StageEntered
 from amo_bridge.mirror.contacts import MirroredContact
-from amo_bridge.mirror.open_fields import follow
+from amo_bridge.mirror.deals import follow_fields
 from amo_bridge.storage import tables
 from amo_bridge.storage.accounts import DEALS_FILLED, Cursors
 from amo_bridge.storage.database import AccountStore
@@ -95,7 +95,7 @@ class LargeStore:
         with self._store.write() as connection:
             Cursors(self._store).write(connection, DEALS_FILLED, self._now)
         # As the worker does for [ads].
-        follow(self._store, [self._account.field(CAMPAIGN_FIELD).id])
+        follow_fields(self._store, [self._account.field(CAMPAIGN_FIELD).id])
 
     def _plan(self, size: Size) -> Iterator[tuple[Table, int, Callable[[int], Row]]]:
         some = max(size.deals // 5, 200)

@@ -22,7 +22,7 @@ from amo_bridge.errors import UnknownName
 from amo_bridge.events import CampaignLoaded
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.ad_statistics import AdStatistics, CampaignDay, digest, folded, together
-from amo_bridge.mirror.open_fields import open_deals_with
+from amo_bridge.mirror.deals import open_deals_with
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import AdDay, Campaign
 from amo_bridge.rules.handler import Rule

@@ -50,9 +50,8 @@ from amo_bridge.intake.processing import EnquiryProcessor
 from amo_bridge.intake.reception import settings_of
 from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactRefresher
-from amo_bridge.mirror.deals import Mirror
+from amo_bridge.mirror.deals import Mirror, follow_fields
 from amo_bridge.mirror.facts import FactLog
-from amo_bridge.mirror.open_fields import follow
 from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.reports.daily import DailyReportJob
 from amo_bridge.reports.kpi_days import KpiJob, KpiRows, LossRows
@@ -303,7 +302,7 @@ class CompositionRoot:
         config, account = self.rules.get().config, self.rules.get().account
         fields = watched_fields(config.pay, account, config.bridge.secret_fields)
         FactLog(self._store).begin(fields, self._context.account_clock.now(), Mirror(self._store).records())
-        follow(self._store, campaign_fields(account, config.ads))
+        follow_fields(self._store, campaign_fields(account, config.ads))
 
     def _tell_of_names(self) -> None:
         """Tell a person of rules that are broken and of names to be put right, once a day as long as it is so."""

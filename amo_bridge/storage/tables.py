@@ -277,7 +277,7 @@ open_deal_fields = Table(
     Column("field_id", BigInteger, primary_key=True, autoincrement=False),
     Column("deal_id", BigInteger, primary_key=True, autoincrement=False),
 )
-"""Open deals that have a value in a field that deals are asked for by, see mirror/open_fields.py."""
+"""Open deals that have a value in a field that deals are asked for by, see mirror/deals.py."""
 
 deal_facts = Table(
     "deal_facts",

@@ -16,8 +16,7 @@ from amo_bridge.engine.ad_campaigns import DealCampaign, Taken, take_statistics
 from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.errors import UnknownName
 from amo_bridge.mirror.ad_statistics import AdStatistics, CampaignDay
-from amo_bridge.mirror.deals import Mirror, MirroredDeal
-from amo_bridge.mirror.open_fields import follow
+from amo_bridge.mirror.deals import Mirror, MirroredDeal, follow_fields
 from amo_bridge.rules.ad_norms import AdsSection
 from amo_bridge.rules.deal import AdDay, Campaign
 from amo_bridge.storage.database import AccountStore, Store
@@ -39,7 +38,7 @@ def own(store: Store, request: pytest.FixtureRequest) -> AccountStore:
     """Deals are found by a kept list, or, before the worker has begun it, by their records: the same ones."""
     found = AccountStore(store, ACCOUNT)
     if request.param == "followed":
-        follow(found, [FIELD.id])
+        follow_fields(found, [FIELD.id])
     return found
 
 
