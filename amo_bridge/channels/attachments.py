@@ -16,7 +16,7 @@ from amo_bridge.channels.recipients import Recipient, recipients
 from amo_bridge.channels.telegram import LARGEST_DOCUMENT
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.files import FileTooLarge, download_file, file_ids_of_deal, files_by_ids
-from amo_bridge.crm.values import integer
+from amo_bridge.crm.records import integer
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import (

@@ -34,8 +34,7 @@ from amo_bridge.config.channels import StorageSection
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.files import FileTooLarge, download_file, file_ids_of_deal, files_by_ids
 from amo_bridge.crm.reads import deals_by_ids
-from amo_bridge.crm.records import DealRecord
-from amo_bridge.crm.values import api_text, integer
+from amo_bridge.crm.records import DealRecord, api_text, integer
 from amo_bridge.engine.alerts import Alerts
 from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.outbox import Sendable

@@ -11,7 +11,7 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
-from amo_bridge.crm.values import api_text, embedded, flag, identifier, integer, row_list
+from amo_bridge.crm.records import api_text, embedded, flag, identifier, integer, row_list
 from amo_bridge.errors import AmbiguousName, CrmRefused, UnknownName
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.names import nearest, normalise, same_name

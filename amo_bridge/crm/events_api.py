@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 from amo_bridge.crm.client import CrmClient, batches
 from amo_bridge.crm.reads import notes_by_ids, tasks_by_ids
-from amo_bridge.crm.records import NoteRecord, TaskRecord
-from amo_bridge.crm.values import ENTITY_TYPES, embedded, identifier, integer, moment
+from amo_bridge.crm.records import ENTITY_TYPES, NoteRecord, TaskRecord, embedded, identifier, integer, moment
 from amo_bridge.events import (
     CallLogged,
     ClientDeleted,

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient, batches
+from amo_bridge.crm.records import api_text, embedded, integer
 from amo_bridge.crm.responses import no_answer
-from amo_bridge.crm.values import api_text, embedded, integer
 from amo_bridge.errors import CrmRefused, CrmUncertain
 
 # A uuid takes some 60 characters of the address.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from amo_bridge.crm.client import CrmClient, batches
 from amo_bridge.crm.files import file_ids_of_deal
-from amo_bridge.crm.values import embedded, field_values, identifier, is_written
+from amo_bridge.crm.records import embedded, field_values, identifier, is_written
 from amo_bridge.lazy.dataclasses import dataclass
 
 Body = Mapping[str, Any]

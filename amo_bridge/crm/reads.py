@@ -11,8 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient, batches
-from amo_bridge.crm.records import ContactRecord, DealRecord, NoteRecord, TaskRecord
-from amo_bridge.crm.values import api_text, embedded, identifier, row_list
+from amo_bridge.crm.records import (
+    ContactRecord,
+    DealRecord,
+    NoteRecord,
+    TaskRecord,
+    api_text,
+    embedded,
+    identifier,
+    row_list,
+)
 from amo_bridge.logs import log
 
 # An id takes some 30 characters of the address, and servers commonly take 8 KB of it.

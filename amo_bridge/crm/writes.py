@@ -35,7 +35,7 @@ from amo_bridge.crm.lost_writes import (
     moment_of,
     written_unsorted,
 )
-from amo_bridge.crm.values import embedded, identifier
+from amo_bridge.crm.records import embedded, identifier
 from amo_bridge.errors import Complaint, CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 from amo_bridge.lazy.dataclasses import dataclass
 

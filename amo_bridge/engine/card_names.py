@@ -6,7 +6,7 @@ import threading
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.values import api_text
+from amo_bridge.crm.records import api_text
 from amo_bridge.errors import BridgeError
 from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactIndex

@@ -18,8 +18,7 @@ from amo_bridge.crm.account import Account, Field
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.files import file_ids_of_deal, files_by_ids
 from amo_bridge.crm.reads import contacts_by_ids, notes_of, tasks_by_ids, tasks_of_deals
-from amo_bridge.crm.records import ContactRecord, DealRecord, NoteRecord
-from amo_bridge.crm.values import integer, moment
+from amo_bridge.crm.records import ContactRecord, DealRecord, NoteRecord, integer, moment
 from amo_bridge.engine.change_detection import DEFAULT_TASK_TYPE_ID
 from amo_bridge.engine.deal_view import FieldReader, task_view
 from amo_bridge.engine.timers import FIRED

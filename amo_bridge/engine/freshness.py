@@ -19,8 +19,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.lost_writes import Written
 from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
-from amo_bridge.crm.records import DealRecord, TaskRecord
-from amo_bridge.crm.values import is_written
+from amo_bridge.crm.records import DealRecord, TaskRecord, is_written
 from amo_bridge.engine.effects import GUARDED, part_now, patched_parts
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.lazy.dataclasses import dataclass

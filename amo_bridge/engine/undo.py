@@ -20,8 +20,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
-from amo_bridge.crm.records import DealRecord, TaskRecord
-from amo_bridge.crm.values import is_written
+from amo_bridge.crm.records import DealRecord, TaskRecord, is_written
 from amo_bridge.engine.effects import CHANNEL_KINDS, GUARDED, OUTSIDE, UNDONE, Effect, part_now, patched_parts
 from amo_bridge.engine.journal import UNDO_KEY, Journal, origin_of
 from amo_bridge.engine.outbox import Planned

@@ -18,8 +18,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST
 from amo_bridge.crm.lost_writes import Written
-from amo_bridge.crm.records import ContactRecord, DealRecord
-from amo_bridge.crm.values import ENTITY_TYPES
+from amo_bridge.crm.records import ENTITY_TYPES, ContactRecord, DealRecord
 from amo_bridge.crm.writes import WRITE_KINDS
 from amo_bridge.engine.effects import UNDONE
 from amo_bridge.engine.event_queue import add_events

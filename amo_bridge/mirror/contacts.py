@@ -22,8 +22,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import contacts_by_ids
-from amo_bridge.crm.records import EPOCH, ContactRecord
-from amo_bridge.crm.values import from_plain, to_plain
+from amo_bridge.crm.records import EPOCH, ContactRecord, from_plain, to_plain
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import ClientDeleted, ClientReported, Event
 from amo_bridge.lazy.dataclasses import dataclass

@@ -14,8 +14,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import tasks_by_ids
-from amo_bridge.crm.records import EPOCH, TaskRecord
-from amo_bridge.crm.values import ENTITY_TYPES
+from amo_bridge.crm.records import ENTITY_TYPES, EPOCH, TaskRecord
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 from amo_bridge.lazy.dataclasses import dataclass

@@ -24,7 +24,7 @@ from typing import Any
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import LOST, WON, gather
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.values import embedded
+from amo_bridge.crm.records import embedded
 from amo_bridge.errors import BridgeError
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rehearsal.known_state import NOTHING, Known, on_since

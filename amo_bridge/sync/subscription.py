@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.values import embedded
+from amo_bridge.crm.records import embedded
 from amo_bridge.logs import log
 from amo_bridge.storage.accounts import HOOK_MENDED, HOOK_SEEN, Cursors
 from amo_bridge.storage.database import AccountStore

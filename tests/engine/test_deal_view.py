@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.fakes import URL, agency, record
 
-from amo_bridge.crm.values import field_values
+from amo_bridge.crm.records import field_values
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.name_resolver import NameResolver

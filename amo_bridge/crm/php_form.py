@@ -26,7 +26,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from amo_bridge.crm.values import clean, identifier, items, moment, text, unescape_tree, word
+from amo_bridge.crm.records import clean, identifier, items, moment, text, unescape_tree, word
 from amo_bridge.events import FieldValue
 from amo_bridge.lazy.dataclasses import dataclass
 

@@ -1,15 +1,22 @@
-"""Webhooks by what they are about: deals, contacts, tasks, notes, calls, SMS, files, chats.
+"""Decoding of webhooks: a body → events about deals, clients, tasks, notes, calls, files, chats.
 
-Customers, unsorted, lists and the widget trigger are read here too.
+Total: any bytes give at least one event, and nothing that was said of an entity is dropped:
+
+``leads[status][0][id]=5&account[id]=7``  →  ``[DealMoved(deal_id=5, account_id=7, …)]``
+
+What has no typed event, or lacks the id that one needs, becomes ``Unrecognised`` and hinders no neighbour. A webhook
+is not signed and may be repeated, late or lost: an event is a hint, and the entity is read before anything is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from amo_bridge.crm.values import (
+from amo_bridge.crm import php_form
+from amo_bridge.crm.php_form import Item, Unreadable, decode_fields, decode_tags
+from amo_bridge.crm.records import (
     ENTITY_TYPES,
     branch,
     clean,
@@ -17,6 +24,7 @@ from amo_bridge.crm.values import (
     identifier,
     identifiers,
     integer,
+    items,
     json_object,
     moment,
     money,
@@ -26,7 +34,6 @@ from amo_bridge.crm.values import (
     user,
     word,
 )
-from amo_bridge.crm.webhooks.form import Item, Unreadable, decode_fields, decode_tags
 from amo_bridge.events import (
     CallLogged,
     ClientAdded,
@@ -495,3 +502,64 @@ def _text_of(code: int | None, note: Mapping[str, Any]) -> str:
     """A service note's text is JSON {text, service} (amoCRM docs, digital_pipeline/integrations)."""
     found = json_object(note.get("text")) if code == SERVICE else None
     return (text(note.get("text")) if found is None else scalar(found.get("text"))) or ""
+
+
+# --- whole webhooks ---------------------------------------------------------------------------------------------------
+
+_ROOTS: Mapping[str, Callable[[Item], Event]] = {
+    "leads": decode_deal,
+    "contacts": decode_client,
+    "customers": decode_customer,
+    "task": decode_task,
+    "unsorted": decode_enquiry,
+    "message": decode_message,
+    "outgoing_message": decode_message,
+    "talk": decode_talk,
+    "catalogs": decode_list_element,
+}
+_ENVELOPE = "account"
+
+
+def decode(body: bytes) -> list[Event]:
+    """The events of one webhook, in the order of the body. Never raises, never returns an empty list."""
+    if looks_like_json(body):
+        return [decode_widget(body)]
+    tree = php_form.parse(body)
+    account = branch(tree, _ENVELOPE)
+    hook = _Hook(identifier(account.get("id")), has_links="_links" in account)
+    events = [event for root in tree if root != _ENVELOPE for event in hook.read_root(root, tree[root])]
+    return events or [hook.unrecognised(why="пустой хук", raw=tree)]
+
+
+class _Hook:
+    """One webhook: what its envelope says of every item, and the items."""
+
+    def __init__(self, account_id: int | None, *, has_links: bool) -> None:
+        self.account_id = account_id
+        self.has_links = has_links
+
+    def read_root(self, root: str, content: Any) -> Iterator[Event]:
+        if root == "add":
+            yield from self._read_items(decode_bare_add, "", root, content)
+        elif root == php_form.REST:
+            yield self.unrecognised(root, why="слишком длинный хук: конец не разобран", raw={root: content})
+        elif root not in _ROOTS:
+            yield self.unrecognised(root, why="неизвестный корень", raw={root: content})
+        elif not isinstance(content, Mapping):
+            yield self.unrecognised(root, why="нет действия", raw={root: content})
+        else:
+            for action, listed in content.items():
+                yield from self._read_items(_ROOTS[root], root, action, listed)
+
+    def _read_items(self, decoder: Callable[[Item], Event], root: str, action: str, listed: Any) -> Iterator[Event]:
+        for tree in items(listed):
+            if not isinstance(tree, Mapping):
+                yield self.unrecognised(root, action, why="не объект", raw={"": tree})
+                continue
+            try:
+                yield decoder(Item(root, action, tree, self.account_id, self.has_links))
+            except Unreadable as reason:
+                yield self.unrecognised(root, action, why=str(reason), raw=tree)
+
+    def unrecognised(self, root: str = "", action: str = "", *, why: str, raw: Mapping[str, Any]) -> Unrecognised:
+        return Unrecognised(root=root, action=action, why=why, account_id=self.account_id, raw=raw)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.step_count import assert_linear
 
-from amo_bridge.crm.webhooks import form
+from amo_bridge.crm import php_form
 
 CASES: list[tuple[str, bytes, dict[str, Any]]] = [
     ("nothing", b"", {}),
@@ -52,21 +52,21 @@ CASES: list[tuple[str, bytes, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("body", "tree"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_tree(body: bytes, tree: dict[str, Any]) -> None:
-    assert form.parse(body) == tree
+    assert php_form.parse(body) == tree
 
 
 def test_key_that_is_nested_too_deeply_stays_flat() -> None:
-    deepest = "a" + "[b]" * (form.MAX_DEPTH - 1)
+    deepest = "a" + "[b]" * (php_form.MAX_DEPTH - 1)
     too_deep = deepest + "[b]"
-    tree = form.parse(f"{deepest}=1&{too_deep}=2".encode())
+    tree = php_form.parse(f"{deepest}=1&{too_deep}=2".encode())
     assert set(tree) == {"a", too_deep}
     assert tree[too_deep] == "2"
 
 
 def test_rest_of_too_many_parts_is_kept_unsplit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(form, "MAX_PARTS", 2)
-    assert form.parse(b"a=1&b=2&c=3&d=%34") == {"a": "1", "b": "2", form.REST: "c=3&d=%34"}
-    assert form.parse(b"a=1&b=2&&&") == {"a": "1", "b": "2"}
+    monkeypatch.setattr(php_form, "MAX_PARTS", 2)
+    assert php_form.parse(b"a=1&b=2&c=3&d=%34") == {"a": "1", "b": "2", php_form.REST: "c=3&d=%34"}
+    assert php_form.parse(b"a=1&b=2&&&") == {"a": "1", "b": "2"}
 
 
 HOSTILE = {
@@ -88,20 +88,20 @@ HOSTILE = {
 def test_cost_is_linear(hostile: Any) -> None:
     def work(size: int) -> Any:
         body = hostile(size)
-        return lambda: form.parse(body)
+        return lambda: php_form.parse(body)
 
     assert_linear(work)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
 def test_hundred_thousand_of_anything(hostile: Any) -> None:
-    assert isinstance(form.parse(hostile(100_000)), dict)
+    assert isinstance(php_form.parse(hostile(100_000)), dict)
 
 
 @given(st.binary() | st.text("a01[]&=%+", max_size=60).map(str.encode))
 @settings(deadline=None)
 def test_any_bytes(body: bytes) -> None:
-    for key, child in form.parse(body).items():
+    for key, child in php_form.parse(body).items():
         assert key is not None
         assert isinstance(child, str | list | dict)
 
@@ -120,15 +120,15 @@ TREES = st.dictionaries(
 )
 
 
-def php_form(tree: Any, path: str = "") -> list[str]:
+def written_by_php(tree: Any, path: str = "") -> list[str]:
     """The parts of the body, as PHP's http_build_query writes them."""
     if isinstance(tree, str):
         return [f"{quote_plus(path)}={quote_plus(tree)}"]
     pairs = enumerate(tree) if isinstance(tree, list) else tree.items()
-    return [part for key, child in pairs for part in php_form(child, f"{path}[{key}]" if path else str(key))]
+    return [part for key, child in pairs for part in written_by_php(child, f"{path}[{key}]" if path else str(key))]
 
 
 @given(TREES)
 @settings(deadline=None)
 def test_what_php_wrote_is_read_as_it_was(tree: dict[str, Any]) -> None:
-    assert form.parse("&".join(php_form(tree)).encode()) == tree
+    assert php_form.parse("&".join(written_by_php(tree)).encode()) == tree
