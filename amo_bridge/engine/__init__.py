@@ -19,10 +19,10 @@ module                                 step
 ``outbox``                             5, 6. effects under keys that never change, and their states
 ``sender``                             6. send: effects in batches; a lost answer is looked for
 ``write_results``                      7. own writes into the mirror, so that their webhooks change nothing
-``timetable``, ``forecast``            schedules: a deal's steps; what a rule would do with the deals there are
+``timers``, ``forecast``               schedules: a deal's steps; what a rule would do with the deals there are
 ``replay``, ``manual_edits``           by hand: events evaluated again; edits from a page
 ``dead_letters``, ``violations``       what was given up; the ledger that rules write
 ``alerts``, ``evening_digest``         what people are told about the bridge and about their tasks
-``metrics``, ``retention``             how it is doing; what is deleted when
+``metrics``, ``retention``             how it is doing, its last requests; what is deleted when
 =====================================  ================================================================================
 """

@@ -17,10 +17,10 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.duration import describe
 from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.event_queue import WaitingEvent
 from amo_bridge.engine.gates import Explanation, escalate, explanations_to_close, is_explained, merge_refusals
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.engine.task_ends import EndingTask, ends_of, finished_tasks, removed_rule
-from amo_bridge.engine.waiting import WaitingEvent
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event, StageEntered, StepDue
 from amo_bridge.events.codec import to_json

@@ -1,4 +1,4 @@
-"""Event queue: table ``events``, filled from the inbox, emptied by the processor.
+"""Event queue: table ``events``, filled from the inbox, emptied by the processor; events that rules wait with.
 
 The key of an event is made of what it says (``Event.dedup_key``), so whatever is reported twice is queued once. An
 event about a deal waits for the older ones of that deal.
@@ -7,7 +7,7 @@ event about a deal waits for the older ones of that deal.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -25,6 +25,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
+    delete,
     exists,
     func,
     literal_column,
@@ -38,11 +39,11 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm import webhooks
 from amo_bridge.engine.effects import in_channel
 from amo_bridge.events import Event, TaskAnswered, TaskReported
-from amo_bridge.events.codec import fingerprint, to_json
+from amo_bridge.events.codec import fingerprint, from_json, to_json
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.tasks import Fresh, ReadTasks, record_task_events, settling
 from amo_bridge.mirror.touches import answers_in, record_touches
-from amo_bridge.storage.database import AccountStore, chunks, insert_new
+from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import (
     enquiries,
     events,
@@ -52,6 +53,7 @@ from amo_bridge.storage.tables import (
     inbox,
     intake_requests,
     outbox,
+    waiting_events,
 )
 
 # How long the result of a completed task is waited for, if no webhook brings it.
@@ -405,3 +407,99 @@ def due_enquiries(store: AccountStore, now: float) -> list[ColumnElement[bool]]:
         exists().where(store.owns(intake_requests), intake_requests.c.state == literal_column("'new'")),
         exists().where(store.owns(enquiries), in_open_enquiry_state(), enquiries.c.due_at <= now),
     ]
+
+
+# --- events that rules wait with --------------------------------------------------------------------------------------
+# Those a rule could not act on yet, because its ``when`` was not met. When the deal has changed and still is on the
+# same stage, the rule is evaluated on the event once more; when it has acted, or the deal has left, the row is gone.
+# Restarts change nothing.
+
+
+@dataclass(frozen=True)
+class WaitingEvent:
+    """An event that a rule waits with. ``event_key``: under which it would have been acted on; ``stage``: where the
+    deal was. ``done_slots``: the tasks that the rule set already, when only some of them wait; None: nothing was done.
+    """
+
+    id: int
+    rule: str
+    event: Event
+    event_key: str
+    stage: tuple[int, int]
+    done_slots: frozenset[str] | None = None
+
+
+class WaitingEvents:
+    """The waiting events of one account."""
+
+    def __init__(self, store: AccountStore) -> None:
+        self._store = store
+
+    def of(self, deal_ids: Iterable[int]) -> dict[int, list[WaitingEvent]]:
+        """Deal id → its waiting events, oldest first; deals without any are left out. Raises StoreUnavailable."""
+        found: dict[int, list[WaitingEvent]] = {}
+        with self._store.read() as connection:
+            for chunk in chunks(sorted(set(deal_ids))):
+                rows = connection.execute(
+                    select(waiting_events)
+                    .where(self._store.owns(waiting_events), waiting_events.c.deal_id.in_(chunk))
+                    .order_by(waiting_events.c.id)
+                )
+                for row in rows:
+                    if waiting := _restored(row):
+                        found.setdefault(row.deal_id, []).append(waiting)
+        return found
+
+    def put(
+        self,
+        connection: Connection,
+        deal_id: int,
+        rule: str,
+        event: Event,
+        event_key: str,
+        stage: tuple[int, int],
+        done_slots: Iterable[str] | None,
+        now: datetime,
+    ) -> None:
+        """Keep an event. An older one about the same subject is replaced: the rule wants the newest."""
+        row: dict[str, Any] = {
+            "account": self._store.account_id,
+            "deal_id": deal_id,
+            "rule": rule,
+            "subject": event.subject[:120],
+            "event_key": event_key,
+            "event": json.dumps(to_json(event), ensure_ascii=False),
+            "pipeline_id": stage[0],
+            "status_id": stage[1],
+            "done_slots": None if done_slots is None else json.dumps(sorted(done_slots), ensure_ascii=False),
+            "at": now.timestamp(),
+        }
+        insert_or_replace(connection, waiting_events, ("account", "deal_id", "rule", "subject"), [row])
+
+    def settle(self, connection: Connection, waiting: Sequence[WaitingEvent]) -> None:
+        """These were acted on, or are past: nobody waits with them any more."""
+        for chunk in chunks([one.id for one in waiting]):
+            connection.execute(delete(waiting_events).where(waiting_events.c.id.in_(chunk)))
+
+    def forget(self, connection: Connection, deal_ids: Iterable[int]) -> None:
+        """Of deals that are deleted."""
+        for chunk in chunks(sorted(deal_ids)):
+            mine = (self._store.owns(waiting_events), waiting_events.c.deal_id.in_(chunk))
+            connection.execute(delete(waiting_events).where(*mine))
+
+
+def _restored(row: Row[Any]) -> WaitingEvent | None:
+    """None for an event that a newer version of the bridge wrote."""
+    stored: Mapping[str, Any] = json.loads(row.event)
+    try:
+        event = from_json(stored)
+    except ValueError:
+        return None
+    return WaitingEvent(
+        id=row.id,
+        rule=row.rule,
+        event=event,
+        event_key=row.event_key,
+        stage=(row.pipeline_id, row.status_id),
+        done_slots=None if row.done_slots is None else frozenset(json.loads(row.done_slots)),
+    )

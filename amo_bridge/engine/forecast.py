@@ -18,8 +18,7 @@ from sqlalchemy import BigInteger, Row, Select, and_, case, cast, func, literal_
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.engine.timers import OPEN, Timers, contacts_of, waiting_clients
-from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable
+from amo_bridge.engine.timers import OPEN, InForce, Moments, TimerKey, Timers, Timetable, contacts_of, waiting_clients
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule

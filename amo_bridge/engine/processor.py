@@ -25,13 +25,12 @@ from amo_bridge.engine.data_sources import SourceContext, texts_of_rules
 from amo_bridge.engine.deal_view import DEAL_GONE, deal_to_come
 from amo_bridge.engine.dispatcher import EarlyAnswers, EvaluationContext, Verdict
 from amo_bridge.engine.effects import OUTSIDE
-from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
+from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents, WaitingEvent, WaitingEvents
+from amo_bridge.engine.freshness import NewDeals
 from amo_bridge.engine.gates import RollbackHistory
-from amo_bridge.engine.new_deals import NewDeals
 from amo_bridge.engine.recorder import BatchResult, ProcessedEvent, Recorder
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.task_ends import EndingTasks
-from amo_bridge.engine.waiting import WaitingEvent, WaitingEvents
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import (
     CallLogged,

@@ -18,12 +18,11 @@ from amo_bridge.clock import Clock
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, add_events, queue_pending_answers
+from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, WaitingEvents, add_events, queue_pending_answers
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timers import Timers
-from amo_bridge.engine.waiting import WaitingEvents
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import (
     ClientAnswered,

@@ -18,8 +18,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
-from amo_bridge.engine.timers import FIRED, Timers, contacts_of, waiting_clients
-from amo_bridge.engine.timetable import TimerKey, Timetable
+from amo_bridge.engine.timers import FIRED, TimerKey, Timers, Timetable, contacts_of, waiting_clients
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.deals import Mirror

@@ -17,7 +17,7 @@ from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.dispatcher import Dispatcher
 from amo_bridge.engine.people import DealKnown, People, Reach, nobody_has_seen
 from amo_bridge.engine.resolver import Resolver
-from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.timers import Timetable
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import nameless
 

@@ -17,8 +17,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.rule_engine import CurrentRules
-from amo_bridge.engine.timers import FIRED, OPEN, Timers
-from amo_bridge.engine.timetable import InForce, Timetable
+from amo_bridge.engine.timers import FIRED, OPEN, InForce, Timers, Timetable
 from amo_bridge.events import ContactDateChanged, Event, StepDue
 from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import Renewed

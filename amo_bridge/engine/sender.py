@@ -13,12 +13,10 @@ from amo_bridge.crm.client import CrmClient, batches
 from amo_bridge.crm.lost_writes import LostWrite, Written
 from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, find_lost, write_batch
 from amo_bridge.engine.deal_view import deal_url
-from amo_bridge.engine.freshness import FreshnessCheck
-from amo_bridge.engine.metrics import AccountMetrics
-from amo_bridge.engine.new_deals import NewDeals
+from amo_bridge.engine.freshness import FreshnessCheck, NewDeals
+from amo_bridge.engine.metrics import AccountMetrics, on_behalf_of
 from amo_bridge.engine.outbox import Outbox, Sendable
 from amo_bridge.engine.partial_refusal import in_russian, remainder
-from amo_bridge.engine.request_log import on_behalf_of
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary

@@ -25,8 +25,7 @@ from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.manual_edits import BY_PERSON
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.task_ends import NEW_TASK, finished_tasks, forget_ends
-from amo_bridge.engine.timers import Timers
-from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.timers import Timers, Timetable
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, Origin, TaskCompleted
 from amo_bridge.events.codec import from_json
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact

@@ -14,7 +14,6 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.dead_letters import EFFECT, EVENT, DeadLetters, NotFailed
-from amo_bridge.engine.event_queue import due_enquiries
 from amo_bridge.errors import BridgeError
 from amo_bridge.intake.model import KIND_OF, DeliveryStatus, Enquiry, PbxCall, Recording, from_json, to_json
 from amo_bridge.intake.reception import VENDORS
@@ -177,12 +176,6 @@ class EnquiryRepository:
             self._keep_addresses(connection, number, enquiry)
 
     # --- at work ---
-
-    def has_work(self) -> bool:
-        """Is a request to read, or an enquiry or call due? Raises StoreUnavailable."""
-        with self._store.read() as connection:
-            due = due_enquiries(self._store, self._clock.now().timestamp())
-            return bool(connection.execute(select(or_(*due))).scalar_one())
 
     def open(self, state: str, most: int) -> list[StoredEnquiry]:
         """Those of a state that are due, oldest first."""

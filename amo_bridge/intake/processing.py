@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.deal_view import deal_url
-from amo_bridge.engine.event_queue import add_events
+from amo_bridge.engine.event_queue import add_events, due_enquiries
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, addresses_of, title_of
@@ -90,12 +90,18 @@ class EnquiryProcessor:
 
     def run(self) -> int:
         """One round; how many rows were moved on. Raises CrmError, StoreUnavailable, LeadLost."""
-        if not self._repository.has_work():
+        if not self._has_work():
             return 0  # nearly every round: one statement instead of one for each step
         moved = self._ingest.run()
         moved += self._results.settle()
         moved += self._judge()
         return moved + self._calls.run()
+
+    def _has_work(self) -> bool:
+        """Is a request to read, or an enquiry or call due?"""
+        with self._store.read() as connection:
+            due = due_enquiries(self._store, self._clock.now().timestamp())
+            return bool(connection.execute(select(or_(*due))).scalar_one())
 
     # --- whose is it ---
 

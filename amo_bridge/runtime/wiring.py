@@ -30,10 +30,10 @@ from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
 from amo_bridge.engine.card_names import CardNames
 from amo_bridge.engine.evening_digest import EveningDigest
 from amo_bridge.engine.event_queue import PendingWork
-from amo_bridge.engine.new_deals import NewDeals
+from amo_bridge.engine.freshness import NewDeals
+from amo_bridge.engine.metrics import RequestLog
 from amo_bridge.engine.policies import PolicyJob
 from amo_bridge.engine.processor import EventProcessor
-from amo_bridge.engine.request_log import RequestLog
 from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.scheduler import ContactDates, Scheduler

@@ -15,8 +15,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from amo_bridge.channels.sender import ChannelWorkers
 from amo_bridge.engine.event_queue import BATCH_SIZE, decode_new
+from amo_bridge.engine.metrics import on_behalf_of
 from amo_bridge.engine.processor import EventProcessor
-from amo_bridge.engine.request_log import on_behalf_of
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
 from amo_bridge.logs import log

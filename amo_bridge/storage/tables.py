@@ -343,7 +343,7 @@ sent_requests = Table(
     Column("milliseconds", Integer, nullable=False),
     Column("why", String(300), nullable=False),
 )
-"""The last thousand requests to amoCRM; see engine/request_log.py."""
+"""The last thousand requests to amoCRM; see engine/metrics.py."""
 Index("sent_requests_of", sent_requests.c.account, sent_requests.c.id)
 
 waiting_events = Table(

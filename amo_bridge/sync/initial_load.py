@@ -13,8 +13,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.events_api import touches_before
 from amo_bridge.crm.records import EPOCH, ContactRecord, DealRecord, TaskRecord, embedded
-from amo_bridge.engine.timers import Timers
-from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.timers import Timers, Timetable
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log

@@ -20,8 +20,7 @@ from support.fakes import ACCOUNT, agency, clock, on_stage, record, rule_engine
 
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.scheduler import Scheduler
-from amo_bridge.engine.timers import Timers
-from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.timers import Timers, Timetable
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.registry import shipped

@@ -240,7 +240,7 @@ def test_steps_are_planned_anew_when_the_program_or_the_calendar_is_another_one(
 ) -> None:
     before = maker.timetable.digests
     assert timetable_of(scheduled(ladder)).digests == before
-    monkeypatch.setattr("amo_bridge.engine.timetable.version", lambda name: "next")
+    monkeypatch.setattr("amo_bridge.engine.timers.version", lambda name: "next")
     assert timetable_of(scheduled(ladder)).digests != before
 
 

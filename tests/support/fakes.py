@@ -22,7 +22,7 @@ from amo_bridge.engine.dispatcher import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.timers import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
 from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.rules.actions import AddNote

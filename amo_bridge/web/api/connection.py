@@ -9,7 +9,7 @@ from flask import abort, request
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.crm.account import Account
-from amo_bridge.engine.request_log import MOST_KEPT
+from amo_bridge.engine.metrics import MOST_KEPT
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, one_of, refusal, whole

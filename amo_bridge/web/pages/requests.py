@@ -7,7 +7,7 @@ from contextlib import suppress
 from flask import Blueprint, render_template, request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.engine.request_log import MOST_KEPT, RequestLog, SentRequest
+from amo_bridge.engine.metrics import MOST_KEPT, RequestLog, SentRequest
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to

@@ -24,7 +24,7 @@ from amo_bridge.engine.name_resolver import NameResolver
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.partial_refusal import Remainder, in_russian, remainder
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.timers import Timetable
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmTemporary, UnknownName
 from amo_bridge.lazy.dataclasses import dataclass

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event, func, select
 from support.api_client import Program
 from support.pages import Pages, Visit, words_of
 
-from amo_bridge.engine.request_log import MOST_KEPT, RequestBuffer, RequestLog, masked, on_behalf_of
+from amo_bridge.engine.metrics import MOST_KEPT, RequestBuffer, RequestLog, masked, on_behalf_of
 from amo_bridge.storage.tables import sent_requests
 
 DEALS = "https://agency.amocrm.ru/api/v4/leads"

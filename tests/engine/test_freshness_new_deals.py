@@ -11,8 +11,7 @@ from support.fakes import NOON, clock
 
 from amo_bridge.crm.lost_writes import Written
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.freshness import MAX_READ_AGE_SECONDS
-from amo_bridge.engine.new_deals import CLOCK_ERROR, ECHO_WITHIN_SECONDS, NewDeals
+from amo_bridge.engine.freshness import CLOCK_ERROR, ECHO_WITHIN_SECONDS, MAX_READ_AGE_SECONDS, NewDeals
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.events import (
     DealAdded,

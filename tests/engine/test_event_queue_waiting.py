@@ -14,9 +14,9 @@ from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.dispatcher import Dispatcher, EvaluationContext, Verdict
+from amo_bridge.engine.event_queue import WaitingEvent, WaitingEvents
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import Resolver
-from amo_bridge.engine.waiting import WaitingEvent, WaitingEvents
 from amo_bridge.events import DealUpdated, Event, FieldChanged, FileAttached, StageEntered, TaskAnswered
 from amo_bridge.rules.actions import Action, CreateTask, Skip, Waiting
 from amo_bridge.rules.deal import Deal
