@@ -19,7 +19,7 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.events import Event, Unrecognised, reported
-from amo_bridge.events.codec import from_json, to_json
+from amo_bridge.events.base import from_json, to_json
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.registry import own
 from amo_bridge.storage.database import AccountStore, Store

@@ -27,7 +27,7 @@ from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, ConfigError, why_not
 from amo_bridge.events import EnquiryReceived
-from amo_bridge.events.codec import from_json
+from amo_bridge.events.base import from_json
 from amo_bridge.intake.enquiries import EnquiryRepository
 from amo_bridge.intake.model import Enquiry, PbxCall, enquiry_of_call
 from amo_bridge.intake.processing import stranger

@@ -6,6 +6,7 @@ must be looked for first (crm/writes.py).
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -399,3 +400,32 @@ def _embedded(answer: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:
 def _has_next(answer: dict[str, Any] | None) -> bool:
     links = (answer or {}).get("_links")
     return isinstance(links, dict) and bool(links.get("next"))
+
+
+STOPPING = "мост останавливается"
+
+
+class Shutdown:
+    """The bridge is to stop: whoever waits for amoCRM is woken, and no new request leaves.
+
+    What is being sent just now is waited for, so nothing has to be looked for after the next start.
+    """
+
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
+
+    def sleep(self, seconds: float) -> None:
+        """As ``time.sleep``. Raises CrmTemporary when the bridge is stopped meanwhile."""
+        if self._stopping.wait(seconds):
+            raise CrmTemporary(STOPPING)
+
+    def before(self, otherwise: Callable[[], None] | None = None) -> Callable[[], None]:
+        """A ``before_send`` for clients: CrmTemporary when the bridge is to stop, else what ``otherwise`` says."""
+
+        def check() -> None:
+            if self._stopping.is_set():
+                raise CrmTemporary(STOPPING)
+            if otherwise is not None:
+                otherwise()
+
+        return check

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.journal import describe, origin_of
-from amo_bridge.events.codec import from_json
+from amo_bridge.events.base import from_json
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import GAVE_UP, events, is_given_up, journal, outbox

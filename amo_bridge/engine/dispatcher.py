@@ -23,7 +23,7 @@ from amo_bridge.engine.resolver import Resolver
 from amo_bridge.engine.task_ends import EndingTask, ends_of, finished_tasks, removed_rule
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event, StageEntered, StepDue
-from amo_bridge.events.codec import to_json
+from amo_bridge.events.base import to_json
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.actions import (
     Action,

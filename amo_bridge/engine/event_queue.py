@@ -39,7 +39,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm import webhooks
 from amo_bridge.engine.effects import in_channel
 from amo_bridge.events import Event, TaskAnswered, TaskReported
-from amo_bridge.events.codec import fingerprint, from_json, to_json
+from amo_bridge.events.base import fingerprint, from_json, to_json
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.tasks import Fresh, ReadTasks, record_task_events, settling
 from amo_bridge.mirror.touches import answers_in, record_touches

@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.dates.duration import describe_step
 from amo_bridge.events import DealObserved, Event, Origin, StepDue
-from amo_bridge.events.codec import with_subclasses
+from amo_bridge.events.base import with_subclasses
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
 from amo_bridge.storage.database import AccountStore

@@ -45,7 +45,7 @@ from amo_bridge.events import (
     TaskReported,
     TaskUpdated,
 )
-from amo_bridge.events.codec import from_json
+from amo_bridge.events.base import from_json
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import with_facts
 from amo_bridge.mirror.contacts import ContactRefresher

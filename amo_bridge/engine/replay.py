@@ -34,7 +34,7 @@ from amo_bridge.engine.processor import CurrentTasks
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, EnquiryReceived, Event, TaskReported
-from amo_bridge.events.codec import fingerprint, from_json, to_json
+from amo_bridge.events.base import fingerprint, from_json, to_json
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule

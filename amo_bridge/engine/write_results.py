@@ -27,7 +27,7 @@ from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.task_ends import NEW_TASK, finished_tasks, forget_ends
 from amo_bridge.engine.timers import Timers, Timetable
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, Origin, TaskCompleted
-from amo_bridge.events.codec import from_json
+from amo_bridge.events.base import from_json
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows

@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 
 from amo_bridge.channels.registry import connected, ports_to_nowhere
 from amo_bridge.config.model import Config
+from amo_bridge.crm.client import Shutdown
 from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.metrics import Metrics
 from amo_bridge.engine.scheduler import Replanner
@@ -22,7 +23,6 @@ from amo_bridge.engine.timers import FIRED, OPEN
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.known_state import NOTHING, Known, begin_rules, bring_enquiries, remember
 from amo_bridge.rehearsal.results import SimulatedAction, actions_after, last_line
-from amo_bridge.runtime.connection import Shutdown
 from amo_bridge.runtime.startup import by_asking
 from amo_bridge.runtime.wiring import CompositionRoot
 from amo_bridge.runtime.worker import FIRST_READING, RECONCILE, SERIES, TIMERS, Worker

@@ -12,13 +12,13 @@ from amo_bridge import file_lock
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.account_fit import Fit
 from amo_bridge.config.model import Config
+from amo_bridge.crm.client import Shutdown
 from amo_bridge.engine.inbox import Inbox, Settle
 from amo_bridge.engine.metrics import HealthReader, HealthSnapshot, Metrics
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.logs import log
 from amo_bridge.retry import SETTLE, StartupRetry
 from amo_bridge.runtime.config_reload import ConfigWatch
-from amo_bridge.runtime.connection import Shutdown
 from amo_bridge.runtime.leader_election import LeaderElection, LeaderLoop
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.runtime.shared import SharedResources

@@ -1,7 +1,4 @@
-"""The bridge is to stop: whoever waits for amoCRM's patience is woken, and no new request leaves.
-
-What is being sent just now is waited for, so nothing has to be looked for after the next start.
-"""
+"""Connection of the bridge with its account: the token, the rate limiter, the client, the account's names."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import AccountCache
-from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.client import CrmClient, Shutdown
 from amo_bridge.crm.oauth import OAuth
 from amo_bridge.crm.rate_limiter import LocalRateLimiter, RateLimiter, StoreRateLimiter
 from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, LongLivedToken, OAuthTokens, Tokens
@@ -23,32 +20,6 @@ from amo_bridge.logs import log
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import KeptSecrets, SecretStore, account_name, small_state
 from amo_bridge.storage.tables import budgets
-
-WORDS = "мост останавливается"
-
-
-class Shutdown:
-    def __init__(self, stopping: threading.Event) -> None:
-        self._stopping = stopping
-
-    def sleep(self, seconds: float) -> None:
-        """As ``time.sleep``. Raises CrmTemporary when the bridge is stopped meanwhile."""
-        if self._stopping.wait(seconds):
-            raise CrmTemporary(WORDS)
-
-    def before(self, otherwise: Callable[[], None] | None = None) -> Callable[[], None]:
-        """A ``before_send`` for clients: CrmTemporary when the bridge is to stop, else what ``otherwise`` says."""
-
-        def check() -> None:
-            if self._stopping.is_set():
-                raise CrmTemporary(WORDS)
-            if otherwise is not None:
-                otherwise()
-
-        return check
-
-
-# How the bridge reaches its account: the token, the budget, the client, and the account's names.
 
 TOKEN = "AMO_BRIDGE_TOKEN"
 CLIENT_ID, CLIENT_SECRET, REDIRECT_URI = "AMO_BRIDGE_CLIENT_ID", "AMO_BRIDGE_CLIENT_SECRET", "AMO_BRIDGE_REDIRECT_URI"

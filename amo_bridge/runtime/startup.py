@@ -11,11 +11,12 @@ from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.account_fit import Fit, KnownIds, State, fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account, User
+from amo_bridge.crm.client import Shutdown
 from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
-from amo_bridge.runtime.connection import HOOK_SECRET, Connection, Shutdown, known_secret
+from amo_bridge.runtime.connection import HOOK_SECRET, Connection, known_secret
 from amo_bridge.storage.accounts import KnownNames, key_of, known_key
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.secrets import known_account

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -158,7 +159,8 @@ class CompositionRoot:
         self._scheduler.begin(self.rules.timetable())
         self._keep_facts()
         context, store = self._context, self._store
-        channels = self._channel_workers(settled=lambda: worker.wake())
+        wake_up = threading.Event()
+        channels = self._channel_workers(settled=wake_up.set)
         alerts = Alerts(store, self.rules, context.clock)
         looks = self._looks(alerts, lambda: worker.request_job(RECONCILE))
         worker = Worker(
@@ -173,6 +175,7 @@ class CompositionRoot:
             read_tasks=reader_of(self.client),
             take_enquiries=self._enquiries.run,
             keep_requests=RequestLog(store, context.meters.sent).keep_now_and_then,
+            wake_up=wake_up,
         )
         context.account_clock.jumped = lambda: worker.request_job(TIMERS)
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))

@@ -121,7 +121,7 @@ class Worker:
     EnquiryProcessor.
 
     ``has_work`` is asked before each round: is it worth the while? ``has_lost_lead``: another process works for the
-    account now, and this one has stopped."""
+    account now, and this one has stopped. ``wake_up``: set by whoever has something to do for it."""
 
     def __init__(
         self,
@@ -136,6 +136,7 @@ class Worker:
         read_tasks: ReadTasks = lambda task_ids: {},
         take_enquiries: Callable[[], int] = lambda: 0,
         keep_requests: Callable[[], None] = lambda: None,
+        wake_up: threading.Event | None = None,
     ) -> None:
         self.channels = channels or ChannelWorkers()
         self.trouble = ""
@@ -153,7 +154,7 @@ class Worker:
         self._keep_requests = keep_requests
         self._is_behind = False
         self._worked_at = float("-inf")
-        self._bell = threading.Event()
+        self._wake_up = wake_up or threading.Event()
         self._stopping = threading.Event()
         self._again = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
@@ -164,7 +165,7 @@ class Worker:
         self.channels.start()
 
     def wake(self) -> None:
-        self._bell.set()
+        self._wake_up.set()
 
     def try_again(self) -> None:
         """Whatever it is waiting out may be over: don't wait any longer."""
@@ -173,7 +174,7 @@ class Worker:
     def request_job(self, job: str) -> None:
         """Have a job (reconcile …) done before the next round; jobs run in this one thread too."""
         self._asked.put(job)
-        self._bell.set()
+        self._wake_up.set()
 
     @property
     def is_asked(self) -> bool:
@@ -188,7 +189,7 @@ class Worker:
         """Finish the round in hand and leave."""
         self._stopping.set()
         self._again.set()
-        self._bell.set()
+        self._wake_up.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
         self.channels.stop(timeout)
@@ -263,19 +264,19 @@ class Worker:
             if moved:
                 self._worked_at = monotonic()
             else:
-                self._bell.wait(LOOK_AGAIN)
+                self._wake_up.wait(LOOK_AGAIN)
 
     def _gather(self) -> None:
         """Let what comes just now come in. Returns at once without a wake, or when a whole batch waits anyway."""
         begun = monotonic()
         until = begun + LONGEST_GATHERING
         quiet = LONE_QUIET if begun - self._worked_at > LONGEST_GATHERING else QUIET
-        while self._bell.is_set():
-            self._bell.clear()
+        while self._wake_up.is_set():
+            self._wake_up.clear()
             left = until - monotonic()
             if left <= 0 or self._is_behind or self._stopping.is_set():
                 return
-            self._bell.wait(min(quiet, left))
+            self._wake_up.wait(min(quiet, left))
             quiet = QUIET
 
     def _pause(self, seconds: float) -> None:

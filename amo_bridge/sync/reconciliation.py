@@ -24,7 +24,7 @@ from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, Event, FieldValue
-from amo_bridge.events.codec import from_json, to_json
+from amo_bridge.events.base import from_json, to_json
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactRefresher

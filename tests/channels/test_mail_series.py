@@ -15,7 +15,7 @@ from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.events import SeriesLetterDue
-from amo_bridge.events.codec import from_json
+from amo_bridge.events.base import from_json
 from amo_bridge.rules.letters import AllSeries, SeriesSpec
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events

@@ -33,7 +33,7 @@ from amo_bridge.events import (
     UnsortedClosed,
     UnsortedUpdated,
 )
-from amo_bridge.events.codec import fingerprint, to_json
+from amo_bridge.events.base import fingerprint, to_json
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 SAMPLES = sorted(PAYLOADS.glob("*.form"))

@@ -15,7 +15,7 @@ from support.step_count import assert_linear
 
 from amo_bridge.crm import webhooks
 from amo_bridge.events import Unrecognised
-from amo_bridge.events.codec import fingerprint, from_json, to_json
+from amo_bridge.events.base import fingerprint, from_json, to_json
 
 SAMPLES = [sample.read_bytes() for sample in sorted((Path(__file__).parents[1] / "payloads").glob("*.form"))]
 

@@ -27,7 +27,7 @@ from amo_bridge.events import (
     TaskCompleted,
     Unrecognised,
 )
-from amo_bridge.events.codec import from_json
+from amo_bridge.events.base import from_json
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, inbox
 

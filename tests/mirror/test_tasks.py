@@ -18,7 +18,7 @@ from amo_bridge.crm.records import EPOCH, TaskRecord
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import Event, TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
-from amo_bridge.events.codec import from_json
+from amo_bridge.events.base import from_json
 from amo_bridge.mirror import tasks
 from amo_bridge.mirror.tasks import (
     DoneWrite,

@@ -26,7 +26,7 @@ from amo_bridge.events import (
     TaskAdded,
     TaskCompleted,
 )
-from amo_bridge.events.codec import from_json
+from amo_bridge.events.base import from_json
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.touches import TouchLog, in_order

@@ -153,7 +153,7 @@ class Rings:
 
 def test_what_comes_together_is_waited_for(worker_with: Hire, monkeypatch: pytest.MonkeyPatch) -> None:
     worker, bell = worker_with(), Rings(3)
-    monkeypatch.setattr(worker, "_bell", bell)
+    monkeypatch.setattr(worker, "_wake_up", bell)
     monkeypatch.setattr(worker_module, "monotonic", lambda: 0.0)
     worker._gather()
     assert bell.waited == [worker_module.LONE_QUIET, *[worker_module.QUIET] * 3]
@@ -164,7 +164,7 @@ def test_a_hook_after_a_pause_hardly_waits_for_others(
     since_work: float, waited: float, worker_with: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker, bell = worker_with(), Rings(0)
-    monkeypatch.setattr(worker, "_bell", bell)
+    monkeypatch.setattr(worker, "_wake_up", bell)
     monkeypatch.setattr(worker, "_worked_at", 10.0)
     monkeypatch.setattr(worker_module, "monotonic", lambda: 10.0 + since_work)
     worker._gather()
@@ -173,7 +173,7 @@ def test_a_hook_after_a_pause_hardly_waits_for_others(
 
 def test_it_does_not_wait_for_quiet_for_ever(worker_with: Hire, monkeypatch: pytest.MonkeyPatch) -> None:
     worker, bell, seconds = worker_with(), Rings(1000), itertools.count(0.0, worker_module.LONGEST_GATHERING / 4)
-    monkeypatch.setattr(worker, "_bell", bell)
+    monkeypatch.setattr(worker, "_wake_up", bell)
     monkeypatch.setattr(worker_module, "monotonic", lambda: next(seconds))
     worker._gather()
     assert (len(bell.waited), bell.left) == (3, 997)

@@ -20,8 +20,8 @@ from amo_bridge.demo.stories import CLIENT, MANAGER
 NEW, BRIEF, OFFER = (f"Продажи / {name}" for name in ("Новый клиент", "Бриф получен", "Согласование КП"))
 # The thread that receives is another one in production (web/receiver.py), which enters fewer of ``web``.
 THREADS = ("inbox-writer", "worker")
-# 64, and what a round's other work (a look at the account, the leader's lease) may add.
-MOST = 70
+# 56, and what a round's other work (a look at the account, the leader's lease) may add.
+MOST = 60
 
 
 class Entered:

@@ -12,7 +12,7 @@ import pytest
 
 from amo_bridge import events
 from amo_bridge.events import DealMoved, DealUpdated, Event, FieldValue, NoteAdded, StageEntered, Unrecognised
-from amo_bridge.events.codec import fingerprint, from_json, to_json
+from amo_bridge.events.base import fingerprint, from_json, to_json
 
 MOMENT = datetime(2024, 9, 17, 11, 32, 38, tzinfo=UTC)
 
