@@ -29,7 +29,7 @@ from sqlalchemy import Row, select, update
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.clock import Clock
-from amo_bridge.config.megaplan import MEGAPLAN_PASSWORD, MegaplanSection, MegaplanTasks
+from amo_bridge.config.other_crms import MEGAPLAN_PASSWORD, MegaplanSection, MegaplanTasks
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.deal_view import FieldReader, deal_url
 from amo_bridge.engine.effects import Effect

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from amo_bridge.channels.http_client import HttpClient
-from amo_bridge.config.pipedrive import PIPEDRIVE_TOKEN, PipedriveSection
+from amo_bridge.config.other_crms import PIPEDRIVE_TOKEN, PipedriveSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.storage.database import chunks

@@ -70,9 +70,8 @@ from amo_bridge.config.channels import (
     Way,
 )
 from amo_bridge.config.loader import secret
-from amo_bridge.config.megaplan import MEGAPLAN_PASSWORD
 from amo_bridge.config.model import Config
-from amo_bridge.config.pipedrive import PIPEDRIVE_TOKEN
+from amo_bridge.config.other_crms import MEGAPLAN_PASSWORD, PIPEDRIVE_TOKEN
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.effects import CHANNEL_KINDS, Channel
 from amo_bridge.engine.event_queue import PendingWork

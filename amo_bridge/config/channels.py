@@ -29,8 +29,7 @@ from amo_bridge.config.advertising import (
     YandexDirectSection,
 )
 from amo_bridge.config.diagnostics import Problems
-from amo_bridge.config.megaplan import MegaplanSection
-from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.config.other_crms import MegaplanSection, PipedriveSection
 from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
 from amo_bridge.dates.duration import Duration
 from amo_bridge.lazy.dataclasses import dataclass

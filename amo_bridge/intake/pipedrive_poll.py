@@ -19,7 +19,7 @@ from amo_bridge.channels.pipedrive import KINDS, TITLE, Kind, Page, Pipedrive, m
 from amo_bridge.channels.registry import PIPEDRIVE
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
-from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.config.other_crms import PipedriveSection
 from amo_bridge.errors import ChannelBusy, ChannelError
 from amo_bridge.logs import log
 from amo_bridge.reports.pipedrive import ACTIVITY, DEAL, LOST, READ_AT, PipedriveItem, PipedriveLog, PipedriveUser

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.config.other_crms import PipedriveSection
 from amo_bridge.crm.account import Account, User
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.facts import mark_sales

@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, update
 from support.fakes import ACCOUNT, BRIEF, NOON, agency, clock, record, rule_engine
 
 from amo_bridge.channels.megaplan import A_PAGE, Megaplan, MegaplanJob
-from amo_bridge.config.megaplan import MegaplanSection
+from amo_bridge.config.other_crms import MegaplanSection
 from amo_bridge.crm.account import Field
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelUncertain

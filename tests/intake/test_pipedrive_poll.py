@@ -15,7 +15,7 @@ from support.fakes import ACCOUNT, NOON, agency, clock
 
 from amo_bridge.channels.pipedrive import Pipedrive
 from amo_bridge.config.loader import load_text
-from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.config.other_crms import PipedriveSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError
 from amo_bridge.intake.pipedrive_poll import PipedrivePoll
 from amo_bridge.reports.kpi import Figures

@@ -10,7 +10,7 @@ from support.daily_office import HEAD, IVAN, MARIA, MONDAY_EVENING, PLAN, Agency
 from support.fakes import NOON, user
 
 from amo_bridge.config.model import Absence
-from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.config.other_crms import PipedriveSection
 from amo_bridge.engine.daily_reports import DailyReports, Sums
 from amo_bridge.reports.pipedrive import PipedriveItem, PipedriveLog, PipedriveUser
 from amo_bridge.rules.option_types import UserName

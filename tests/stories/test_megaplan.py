@@ -10,8 +10,8 @@ import pytest
 from support.local_crm import LocalCrm
 from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
 
-from amo_bridge.config.megaplan import MegaplanSection
 from amo_bridge.config.model import Config
+from amo_bridge.config.other_crms import MegaplanSection
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.standins.megaplan import MegaplanStandIn
 from amo_bridge.standins.server import StandIns, serving

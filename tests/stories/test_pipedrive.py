@@ -11,7 +11,7 @@ from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
 
 from amo_bridge.config.intake import VendorSection
 from amo_bridge.config.model import Config
-from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.config.other_crms import PipedriveSection
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.standins.pipedrive import PipedriveStandIn
 from amo_bridge.standins.server import StandIns, serving

@@ -16,7 +16,7 @@ from amo_bridge.channels.presses import ButtonJob, Press, Reply, StaffBots, keep
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.config.channels import Channels, MaxBotSection, PersonSection, TelegramSection, Way
 from amo_bridge.config.model import DailyReportSection, KpiSection
-from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.config.other_crms import PipedriveSection
 from amo_bridge.crm.account import LOST, WON, LossReason
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.daily_reports import DailyReport, DailyReports

@@ -16,7 +16,7 @@ from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import KpiPlan, KpiSection
-from amo_bridge.config.pipedrive import PipedriveSection
+from amo_bridge.config.other_crms import PipedriveSection
 from amo_bridge.crm.account import LOST
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import TouchRecord

@@ -1,15 +1,18 @@
-"""``[megaplan]``: tasks of amoCRM that are made in Megaplan under the client's project.
+"""Sections of other CRMs: ``[megaplan]``, where tasks are made, and ``[pipedrive]``, whose work counts for KPI.
 
-The password stands in AMO_BRIDGE_MEGAPLAN_PASSWORD, or in the file that the variable with ``_FILE`` behind it names.
+Their secrets stand in AMO_BRIDGE_MEGAPLAN_PASSWORD and AMO_BRIDGE_PIPEDRIVE_TOKEN, or in the files that the variables
+with ``_FILE`` behind them name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.rules.option_types import BaseUrl, CustomFieldName, Strict
+from amo_bridge.dates.calendar import Day
+from amo_bridge.rules.option_types import BaseUrl, CustomFieldName, Strict, UserName
 
 MEGAPLAN_PASSWORD = "AMO_BRIDGE_MEGAPLAN_PASSWORD"
 Employee = Annotated[str, Field(pattern=r"^\d{1,18}$")]
@@ -33,3 +36,16 @@ class MegaplanSection(Strict):
     project_field: CustomFieldName = CustomFieldName("Проект в Мегаплане")
     head: Employee | None = None
     tasks: tuple[MegaplanTasks, ...] = ()
+
+
+PIPEDRIVE_TOKEN = "AMO_BRIDGE_PIPEDRIVE_TOKEN"
+Address = Annotated[str, Field(min_length=3, max_length=200)]
+
+
+class PipedriveSection(Strict):
+    """``api``: the company's address. ``since``: from which day on changes are read. ``people``: mail of a user there →
+    the person here, where the mails differ."""
+
+    api: BaseUrl
+    since: Day | None = None
+    people: Mapping[Address, UserName] = Field(default_factory=dict)
