@@ -25,11 +25,11 @@ from amo_bridge.intake.enquiries import (
     StoredEnquiry,
     title_of,
 )
-from amo_bridge.intake.lead_exports import LeadExports, NotAnExport
 from amo_bridge.intake.model import PbxCall
 from amo_bridge.intake.reception import settings_of
 from amo_bridge.intake.repository import IntakeAddresses
 from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
+from amo_bridge.intake.vk_leads import LeadExports, NotAnExport
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.secrets import KeptSecrets, known_timezone
 

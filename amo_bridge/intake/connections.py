@@ -41,13 +41,12 @@ from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused
 from amo_bridge.intake.chats import MAX_SECRET, TELEGRAM_SECRET
-from amo_bridge.intake.graph import GRAPH_TOKEN, GraphPage
 from amo_bridge.intake.mailbox import MailboxConnection, MailboxSecret
 from amo_bridge.intake.presses import MAX_STAFF_SECRET, TELEGRAM_STAFF_SECRET
 from amo_bridge.intake.reception import VENDORS, settings_of
 from amo_bridge.intake.repository import IntakeAddresses
 from amo_bridge.intake.request import objects, text_at
-from amo_bridge.intake.social import META_SECRET, VK_ADS, VK_CONFIRMATION, VK_SECRET
+from amo_bridge.intake.social import GRAPH_TOKEN, META_SECRET, VK_ADS, VK_CONFIRMATION, VK_SECRET, GraphPage
 from amo_bridge.intake.telephony import ONLINEPBX
 from amo_bridge.lazy.dataclasses import dataclass
 

@@ -15,11 +15,10 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused, ConfigError
 from amo_bridge.intake.call_history import asked_exchanges
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, title_of
-from amo_bridge.intake.graph import GRAPH_TOKEN, GraphPage
 from amo_bridge.intake.model import Enquiry, NoEnquiry
 from amo_bridge.intake.reception import settings_of
 from amo_bridge.intake.request import text_at
-from amo_bridge.intake.social import MESSENGER, META_SECRET, meta_answers
+from amo_bridge.intake.social import GRAPH_TOKEN, MESSENGER, META_SECRET, GraphPage, meta_answers
 from amo_bridge.logs import log
 
 LEAD_FIELDS = "created_time,ad_id,ad_name,campaign_name,form_id,is_organic,platform,field_data"

@@ -15,7 +15,6 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError
 from amo_bridge.intake.channel_reports import settles_dial, settles_letter, settles_sms, takes_press, takes_reply
 from amo_bridge.intake.enquiries import EnquiryRepository
-from amo_bridge.intake.lead_exports import is_known_lead
 from amo_bridge.intake.model import (
     ButtonPress,
     DeliveryStatus,
@@ -30,6 +29,7 @@ from amo_bridge.intake.reception import POLLED, VENDORS, outcomes_of, settings_o
 from amo_bridge.intake.request import VendorRequest
 from amo_bridge.intake.sites import SITE
 from amo_bridge.intake.social import META, VK_ADS
+from amo_bridge.intake.vk_leads import is_known_lead
 from amo_bridge.logs import log
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import intake_requests

@@ -42,13 +42,13 @@ from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.shift_starts import ShiftStartJob
 from amo_bridge.errors import UnknownName
 from amo_bridge.intake.call_history import CallHistory, asked_exchanges
-from amo_bridge.intake.lead_poll import lead_poll
 from amo_bridge.intake.mail import SOURCE
 from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
 from amo_bridge.intake.mailbox import MailboxConnection, MailboxSecret
 from amo_bridge.intake.pipedrive_poll import pipedrive_poll
 from amo_bridge.intake.processing import EnquiryProcessor
 from amo_bridge.intake.reception import settings_of
+from amo_bridge.intake.vk_leads import lead_poll
 from amo_bridge.logs import log
 from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, follow_fields

@@ -28,9 +28,9 @@ from amo_bridge.demo.enquiries import ENQUIRY_STORY, Client
 from amo_bridge.demo.stories import Act, Missing, Scene
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRetryable, StoredEnquiry
-from amo_bridge.intake.lead_poll import READ_UNTIL
 from amo_bridge.intake.people import CONTACTS_SEEN_AT, KnownPerson, PeopleFinder, Person
 from amo_bridge.intake.repository import IntakeRequests
+from amo_bridge.intake.vk_leads import READ_UNTIL
 from amo_bridge.mirror.contacts import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.standins.audiences import VkAdsStandIn
@@ -174,7 +174,7 @@ def test_leads_of_vk_ads_come_by_webhook_list_and_export_and_each_is_one_deal(
     sandbox: LocalCrm,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("amo_bridge.intake.lead_poll.PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr("amo_bridge.intake.vk_leads.PERIOD_SECONDS", 0.0)
     stand_ins = StandIns(("vkads",), live=False)
     with serving(stand_ins) as url:
         vk = stand_ins["vkads"]

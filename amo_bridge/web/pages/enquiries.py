@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.errors import ConfigError
 from amo_bridge.intake.enquiries import EnquiryFilter, title_of
-from amo_bridge.intake.lead_exports import NotAnExport
 from amo_bridge.intake.reception import LARGEST_WITH_FILES, MEGABYTE
+from amo_bridge.intake.vk_leads import NotAnExport
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.web import context
 from amo_bridge.web.accounts import AccountView

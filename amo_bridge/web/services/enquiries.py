@@ -18,14 +18,13 @@ from amo_bridge.intake.enquiries import (
     StoredEnquiry,
     title_of,
 )
-from amo_bridge.intake.lead_exports import LeadExports
-from amo_bridge.intake.lead_poll import READ_UNTIL
 from amo_bridge.intake.model import PbxCall, words_of_call
 from amo_bridge.intake.reception import KEPT, settings_of
 from amo_bridge.intake.repository import IntakeAddress, IntakeRequests, LastRequest, ReceivedRequest
 from amo_bridge.intake.social import VK_ADS
 from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
 from amo_bridge.intake.trials import TRIAL_VENDORS, trial_request
+from amo_bridge.intake.vk_leads import READ_UNTIL, LeadExports
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import mask_text
 from amo_bridge.storage.accounts import Cursors

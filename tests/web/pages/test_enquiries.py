@@ -15,11 +15,11 @@ from support.pages import PASSWORD, Pages, Visit, words_of
 from support.running_bridge import ENVIRONMENT
 
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
-from amo_bridge.intake.lead_poll import READ_UNTIL
 from amo_bridge.intake.model import Enquiry, PbxCall
 from amo_bridge.intake.reception import VENDORS, settings_of
 from amo_bridge.intake.repository import IntakeInbox, IntakeRequests
 from amo_bridge.intake.trials import MAIL, TRIAL_VENDORS, trial_request
+from amo_bridge.intake.vk_leads import READ_UNTIL
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.services.enquiries import PASTE

@@ -20,11 +20,11 @@ from amo_bridge.config.intake import IntakeSection, LeadFormsSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
 from amo_bridge.intake.ingest import Ingest
-from amo_bridge.intake.lead_poll import LATE, PERIOD_SECONDS, LeadPoll
 from amo_bridge.intake.model import Enquiry
 from amo_bridge.intake.reception import VENDORS, receive
 from amo_bridge.intake.repository import request_row
 from amo_bridge.intake.request import VendorRequest, VendorSettings
+from amo_bridge.intake.vk_leads import LATE, PERIOD_SECONDS, LeadPoll
 from amo_bridge.standins.audiences import VkAdsStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.standins.vk_leads import FORM
