@@ -28,7 +28,7 @@ from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.ad_campaigns import campaign_fields
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
-from amo_bridge.engine.card_names import CardNames
+from amo_bridge.engine.deal_view import CardNames
 from amo_bridge.engine.evening_digest import EveningDigest
 from amo_bridge.engine.event_queue import PendingWork
 from amo_bridge.engine.freshness import NewDeals

@@ -22,8 +22,8 @@ from amo_bridge.crm.writes import BatchResult, write_batch
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.name_resolver import NameResolver
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.partial_refusal import Remainder, in_russian, remainder
 from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.sender import Remainder, in_russian, remainder
 from amo_bridge.engine.timers import Timetable
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmTemporary, UnknownName

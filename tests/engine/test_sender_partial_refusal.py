@@ -8,7 +8,7 @@ import pytest
 from support.fakes import agency, user
 
 from amo_bridge.engine.effects import NEW_ID
-from amo_bridge.engine.partial_refusal import Remainder, in_russian, remainder
+from amo_bridge.engine.sender import Remainder, in_russian, remainder
 from amo_bridge.errors import Complaint, UnknownName
 
 BRIEF = agency().field("Бриф").id
