@@ -19,8 +19,7 @@ from amo_bridge.channels.audiences import AudiencePort
 from amo_bridge.channels.client_chats import ClientBots, ClientChatPort
 from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.documents import Documents
-from amo_bridge.channels.google_drive import GoogleDrive
-from amo_bridge.channels.google_sheets import GoogleSheets
+from amo_bridge.channels.google import GoogleDrive, GoogleSheets
 from amo_bridge.channels.letter import LetterService
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
@@ -45,8 +44,7 @@ from amo_bridge.channels.unisender_go import UnisenderGo
 from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.channels.vk_ads import VkAdsApi
 from amo_bridge.channels.yandex_direct import YandexDirect
-from amo_bridge.channels.yandex_disk import YandexDisk
-from amo_bridge.channels.yandex_table import YandexTable
+from amo_bridge.channels.yandex_disk import YandexDisk, YandexTable
 from amo_bridge.clock import Clock
 from amo_bridge.config.advertising import ROISTAT_KEY, VKADS_SECRET, YANDEX_AUDIENCE_TOKEN, YANDEX_DIRECT_TOKEN
 from amo_bridge.config.channels import (

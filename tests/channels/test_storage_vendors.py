@@ -15,8 +15,8 @@ from support.document_office import FOLDER_FIELD, DocumentOffice
 from support.google_account import service_account
 from support.local_crm import LocalCrm
 
-from amo_bridge.channels import google_drive as drive_module
-from amo_bridge.channels.google_drive import GoogleDrive
+from amo_bridge.channels import google as drive_module
+from amo_bridge.channels.google import GoogleDrive
 from amo_bridge.channels.s3 import EMPTY_SHA256, S3, Signer
 from amo_bridge.channels.storage_services import StorageService
 from amo_bridge.channels.yandex_disk import YandexDisk

@@ -9,10 +9,10 @@ from typing import Any
 from python_calamine import CalamineWorkbook
 from xlsxwriter import Workbook
 
-from amo_bridge.channels.google_sheets import GoogleSheets
+from amo_bridge.channels.google import GoogleSheets
 from amo_bridge.channels.registry import GOOGLE_SHEETS, YANDEX_TABLE, KeptSheets
 from amo_bridge.channels.sheets import SheetService
-from amo_bridge.channels.yandex_table import YandexTable
+from amo_bridge.channels.yandex_disk import YandexTable
 from amo_bridge.config.channels import GoogleSheetsSection, SheetsSection, YandexTableSection
 from amo_bridge.standins.google_sheets import GoogleSheetsStandIn
 from amo_bridge.standins.server import StandIns

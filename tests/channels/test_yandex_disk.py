@@ -11,9 +11,9 @@ import pytest
 import responses
 from support.sheet_kits import YandexKit, book_of, sheets_of
 
-from amo_bridge.channels import yandex_table
+from amo_bridge.channels import yandex_disk
 from amo_bridge.channels.sheets import SheetRow
-from amo_bridge.channels.yandex_table import YandexTable
+from amo_bridge.channels.yandex_disk import YandexTable
 from amo_bridge.config.channels import YandexTableSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelUncertain
 from amo_bridge.standins.server import StandIns, serving
@@ -73,7 +73,7 @@ def test_who_saves_without_end_is_waited_for(kit: YandexKit) -> None:
     kit.disk.saved_meanwhile = [book_of({"Отчёты": [list(HEAD), [str(number)]]}) for number in range(9)]
     with pytest.raises(ChannelBusy, match="всё время меняют"):
         write(kit, SheetRow("2", ["24.11.2026", 5]))
-    assert len(kit.disk.saved_meanwhile) == 9 - yandex_table.TRIES
+    assert len(kit.disk.saved_meanwhile) == 9 - yandex_disk.TRIES
 
 
 def test_a_workbook_that_can_not_be_read_is_told_and_left_alone(kit: YandexKit) -> None:
