@@ -35,9 +35,8 @@ from amo_bridge.runtime.rehearsal_jobs import Rehearsals
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.secrets import known_account, small_state
-from amo_bridge.web.auth.api_tokens import ApiTokens
 from amo_bridge.web.auth.audit import Audit
-from amo_bridge.web.auth.users import Links, Users
+from amo_bridge.web.auth.users import ApiTokens, Links, Users
 
 SESSION_KEY = "session_key"
 # A page needs to know whether it is many, not how many thousands.

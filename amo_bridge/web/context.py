@@ -12,8 +12,7 @@ from amo_bridge.engine.journal import BY_API
 from amo_bridge.engine.metrics import Metrics
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.web.accounts import Accounts, AccountView, NoSuchAccount
-from amo_bridge.web.auth.api_tokens import ApiToken
-from amo_bridge.web.auth.users import RoleHolder, User
+from amo_bridge.web.auth.users import ApiToken, RoleHolder, User
 
 MOST = 2**63 - 1
 

@@ -18,8 +18,7 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.server.connections import most_connections
 from amo_bridge.storage.database import Store
-from amo_bridge.web.auth.api_tokens import ApiTokens
-from amo_bridge.web.auth.users import Role
+from amo_bridge.web.auth.users import ApiTokens, Role
 
 IVAN, NEW = "Иван Петров", "Продажи / Новый клиент"
 HALF_OPEN, SLOW_BODIES, UPLOADS = 2000, 200, 12

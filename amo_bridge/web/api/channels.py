@@ -16,7 +16,7 @@ from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.services import dials as service
+from amo_bridge.web.services import channels as service
 
 
 class Channel(Shape):

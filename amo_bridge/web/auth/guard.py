@@ -16,8 +16,7 @@ from werkzeug.wrappers import Response
 from amo_bridge.engine.metrics import METRICS_TOKEN
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.web.accounts import NoSuchAccount
-from amo_bridge.web.auth.api_tokens import ApiToken
-from amo_bridge.web.auth.users import AT_MOST, Role, User
+from amo_bridge.web.auth.users import AT_MOST, ApiToken, Role, User
 from amo_bridge.web.context import Visitor, accounts, asked_account
 
 TOKEN = METRICS_TOKEN

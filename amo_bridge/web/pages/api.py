@@ -9,9 +9,8 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.web.api import ROOT, SUBJECTS, api, by_subject
 from amo_bridge.web.api import openapi as api_description
-from amo_bridge.web.auth.api_tokens import PROGRAM_ROLES
 from amo_bridge.web.auth.guard import open_to
-from amo_bridge.web.auth.users import Role
+from amo_bridge.web.auth.users import PROGRAM_ROLES, Role
 from amo_bridge.web.context import accounts
 from amo_bridge.web.forms import role_names, roles_by_account
 from amo_bridge.web.pages import Menu

@@ -19,7 +19,7 @@ from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu, Pager
-from amo_bridge.web.services import dials as service
+from amo_bridge.web.services import channels as service
 
 routes = Blueprint("dial", __name__)
 MENU = Menu(_l("Дозвон"), "dial.show", place=35, needs=lambda config: "dial" in connected(config))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.channels.dial_log import DECISIONS, DialCall, DialLog
 from amo_bridge.channels.registry import VENDORS, Vendor, connected_vendors
 from amo_bridge.channels.trials import Trial, kind_of, send_trial
 from amo_bridge.config.channels import PersonSection, folded_login
@@ -22,7 +23,7 @@ from amo_bridge.logs import mask_text
 from amo_bridge.runtime.connection import TOKEN
 from amo_bridge.storage.backup import KEYS
 from amo_bridge.web.accounts import AccountView
-from amo_bridge.web.context import audit
+from amo_bridge.web.context import audit, who
 from amo_bridge.web.services.channel_setup import FORMS
 from amo_bridge.web.services.config import LONGEST_SECRET, Unfit
 from amo_bridge.web.services.enquiries import addresses_secrets
@@ -173,3 +174,53 @@ def _source(here: AccountView, variable: str) -> Source:
         has_file = variable == KEY_VARIABLE and any((folder / name).exists() for name in KEYS)
         return "file" if has_file else "none"
     return "outside" if here.bridge.is_set_outside(variable) else "page"
+
+
+# --- auto-dials -------------------------------------------------------------------------------------------------------
+
+JOURNAL = "автодозвон"
+_DECIDED = {"talked": "поговорили", "client": "клиент не ответил", "manager": "менеджер не взял трубку"}
+
+
+def log_of(here: AccountView) -> DialLog:
+    """Raises NotMet."""
+    return DialLog(here.account_store)
+
+
+def switch_all(here: AccountView, *, is_stopped: bool) -> None:
+    """Nobody is called any more, or all goes on. Raises NotMet, StoreUnavailable."""
+    with here.account_store.write() as connection:
+        log_of(here).stop_all(connection, is_stopped=is_stopped)
+    deed, words = ("stop", "Весь дозвон остановлен") if is_stopped else ("resume", "Дозвон продолжен")
+    audit(f"dial.{deed}_all", words)
+    here.bridge.wake()
+
+
+def stop(here: AccountView, dial_id: int) -> bool:
+    """The deal's journal says who has done it. False: it has ended before. Raises LookupError, StoreUnavailable."""
+    log = log_of(here)
+    dial = log.get(dial_id)
+    if dial is None:
+        raise LookupError(dial_id)
+    why, now = f"остановил(а) {who()}", here.clock.now()
+    with here.account_store.write() as connection:
+        if not log.end(connection, dial.id, why, now):
+            return False
+        here.journal.note(connection, now, JOURNAL, {dial.deal_id: f"окончен: {why}"})
+    audit("dial.stop", f"Сделка {dial.deal_id}: автодозвон остановлен")
+    return True
+
+
+def decide(here: AccountView, call_id: int, decision: str) -> bool:
+    """What became of a call of which neither the exchange's webhook nor its history told. False: it is known by now.
+    Raises LookupError, StoreUnavailable."""
+    log = log_of(here)
+    call: DialCall | None = log.call(call_id)
+    if call is None or decision not in DECISIONS:
+        raise LookupError(call_id)
+    with here.account_store.write() as connection:
+        if not log.decide(connection, call_id, decision, who(), here.clock.now()):
+            return False
+    audit("dial.decide", f"Сделка {call.deal_id}: о звонке решено — {_DECIDED[decision]}")
+    here.bridge.wake()
+    return True
