@@ -24,7 +24,7 @@ from amo_bridge.crm.account_cache import FORMAT
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.reports.kpi_days import DAYS_IN_A_ROW, KpiDays, Way, reasons_of
+from amo_bridge.reports.kpi_days import DAYS_IN_A_ROW, KpiDays, Way
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.secrets import small_state
@@ -76,7 +76,7 @@ class Office:
         large.fill(size, lambda words: click.echo(words, err=True))
         # As the worker does, round after round: the days of two months.
         talk_seconds = here.fit.config.kpi.talk_seconds
-        way = Way(here.zone, account.current_user_id, talk_seconds, reasons_of(account))
+        way = Way.of(here.zone, talk_seconds, account)
         days = KpiDays(here.account_store, way)
         for _ in range(0, 62, DAYS_IN_A_ROW):
             days.keep_up(here.clock.now())

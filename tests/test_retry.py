@@ -58,9 +58,9 @@ def test_pauses_grow_to_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_tried_until_it_works(errors: tuple[Exception, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST", 0.0)
     start = Start(*errors)
-    assert start.retry(start.step, "door open")
+    assert start.retry(start.step, "inbox open")
     assert start.tries == len(errors) + 1
-    assert start.states == [*(f"waiting: {error}" for error in errors), "door open"]
+    assert start.states == [*(f"waiting: {error}" for error in errors), "inbox open"]
 
 
 def test_somebody_else_leads() -> None:

@@ -31,7 +31,7 @@ from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.mirror.touches import record_touches
 from amo_bridge.reports.kpi import Figures, in_words, shown_people, summed
-from amo_bridge.reports.kpi_days import KpiDays, Way, reasons_of
+from amo_bridge.reports.kpi_days import KpiDays, Way
 from amo_bridge.reports.pipedrive import figures_there, together
 from amo_bridge.reports.violations import Month
 from amo_bridge.runtime.connection import account_client
@@ -67,7 +67,7 @@ def kpi(action: str, month: Month, csv_file: Path | None, config_path: Path) -> 
             raise Stop("мост ещё не знакомился с аккаунтом: запустите amo-bridge serve")
         config = fit(config, account, KnownNames(own).read()).config
         zone = config.calendar.calendar(account.timezone).timezone
-        way = Way(zone, account.current_user_id, config.kpi.talk_seconds, reasons_of(account))
+        way = Way.of(zone, config.kpi.talk_seconds, account)
         now = datetime.now(UTC)
         days = [day for day in month.days if day <= way.today(now)]
         if not days:

@@ -54,6 +54,13 @@ class Way:
     talk_seconds: int
     reasons: Mapping[int, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, zone: ZoneInfo, talk_seconds: int, account: Account | None) -> Way:
+        """How an account's KPI is counted; None for one that the bridge has not read yet."""
+        if account is None:
+            return cls(zone, None, talk_seconds)
+        return cls(zone, account.current_user_id, talk_seconds, {one.id: one.name for one in account.loss_reasons})
+
     def __str__(self) -> str:
         return f"{self.zone.key} {self.own_user_id} {self.talk_seconds}"
 
@@ -263,13 +270,7 @@ class KpiJob:
 
 def way_of(rules: RuleEngine) -> Way:
     """How the config and the account say that is counted."""
-    account = rules.account
-    return Way(rules.calendar.timezone, account.current_user_id, rules.config.kpi.talk_seconds, reasons_of(account))
-
-
-def reasons_of(account: Account) -> Mapping[int, str]:
-    """Number of a loss reason → its name."""
-    return {one.id: one.name for one in account.loss_reasons}
+    return Way.of(rules.calendar.timezone, rules.config.kpi.talk_seconds, rules.account)
 
 
 class KpiRows:
@@ -344,7 +345,7 @@ class LossRows(KpiRows):
 
     def due(self, engine: RuleEngine, now: datetime) -> Mapping[str, Sequence[str | int]]:
         # A reason gets another name without a word about its deals: then all days are written once more.
-        names = "\n".join(f"{number} {name}" for number, name in sorted(reasons_of(engine.account).items()))
+        names = "\n".join(f"{number} {name}" for number, name in sorted(way_of(engine).reasons.items()))
         self._writes = SheetWrites(self._store, f"{self.name} {zlib.crc32(names.encode()):08x}")
         return super().due(engine, now)
 

@@ -374,7 +374,7 @@ class AccountRuntime:
             if self.is_without_config and not self._wait_for_config():
                 return
             # Hooks are taken in from here on; a worker is ready only when it works or knows that somebody else does.
-            if not self._retry(self._open_inbox, "ready" if self.role == "web" else "door open"):
+            if not self._retry(self._open_inbox, "ready" if self.role == "web" else "inbox open"):
                 return
             if self._leader_loop is not None:
                 self._leader_loop.run()

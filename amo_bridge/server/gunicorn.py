@@ -42,7 +42,7 @@ def serve(order: ServeOptions) -> None:
     try:
         GunicornApp(order, listener, given_up).run()
     finally:
-        # The working process leaves by the same door.
+        # The working process leaves by this way too.
         if given_up[0] and os.getpid() == arbiter:
             sys.exit(given_up[0])
 

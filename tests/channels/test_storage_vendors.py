@@ -15,7 +15,7 @@ from support.document_office import FOLDER_FIELD, DocumentOffice
 from support.google_account import service_account
 from support.local_crm import LocalCrm
 
-from amo_bridge.channels import google as drive_module
+from amo_bridge.channels import google
 from amo_bridge.channels.google import GoogleDrive
 from amo_bridge.channels.s3 import EMPTY_SHA256, S3, Signer
 from amo_bridge.channels.storage_services import StorageService
@@ -318,7 +318,7 @@ def drive_office(store: Store, sandbox: LocalCrm, tmp_path: Path, stand_ins: Sta
 def test_a_large_file_goes_in_parts_and_goes_on_where_it_broke_off(
     drive_office: DocumentOffice, drive: GoogleDriveStandIn, stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drive_module, "PART_SIZE", 1000)
+    monkeypatch.setattr(google, "PART_SIZE", 1000)
     drive.configure({"takes_half": True})
     for fault in ("lost_answer", "refuse_before", "broken"):
         stand_ins.faults.add(fault, vendor="google_drive", path="/upload-session/*")

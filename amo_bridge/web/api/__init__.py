@@ -1,7 +1,7 @@
 """JSON API ``/api/v1``: what the pages do, for programs; one module a subject, found by being here.
 
 A token is sent as ``Authorization: Bearer …``; its role says how far it goes. A module has its schemas (pydantic
-models: answers are made of them, and so is the description) and its operations, functions marked with ``doors.open``.
+models: answers are made of them, and so is the description) and its operations, functions marked with ``api.endpoint``.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ SUBJECTS: Mapping[str, Any] = {
 """The first word of a path → its title for people, in the order of the page."""
 
 
-def by_subject(doors: Iterable[Endpoint]) -> dict[str, list[Endpoint]]:
-    """Subject → its doors."""
+def by_subject(endpoints: Iterable[Endpoint]) -> dict[str, list[Endpoint]]:
+    """Subject → its endpoints."""
     found: dict[str, list[Endpoint]] = {}
-    for endpoint in doors:
+    for endpoint in endpoints:
         found.setdefault(endpoint.subject, []).append(endpoint)
     return {subject: found[subject] for subject in SUBJECTS if subject in found}
 

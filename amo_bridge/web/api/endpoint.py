@@ -82,7 +82,7 @@ class Error(Shape):
     reference: str | None = None
 
 
-# The API's doors, each described where it is made; OpenAPI and the tables for people are made from that.
+# The API's endpoints, each described where it is made; OpenAPI and the tables for people are made from that.
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 COMMON_SUBJECTS = {"users", "tokens", "audit", "copies"}

@@ -30,28 +30,28 @@ cookie `language=en` for English where there is some."""
 _described: dict[tuple[int, str], dict[str, Any]] = {}
 
 
-def describe(doors: Api, root: str) -> dict[str, Any]:
+def describe(described: Api, root: str) -> dict[str, Any]:
     """``root``: the address under which the paths are. Made once: it is the same as long as the process runs."""
-    key = (len(doors.all), root)
+    key = (len(described.all), root)
     if key not in _described:
         if len(_described) >= MOST_DESCRIBED:
             _described.clear()
-        _described[key] = _describe(doors, root)
+        _described[key] = _describe(described, root)
     return _described[key]
 
 
-def _describe(doors: Api, root: str) -> dict[str, Any]:
+def _describe(described: Api, root: str) -> dict[str, Any]:
     with force_locale("en"):
         schemas: dict[str, Any] = {}
         paths: dict[str, Any] = {}
-        for endpoint in doors.all:
+        for endpoint in described.all:
             paths.setdefault(endpoint.address, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
         return {
             "openapi": "3.1.0",
             "info": {"title": "amo-bridge", "version": "1", "description": ABOUT},
             "servers": [{"url": root}],
             "security": [{"token": []}],
-            "tags": [{"name": name, "description": str(SUBJECTS[name])} for name in by_subject(doors.all)],
+            "tags": [{"name": name, "description": str(SUBJECTS[name])} for name in by_subject(described.all)],
             "paths": paths,
             "components": {
                 "schemas": dict(sorted(schemas.items())),

@@ -40,8 +40,8 @@ def _is_loopback(address: str | None) -> bool:
 
 # The gate in front of the pages: whoever is not let in is stopped here, before a page's code runs.
 #
-# Closed by default: a page that says nothing is the admin's alone. Doors with a lock of their own (webhooks, health)
-# are put into the app before the gate is, and it leaves them alone.
+# Closed by default: a page that says nothing is the admin's alone. Endpoints with a check of their own (webhooks,
+# health) are put into the app before the gate is, and it leaves them alone.
 
 MARK, MOST_BYTES, BY_TOKEN, COMMON = "__open_to__", "__most_bytes__", "__by_token__", "__common__"
 # A form of ours is some kilobytes; a page that takes files says how much.
@@ -74,8 +74,8 @@ def by_token(role: Role, *, most_bytes: int = USUAL_BYTES, is_common: bool = Fal
     return mark
 
 
-def install_guard(app: Flask, csrf: CSRFProtect, doors: Collection[str]) -> None:
-    """``doors``: the endpoints that have their own locks."""
+def install_guard(app: Flask, csrf: CSRFProtect, self_guarded: Collection[str]) -> None:
+    """``self_guarded``: the endpoints that check their callers themselves."""
     manager = LoginManager(app)
     # A phone changes its address all the time.
     manager.session_protection = None
@@ -83,7 +83,7 @@ def install_guard(app: Flask, csrf: CSRFProtect, doors: Collection[str]) -> None
 
     @app.before_request
     def guard() -> Response | None:
-        if request.endpoint is None or request.endpoint in doors:
+        if request.endpoint is None or request.endpoint in self_guarded:
             return None
         view = current_app.view_functions[request.endpoint]
         request.max_content_length = getattr(view, MOST_BYTES, USUAL_BYTES)
@@ -102,7 +102,11 @@ def install_guard(app: Flask, csrf: CSRFProtect, doors: Collection[str]) -> None
 
     @app.before_request
     def texts_that_can_be_kept() -> None:
-        if request.endpoint is not None and request.endpoint not in doors and any("\0" in told for told in _texts()):
+        if (
+            request.endpoint is not None
+            and request.endpoint not in self_guarded
+            and any("\0" in told for told in _texts())
+        ):
             abort(400)
 
 

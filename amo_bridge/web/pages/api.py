@@ -63,7 +63,7 @@ def _page(**more: str) -> str:
     return render_template(
         "api/show.html",
         tokens=accounts().api_tokens.all(),
-        doors=by_subject(api.all),
+        endpoints=by_subject(api.all),
         titles=SUBJECTS,
         role_names=role_names(),
         program_roles={role: words for role, words in role_names().items() if role in PROGRAM_ROLES},

@@ -16,7 +16,7 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.config.model import KpiSection
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.reports.kpi import Figures, in_words, shown_people, summed
-from amo_bridge.reports.kpi_days import KpiDays, Way, reasons_of
+from amo_bridge.reports.kpi_days import KpiDays, Way
 from amo_bridge.reports.kpi_plans import LARGEST, KpiPlans, expected
 from amo_bridge.reports.kpi_plans import MEASURES as PLAN_MEASURES
 from amo_bridge.reports.pipedrive import PipedriveFigures, figures_there, together
@@ -253,12 +253,7 @@ def board_of(here: AccountView, wish: Wish) -> Board:
     days = [day for day in wish.days if day <= today]
     calendar = config.calendar.calendar(str(here.zone))
     agreed = KpiPlans(here.account_store).of(days[0], days[-1])
-    way = Way(
-        calendar.timezone,
-        known.current_user_id if known else None,
-        kpi.talk_seconds,
-        reasons_of(known) if known else {},
-    )
+    way = Way.of(calendar.timezone, kpi.talk_seconds, known)
     midnights = {day: way.midnight(day) for day in days}
     end = way.midnight(days[-1] + timedelta(days=1))
     kept = KpiDays(here.account_store, way)
