@@ -1,4 +1,4 @@
-"""Yandex.Disk by its REST API (cloud-api.yandex.net): a storage of documents, and tables kept as XLSX files.
+"""Yandex.Disk by its REST API (cloud-api.yandex.net): a storage of documents, tables as XLSX files.
 
 A path is the only name of a file here; so a copy is known by its path and its md5. Folders carry the deal's number at
 the beginning of their names and as a property of their own.

@@ -1,4 +1,4 @@
-"""Sections of other CRMs: ``[megaplan]``, where tasks are made, and ``[pipedrive]``, whose work counts for KPI.
+"""Sections of other CRMs: ``[megaplan]``, where tasks are made, ``[pipedrive]``, counted for KPI.
 
 Their secrets stand in AMO_BRIDGE_MEGAPLAN_PASSWORD and AMO_BRIDGE_PIPEDRIVE_TOKEN, or in the files that the variables
 with ``_FILE`` behind them name.

@@ -60,7 +60,7 @@ def unescape_tree(value: Any) -> Any:
 
 
 def scalar(value: object) -> str | None:
-    """The value as it was sent. Of a scalar/tree collision (see webhooks/form.py) the scalar."""
+    """The value as it was sent. Of a scalar/tree collision (see php_form.py) the scalar."""
     if isinstance(value, Mapping):
         value = value.get("")
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Event queue: table ``events``, filled from the inbox, emptied by the processor; events that rules wait with.
+"""Event queue: table ``events``, filled from the inbox; events that rules wait with.
 
 The key of an event is made of what it says (``Event.dedup_key``), so whatever is reported twice is queued once. An
 event about a deal waits for the older ones of that deal.

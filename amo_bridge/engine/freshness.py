@@ -1,4 +1,4 @@
-"""Freshness: changes decided a while ago compared with a fresh read; new deals of our own, known unread.
+"""Freshness: changes decided a while ago against a fresh read; new deals of our own, known unread.
 
 A deal that was moved since is not moved; a task that was finished is not finished again. Of fields, each is looked at
 by itself: it is what was wanted already, or still what it was (sent), or somebody has changed it since: then it is

@@ -1,4 +1,4 @@
-"""Metrics and health: what waits, what has failed, how fresh the mirror is; the last requests to amoCRM.
+"""Metrics and health: what waits and has failed, the mirror's age; the last requests to amoCRM.
 
 Only open and failed rows are counted, by indexes of their own: asking every few seconds costs nothing to speak of.
 """

@@ -1,4 +1,4 @@
-"""Leads of VK Ads' forms beside the webhook, which is never repeated: read from the API, uploaded as CSV.
+"""Leads of VK Ads' forms beside the webhook, never repeated: by the API, by an uploaded CSV.
 
 A lead goes the way of its webhook, under the same key: whichever comes first is taken, the other changes nothing. The
 export has no numbers of leads, so one that came before is known by its time and its person.

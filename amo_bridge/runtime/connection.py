@@ -1,4 +1,4 @@
-"""Connection of the bridge with its account: the token, the rate limiter, the client, the account's names."""
+"""Connection of the bridge with its account: token, rate limiter, client, the account's names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Database: SQLite or PostgreSQL opened safely, the write queue, bulk helpers, notification by the database."""
+"""Database: SQLite or PostgreSQL opened safely, the write queue, bulk helpers, notification."""
 
 from __future__ import annotations
 
