@@ -24,7 +24,7 @@ from amo_bridge.web.stored_sentences import LONGEST, PLACE, RUSSIAN_LETTERS, all
 ROOT = Path(__file__).parents[2]
 ENGINE = (
     "deal_view", "dead_letters", "dispatcher", "effects", "freshness", "journal", "manual_edits",
-    "outbox", "partial_refusal", "processor", "recorder", "resolver", "sender", "task_ends", "undo",
+    "outbox", "processor", "recorder", "resolver", "sender", "task_ends", "undo",
 )  # fmt: skip
 RULES = ("answers", "enquiries", "gates", "handler", "ladders")
 MODULES = sorted(
