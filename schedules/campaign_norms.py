@@ -75,9 +75,10 @@ def campaign_norms(event: StepDue | CampaignLoaded, deal: Deal, options: Campaig
     day = date.fromisoformat(event.day)
     if day < date.fromisoformat(event.loaded_on) - timedelta(days=options.oldest):
         return Skip(f"статистика старая, за {day:%d.%m.%Y}: нормы смотрят на последние дни")
-    product, niche = (deal.text(name) if name else "" for name in (options.ads.product_field, options.ads.niche_field))
-    plan, problems = planned_prices(options.ads, deal.text)
-    verdicts = judged(campaign.days, day, options.ads, product=product, niche=niche, plan=plan)
+    traits, unchosen = options.ads.traits(deal.text)
+    plan, unread = planned_prices(options.ads, deal.text)
+    problems = [*unchosen, *unread]
+    verdicts = judged(campaign.days, day, options.ads, traits, plan)
     over = [verdict for verdict in verdicts if verdict.state == "over"]
     if not over:
         return Skip("; ".join([_why_fine(verdicts, day), *problems]))

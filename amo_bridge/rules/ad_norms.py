@@ -43,10 +43,20 @@ def placement_of(text: str) -> str:
     return known or " ".join(text.split())
 
 
+@dataclass(frozen=True)
+class CampaignTraits:
+    """What a deal says of its campaign, to choose the norms by; empty where it says nothing."""
+
+    product: str = ""
+    niche: str = ""
+    goal: str = ""
+
+
 class AdNorm(Strict):
     """One norm: ``most`` is the highest price of a click, of a thousand shows, of a lead.
 
-    ``placement``, ``product``, ``niche``, ``currency``: only there; empty is anywhere, ``currency`` the section's own.
+    ``placement``, ``product``, ``niche``, ``goal``, ``currency``: only there; empty is anywhere, ``currency`` the
+    section's own.
     """
 
     word: ClassVar[str] = "норма"
@@ -56,11 +66,12 @@ class AdNorm(Strict):
     placement: str = ""
     product: str = ""
     niche: str = ""
+    goal: str = ""
     currency: Currency | None = None
 
-    def fits(self, product: str, niche: str, currency: str, usual: str) -> bool:
+    def fits(self, traits: CampaignTraits, currency: str, usual: str) -> bool:
         """Is it for a campaign like this?"""
-        pairs = ((self.product, product), (self.niche, niche))
+        pairs = ((self.product, traits.product), (self.niche, traits.niche), (self.goal, traits.goal))
         is_for_it = all(not wanted or normalise(wanted) == normalise(told) for wanted, told in pairs)
         return is_for_it and (self.currency or usual) == currency
 
@@ -74,11 +85,11 @@ class PlannedPrice(AdNorm):
 class AdsSection(Strict):
     """``[ads]``: advertising campaigns of deals, and the norms of their prices.
 
-    ``campaign_field``: the deal's field with the campaign's name. ``product_field``, ``niche_field``: fields by which
-    norms differ. ``currency``: of files and norms that name none. ``least_shows``, ``least_clicks``: below them a price
-    says nothing; then up to ``days`` days are counted together. ``norms``: of several that fit the first counts.
-    ``plan``: fields of the deal with the prices of its media plan, in ``currency``; where one is filled, it counts
-    instead of the norms of its metric.
+    ``campaign_field``: the deal's field with the campaign's name. ``product_field``, ``niche_field``, ``goal_field``:
+    fields by which norms differ. ``currency``: of files and norms that name none. ``least_shows``, ``least_clicks``:
+    below them a price says nothing; then up to ``days`` days are counted together. ``norms``: of several that fit the
+    first counts. ``plan``: fields of the deal with the prices of its media plan, in ``currency``; where one is filled,
+    it counts instead of the norms of its metric.
     ``check_by``: o'clock on working days, until when yesterday of every campaign is to be looked at; then ``check_to``
     hears once which were not. ``check_stages``: of deals on these stages alone; empty: of all open ones.
     ``ask``: the services whose API is asked every morning. ``columns``: titles in exports that nobody knows.
@@ -87,6 +98,7 @@ class AdsSection(Strict):
     campaign_field: CustomFieldName = CustomFieldName("Название рекламной кампании")
     product_field: CustomFieldName | None = None
     niche_field: CustomFieldName | None = None
+    goal_field: CustomFieldName | None = None
     currency: Currency = "RUB"
     least_shows: Annotated[int, Field(ge=1)] = 500
     least_clicks: Annotated[int, Field(ge=1)] = 20
@@ -103,8 +115,8 @@ class AdsSection(Strict):
     def norms_differ(self) -> Self:
         seen = set()
         for norm in self.norms:
-            key = (norm.metric, placement_of(norm.placement), normalise(norm.product), normalise(norm.niche))
-            whole = (*key, norm.currency or self.currency)
+            words = (norm.product, norm.niche, norm.goal)
+            whole = (norm.metric, placement_of(norm.placement), *map(normalise, words), norm.currency or self.currency)
             if whole in seen:
                 raise ValueError(f"две нормы {norm.metric} для одного и того же: оставьте одну")
             seen.add(whole)
@@ -112,7 +124,18 @@ class AdsSection(Strict):
                 raise ValueError("у нормы есть product, а product_field (поле сделки с продуктом) не задано")
             if norm.niche and self.niche_field is None:
                 raise ValueError("у нормы есть niche, а niche_field (поле сделки с нишей) не задано")
+            if norm.goal and self.goal_field is None:
+                raise ValueError("у нормы есть goal, а goal_field (поле сделки с целью рекламы) не задано")
         return self
+
+    def traits(self, text: Callable[[str], str]) -> tuple[CampaignTraits, list[str]]:
+        """Of a deal whose fields ``text`` tells; and which norms can't be chosen by it (Russian)."""
+        fields = (self.product_field, self.niche_field, self.goal_field)
+        product, niche, goal = (text(name).strip() if name else "" for name in fields)
+        problems = []
+        if not goal and (by_goal := dict.fromkeys(norm.metric for norm in self.norms if norm.goal)):
+            problems = [f"поле «{self.goal_field}» пусто: нормы по цели ({', '.join(by_goal)}) не сравниваются"]
+        return CampaignTraits(product, niche, goal), problems
 
 
 @dataclass(frozen=True)
@@ -206,9 +229,7 @@ def judged(
     days: Sequence[AdDay],
     day: date,
     section: AdsSection,
-    *,
-    product: str,
-    niche: str,
+    traits: CampaignTraits,
     plan: Sequence[PlannedPrice] = (),
 ) -> list[Verdict]:
     """The campaign's prices of this day against the norms that fit; empty where there are no figures or no norm.
@@ -223,7 +244,7 @@ def judged(
         fitting += [
             norm
             for norm in section.norms
-            if norm.metric not in planned and norm.fits(product, niche, currency, section.currency)
+            if norm.metric not in planned and norm.fits(traits, currency, section.currency)
         ]
         for metric in METRICS:
             found += _of_metric(metric, [norm for norm in fitting if norm.metric == metric], own, day, section)

@@ -57,6 +57,23 @@ def judged(now: Any, event: Any = None, **changed: Any) -> Any:
     return campaign_norms(event or loaded(), now, options(**changed))
 
 
+BY_GOAL = AdsSection.model_validate({
+    "goal_field": "Цель рекламы", "norms": [{"metric": "CPC", "goal": "Трафик", "most": 1.5}],
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("goal", "told"),
+    [
+        ("Охват", "нет ни цифр, ни норм, которые сюда подходят"),
+        ("", "поле «Цель рекламы» пусто: нормы по цели (CPC) не сравниваются"),
+    ],
+)
+def test_a_click_is_judged_where_clicks_are_bought(goal: str, told: str) -> None:
+    assert told in judged(here(figures(), fields={FIELD: "Ромашка", "Цель рекламы": goal}), ads=BY_GOAL).reason
+    assert len(judged(here(figures(), fields={FIELD: "Ромашка", "Цель рекламы": "трафик"}), ads=BY_GOAL)) == 1
+
+
 def test_over_the_norm_the_manager_has_a_task_with_the_figures() -> None:
     (made,) = judged(here(figures(leads=10)))
     assert isinstance(made, CreateTask)

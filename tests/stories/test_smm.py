@@ -176,6 +176,7 @@ def launched(agency: Agency, **fields: Any) -> int:
         MONTHS: 1,
         "Название рекламного аккаунта": "Витрина",
         "Название рекламной кампании": "Салон, октябрь",
+        "Цель рекламы": "Трафик",
     }.items():
         agency.office.fill(ALINA, deal, name, value)
     agency.passes()

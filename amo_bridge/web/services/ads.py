@@ -124,14 +124,14 @@ def _name_in(deal: DealRecord, account: Account | None, section: AdsSection) -> 
 def _verdicts(
     figures: Sequence[AdDay], day: date, section: AdsSection, deals: Sequence[DealRecord], account: Account | None
 ) -> tuple[list[Verdict], list[str]]:
-    """And what of the deal's media plan can't be read. None where nobody knows by which product and niche the norms are
-    to be chosen."""
+    """And what of the deal's media plan and goal can't be read. None where nobody knows by which deal the norms are to
+    be chosen."""
     if len(deals) != 1 or account is None:
         return [], []
     texts = FieldReader(account).texts(deals[0])
-    product, niche = (_text(texts, name) for name in (section.product_field, section.niche_field))
-    plan, problems = planned_prices(section, lambda name: _text(texts, name))
-    return judged(figures, day, section, product=product, niche=niche, plan=plan), problems
+    traits, unchosen = section.traits(lambda name: _text(texts, name))
+    plan, unread = planned_prices(section, lambda name: _text(texts, name))
+    return judged(figures, day, section, traits, plan), [*unchosen, *unread]
 
 
 def _text(texts: dict[str, str], name: str | None) -> str:
