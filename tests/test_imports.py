@@ -126,6 +126,25 @@ PACKAGES_BEHIND = ("engine", "runtime", "storage", "web")
             60,
             id="rules",
         ),
+        pytest.param(
+            ["check", "--offline", "--config", "config.example.toml"],
+            (
+                *NO_STORE,
+                "rich",
+                "tenacity",
+                "tomlkit",
+                "urllib3",
+                "amo_bridge.channels.registry",
+                "amo_bridge.channels.telegram",
+                "amo_bridge.crm.client",
+                "amo_bridge.intake",
+                "amo_bridge.runtime",
+                "amo_bridge.storage",
+                "amo_bridge.web",
+            ),
+            66,
+            id="check --offline",
+        ),
     ],
 )
 def test_a_short_command_imports_little(

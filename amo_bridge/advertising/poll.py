@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from amo_bridge.channels.registry import YANDEX_DIRECT, vk_ads_api
+from amo_bridge.channels.vendors import YANDEX_DIRECT, vk_ads_api
 from amo_bridge.channels.vk_ads import MOST_IN_STATISTICS, VkAdsApi
 from amo_bridge.channels.yandex_direct import YandexDirect
 from amo_bridge.clock import Clock

@@ -25,10 +25,10 @@ from amo_bridge.channels.max_bot import MaxBot
 from amo_bridge.channels.port import Job, LostAnswer, NotSent, Outcome, Port, Sent
 from amo_bridge.channels.recipients import Recipient, recipients
 from amo_bridge.channels.telegram import Bot
+from amo_bridge.channels.vendors import CHAT_SOURCES
 from amo_bridge.clock import Clock
 from amo_bridge.config.intake import INTAKE_TOKENS, IntakeSection
 from amo_bridge.config.loader import secret
-from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.deal_view import DEAL_GONE
 from amo_bridge.engine.effects import Channel, Effect
@@ -44,7 +44,6 @@ from amo_bridge.text.typography import nested_quotes
 LONGEST_ANSWER = 3500
 SHORT = 80
 LOOKED_THROUGH = 50
-TITLES: Mapping[str, str] = {"telegram": "Telegram", "max": "MAX", "vk": "ВКонтакте"}
 ELSEWHERE: Mapping[str, str] = {"viber": "Viber", "messenger": "Messenger", "jivo": "Jivo"}
 """Where clients write, too, and whither the bridge does not write."""
 NUMBERS: Mapping[str, str] = {"telegram": "telegram_id", "max": "max_id"}
@@ -76,11 +75,6 @@ class ClientBots:
     def __init__(self, intake: IntakeSection | None, environment: Mapping[str, str]) -> None:
         self._intake = intake
         self._environment = environment
-
-    @classmethod
-    def are_connected(cls, config: Config) -> bool:
-        """Is there any by which a client may be answered?"""
-        return config.intake is not None and any(config.intake.of(source) for source in TITLES)
 
     def problem(self, source: str) -> str:
         """Why nothing can be sent by it (Russian); empty if it can."""
@@ -161,7 +155,7 @@ class ClientChatPort(Port):
         if isinstance(chat, str):
             return self._refused(row, chat)
         if problem := self._bots.problem(chat.source):
-            return self._refused(row, f"{TITLES[chat.source]}: {problem}")
+            return self._refused(row, f"{CHAT_SOURCES[chat.source]}: {problem}")
         return partial(self._send, row, chat)
 
     def _send(self, row: Sendable, chat: ClientChat) -> Outcome:
@@ -172,7 +166,7 @@ class ClientChatPort(Port):
             raise ChannelBusy(str(error), retry_after=error.retry_after) from error
         except ChannelRefused as error:
             return self._refused(row, _in_words(str(error)))
-        name = TITLES[chat.source]
+        name = CHAT_SOURCES[chat.source]
         return Sent(name, then=self._note(row, f"Ответ клиенту ушёл в {name}: {_short(row)}"))
 
     def _refused(self, row: Sendable, why: str) -> NotSent:
@@ -204,7 +198,7 @@ class ClientChatPort(Port):
         query = (
             select(enquiries.c.source, enquiries.c.body, enquiries.c.contact_id)
             .where(self._store.owns(enquiries), enquiries.c.kind == "enquiry", or_(*of_client))
-            .where(enquiries.c.source.in_((*TITLES, *ELSEWHERE)), enquiries.c.received_at <= row.created_at)
+            .where(enquiries.c.source.in_((*CHAT_SOURCES, *ELSEWHERE)), enquiries.c.received_at <= row.created_at)
             .order_by(enquiries.c.id.desc())
             .limit(LOOKED_THROUGH)
         )

@@ -10,11 +10,12 @@ from amo_bridge.channels.mail_series import SeriesJob
 from amo_bridge.channels.megaplan import MegaplanJob
 from amo_bridge.channels.policies import PolicyButtons
 from amo_bridge.channels.presses import ButtonJob, ButtonSubject, StaffBots
-from amo_bridge.channels.registry import MEGAPLAN, ROISTAT, SHEET_SERVICES, ChannelContext, messengers_of
+from amo_bridge.channels.registry import ChannelContext
 from amo_bridge.channels.roistat import RoistatCostsJob, RoistatJob
 from amo_bridge.channels.sheets import ReportRows, SheetJob, SheetSource
 from amo_bridge.channels.shift_starts import ShiftStartButtons
 from amo_bridge.channels.spend_sheet import SpendSheetJob
+from amo_bridge.channels.vendors import MEGAPLAN, ROISTAT, SHEET_SERVICES, messengers_of
 from amo_bridge.config.channels import SheetsSection
 
 

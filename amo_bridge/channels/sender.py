@@ -67,14 +67,18 @@ class ChannelSender:
     @property
     def is_put_off(self) -> bool:
         """Does something wait that was tried and did not go out?"""
-        waits = (self._store.owns(outbox), in_channel(self.port.channel), outbox.c.state.in_(("ready", "doubt")))
+        waits = (
+            self._store.owns(outbox),
+            in_channel(self.port.channel, outbox),
+            outbox.c.state.in_(("ready", "doubt")),
+        )
         tried = select(outbox.c.id).where(*waits, outbox.c.attempts > 0)
         with self._store.read() as connection:
             return connection.execute(tried.limit(1)).first() is not None
 
     def recover(self) -> int:
         """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
-        mine = (self._store.owns(outbox), outbox.c.state == "sending", in_channel(self.port.channel))
+        mine = (self._store.owns(outbox), outbox.c.state == "sending", in_channel(self.port.channel, outbox))
         again = INTERRUPTED[self.port.lost_answer]
         self.port.recover()
         with self._store.write() as connection:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent, refusal
 from amo_bridge.channels.recipients import Recipient, is_yes, recipients
-from amo_bridge.channels.sms_services import SmsReport, SmsService, SmsSize, SmsTaken, sms_size
+from amo_bridge.channels.sms_services import SmsReport, SmsService, SmsTaken
 from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import SmsSection
@@ -35,6 +35,7 @@ from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import sms
 from amo_bridge.text.addresses import is_landline, numbers_in
 from amo_bridge.text.names import same_name
+from amo_bridge.text.sms_size import SmsSize, sms_size
 
 JOURNAL = "SMS"
 LOOKS = tuple(timedelta(minutes=minutes) for minutes in (2, 10, 60, 360, 1440, 2880))

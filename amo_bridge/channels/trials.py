@@ -13,9 +13,9 @@ from typing import Any, Literal
 from amo_bridge.channels.dial_rules import number_to_dial
 from amo_bridge.channels.letter import Letter, message_id
 from amo_bridge.channels.mail import usable
-from amo_bridge.channels.registry import Vendor
 from amo_bridge.channels.sms import LONGEST_NUMBER
 from amo_bridge.channels.telephony import CallOrder
+from amo_bridge.channels.vendors import Vendor
 from amo_bridge.config.channels import PersonSection
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelRefused

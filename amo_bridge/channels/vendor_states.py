@@ -105,7 +105,7 @@ class VendorStates:
     def _state(
         self, connection: Connection, name: Channel, vendor: str, known: Mapping[str, Row[tuple[object, ...]]]
     ) -> ChannelState:
-        mine = (self._store.owns(outbox), in_channel(name))
+        mine = (self._store.owns(outbox), in_channel(name, outbox))
         sent_at = self._last_done(connection, name)
         if name == "dial":
             asked = select(func.max(dial_calls.c.asked_at)).where(self._store.owns(dial_calls))

@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from amo_bridge.channels.messengers import Chat, Messenger
-from amo_bridge.channels.registry import MAX, TELEGRAM, Vendor
+from amo_bridge.channels.vendors import MAX, TELEGRAM, Vendor
 from amo_bridge.cli.click_ru import Command, Group, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened, tell_and_exit
 from amo_bridge.clock import SystemClock

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import click
 from rich.table import Table
 
-from amo_bridge.channels.registry import connected_vendors, vendor_of
-from amo_bridge.channels.sms_services import SmsService, sms_size
+from amo_bridge.channels.sms_services import SmsService
 from amo_bridge.channels.vendor_states import ChannelState, VendorStates
+from amo_bridge.channels.vendors import connected_vendors, vendor_of
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened, tell_and_exit
 from amo_bridge.clock import SystemClock
@@ -23,6 +23,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelError, ConfigError
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.secrets import KeptSecrets, known_timezone
+from amo_bridge.text.sms_size import sms_size
 
 NOT_CONNECTED = "не подключён"
 BUILT_IN = "сам мост"

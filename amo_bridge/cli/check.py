@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from pydantic import BaseModel
 
-from amo_bridge.channels.registry import PAGED_STORAGES, connected_vendors, rivals, unconnected
-from amo_bridge.channels.sms_services import sms_size
+from amo_bridge.channels.vendors import PAGED_STORAGES, connected_vendors, rivals, unconnected
 from amo_bridge.cli.click_ru import Command
-from amo_bridge.cli.common import CONFIG_BROKEN, config_option, load_or_exit, tell, tell_and_exit
-from amo_bridge.clock import SystemClock
-from amo_bridge.config.account_fit import PROVISION, NameIssue, unwritable
-from amo_bridge.config.account_fit import fit as compare_names
+from amo_bridge.cli.common import CONFIG_BROKEN, config_option, tell, tell_and_exit
 from amo_bridge.config.diagnostics import text_of
-from amo_bridge.config.files import ConfigFile, with_new_names
 from amo_bridge.config.loader import readable
-from amo_bridge.config.model import Config
-from amo_bridge.crm.account import Account
-from amo_bridge.crm.responses import describe
-from amo_bridge.engine.alerts import warning
+from amo_bridge.config.model import Config, is_local
 from amo_bridge.engine.effects import CHANNEL_KINDS
-from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnavailable
-from amo_bridge.intake.connections import IntakeConnections
+from amo_bridge.errors import ConfigError
 from amo_bridge.rules.old_import_paths import old_imports
 from amo_bridge.rules.options import AudienceSpec, FolderSpec, SmsSpec
 from amo_bridge.rules.stage_map import StageMap
-from amo_bridge.runtime.connection import read_account, tokens
-from amo_bridge.runtime.startup import is_local, known_ids
-from amo_bridge.storage.secrets import KeptSecrets
 from amo_bridge.text.names import nearest, same_name
+from amo_bridge.text.sms_size import sms_size
+
+if TYPE_CHECKING:
+    from amo_bridge.crm.account import Account
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
@@ -127,26 +118,7 @@ def _specs(kind: type[Spec], value: object) -> Iterator[Spec]:
             yield from _specs(kind, item)
 
 
-def connections(config: Config, environment: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
-    """Asks each server, the vendors that enquiries come from and the mailboxes: (is it well, in words). Raises
-    ConfigError for a secret that can't be read, StoreUnavailable."""
-    for vendor in connected_vendors(config):
-        if not vendor.is_asked(config):
-            continue
-        if problem := vendor.secret_problem(environment):
-            yield False, problem
-            continue
-        try:
-            yield True, vendor.client_of(config, environment).check()
-        except ChannelError as error:
-            yield False, str(error)
-    yield from IntakeConnections(config, environment).check()
-
-
 # ``amo-bridge check``: is the config right, and does the account know every name in it?
-
-CRM_UNREACHABLE = 3
-CHANNEL_UNREACHABLE = 4
 
 
 @click.command(cls=Command)
@@ -168,31 +140,12 @@ def check(config_path: Path, offline: bool, fix: bool) -> None:
     if offline:
         _warn(config)
         return
-    try:
-        account = read_account(config, os.environ)
-    except ConfigError as error:
-        tell_and_exit(error.problems)
-    except BridgeError as error:
-        click.echo(f"{_not_compared(config)}: {describe(error)}", err=True)
-        sys.exit(CRM_UNREACHABLE)
-    compared = compare_names(config, account, known_ids(config, os.environ))
-    if fix and compared.renamed:
-        config = _with_new_names(config, compared.renamed)
-        compared = compare_names(config, account, known_ids(config, os.environ))
-    for words in compared.lines("renamed"):
-        click.echo(f"Внимание: {words}; это сделает amo-bridge check --fix", err=True)
-    if problems := compared.problems:
-        tell(problems)
-        if compared.lines("lost", "partial"):
-            click.echo(f"Правила с ошибками не работают, остальные работают; {PROVISION}", err=True)
-        sys.exit(CONFIG_BROKEN)
-    for words in unwritable(compared.config, account):
-        click.echo(f"Внимание: {words}", err=True)
-    click.echo(f"Аккаунт «{account.name}» ({config.account.url}) знает все имена из настройки")
-    if words := warning(tokens(config, os.environ).expires_at, SystemClock().now()):
-        click.echo(f"Внимание: {words}", err=True)
+    # Only here: offline, the command starts without amoCRM's client, the vendors' and the database's libraries.
+    from amo_bridge.cli.check_online import CHANNEL_UNREACHABLE, channels_let_us_in, compared_with_account
+
+    config, account = compared_with_account(config, fix=fix)
     _warn(config, account)
-    if not _channels_let_us_in(config):
+    if not channels_let_us_in(config):
         sys.exit(CHANNEL_UNREACHABLE)
 
 
@@ -207,38 +160,13 @@ def _read_or_exit(path: Path, *, is_offline: bool) -> Config:
         return found.config
     problems, not_compared = list(found.problems), ""
     if found.config is not None and not is_offline:
-        try:
-            account = read_account(found.config, os.environ)
-            problems = found.without_unread(
-                compare_names(found.config, account, known_ids(found.config, os.environ)).problems
-            )
-        except ConfigError as error:
-            # A secret is missing: that is one mistake more.
-            problems += error.problems
-        except BridgeError as error:
-            # What is wrong with the file itself is enough to go on with.
-            not_compared = f"{_not_compared(found.config)}: {describe(error)}"
+        from amo_bridge.cli.check_online import all_problems
+
+        problems, not_compared = all_problems(found, found.config)
     tell(problems)
     if not_compared:
         click.echo(not_compared, err=True)
     sys.exit(CONFIG_BROKEN)
-
-
-def _not_compared(config: Config) -> str:
-    return f"Имена не сверены с аккаунтом {config.account.url}"
-
-
-def _with_new_names(config: Config, renamed: list[NameIssue]) -> Config:
-    """The config written anew, with the names that amoCRM has now. Ends the command if the file can't be written."""
-    file = ConfigFile(config.path, config.data_folder, os.environ)
-    try:
-        before = file.read()
-        file.save(with_new_names(before.text, renamed), before.mark)
-    except ConfigError as error:
-        tell_and_exit(error.problems)
-    for old, new in dict.fromkeys((issue.name, issue.new_name) for issue in renamed):
-        click.echo(f"Заменено в файле: «{old}» → «{new}»")
-    return load_or_exit(config.path)
 
 
 def _warn(config: Config, account: Account | None = None) -> None:
@@ -250,16 +178,3 @@ def _warn(config: Config, account: Account | None = None) -> None:
             click.echo(f"Внимание: {one.words}", err=True)
     if other := sum(not one.is_sure for one in conflicts):
         click.echo(f"Смотря по сделке, правила могут помешать друг другу ({other}): amo-bridge rules --conflicts")
-
-
-def _channels_let_us_in(config: Config) -> bool:
-    try:
-        asked = list(connections(config, KeptSecrets(config, os.environ)))
-    except ConfigError as error:
-        tell_and_exit(error.problems)
-    except (StoreUnavailable, OSError) as error:
-        click.echo(f"Не вышло: секрет адресов для обращений не прочитан: {error}", err=True)
-        return False
-    for is_well, words in asked:
-        click.echo(f"{'' if is_well else 'Не вышло: '}{words}", err=not is_well)
-    return all(is_well for is_well, _ in asked)

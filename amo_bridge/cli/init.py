@@ -18,10 +18,10 @@ from rich.table import Table
 from amo_bridge.cli.click_ru import Command, Declined, Mistake, Stop
 from amo_bridge.cli.common import YES, console, waiting
 from amo_bridge.config.loader import secret
+from amo_bridge.config.model import is_local
 from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError, why_not
 from amo_bridge.runtime.connection import CLIENT_ID, CLIENT_SECRET, TOKEN
-from amo_bridge.runtime.startup import is_local
 from amo_bridge.start.access import ADDRESS, PUBLIC, Access, AccountAccess, allowance, full_address
 from amo_bridge.start.draft import Choice, Draft
 from amo_bridge.start.matching import Finding, Kind

@@ -516,7 +516,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "yandex_table": YandexTableSection,
     "s3": S3Section,
 }
-"""Section of the config → its keys, for every vendor of channels/registry.VENDORS; a field of ``Channels`` each."""
+"""Section of the config → its keys, for every vendor of channels/vendors.VENDORS; a field of ``Channels`` each."""
 
 
 @dataclass(frozen=True)

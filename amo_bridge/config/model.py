@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
@@ -268,6 +269,14 @@ def _account_url(url: str) -> str:
     if not _ACCOUNT_URL.fullmatch(url):
         raise ValueError(f"«{url}» — не адрес аккаунта: нужен https://имя.amocrm.ru, без пути после него")
     return url
+
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def is_local(account_url: str) -> bool:
+    """Is it an amoCRM on this machine, such as the sandbox?"""
+    return urlsplit(account_url).hostname in LOOPBACK
 
 
 def _public_url(url: str) -> str:

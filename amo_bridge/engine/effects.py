@@ -9,26 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, FromClause
 
 from amo_bridge.crm.records import DealRecord, TaskRecord
-from amo_bridge.crm.writes import CrmKind
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.handler import OutsideChannel
 from amo_bridge.rules.letters import LetterSpec
 from amo_bridge.rules.options import AudienceSpec, EscalationSpec, FolderSpec, NoticeSpec, ViolationSpec
-from amo_bridge.storage.tables import outbox
 from amo_bridge.text.typography import action_words
+
+if TYPE_CHECKING:
+    # ``amo-bridge check`` asks for the channels' names without the database's libraries and amoCRM's client.
+    from sqlalchemy import ColumnElement, FromClause
+
+    from amo_bridge.crm.writes import CrmKind
 
 OutsideKind = Literal[
     "send_letter", "notify", "join_audience", "leave_audience", "send_sms",
     "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation", "store_file",
     "answer_client",
 ]  # fmt: skip
-Kind = CrmKind | OutsideKind
+Kind: TypeAlias = "CrmKind | OutsideKind"
 """Stored names. Those of writes into amoCRM are rows of ``crm/writes.WRITE_KINDS``."""
 
 Channel = Literal["crm"] | OutsideChannel
@@ -126,8 +129,8 @@ class Effect:
         }
 
 
-def in_channel(channel: Channel, rows: FromClause = outbox) -> ColumnElement[bool]:
-    """Rows of ``outbox`` (or an alias of it) that this channel sends; their kind tells which."""
+def in_channel(channel: Channel, rows: FromClause) -> ColumnElement[bool]:
+    """Of ``rows``, which are table ``outbox`` or an alias of it, those that this channel sends: their kind tells."""
     if channel == "crm":
         return rows.c.kind.not_in(list(OUTSIDE))
     return rows.c.kind.in_(CHANNEL_KINDS[channel].effects)

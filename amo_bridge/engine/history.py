@@ -278,7 +278,7 @@ class History:
             whose = (self._store.owns(deals), deals.c.responsible_user_id == wanted.person)
             query = query.where(journal.c.deal_id.in_(select(deals.c.deal_id).where(*whose)))
         if wanted.channel is not None:
-            query = query.where(self._has_effect(in_channel(wanted.channel)))
+            query = query.where(self._has_effect(in_channel(wanted.channel, outbox)))
         if wanted.source is not None:
             query = query.where(_has_source(wanted.source))
         return self._ended(query, wanted.ending)

@@ -207,7 +207,7 @@ class Outbox:
         with self._store.write() as connection:
             return connection.execute(
                 update(outbox)
-                .where(self._store.owns(outbox), outbox.c.state == "sending", in_channel("crm"))
+                .where(self._store.owns(outbox), outbox.c.state == "sending", in_channel("crm", outbox))
                 .values(state="doubt", due_at=self._clock.now().timestamp() + settle)
             ).rowcount
 
@@ -218,7 +218,7 @@ class Outbox:
         with self._store.read() as connection:
             rows = connection.execute(
                 select(outbox)
-                .where(self._store.owns(outbox), in_open_state(outbox), in_channel(channel))
+                .where(self._store.owns(outbox), in_open_state(outbox), in_channel(channel, outbox))
                 .order_by(outbox.c.id)
                 .limit(MAX_ROWS)
             ).all()

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from amo_bridge.channels.registry import exchanges_of
 from amo_bridge.channels.telephony import DAY_FORMAT, MOSCOW, Row, Telephony, Zadarma
+from amo_bridge.channels.vendors import exchanges_of
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import ZadarmaSection
 from amo_bridge.config.intake import ZadarmaIntakeSection

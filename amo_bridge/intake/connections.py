@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from amo_bridge.channels.http_client import HttpClient
-from amo_bridge.channels.registry import vk_ads_api
 from amo_bridge.channels.telegram import BotAddress
 from amo_bridge.channels.telephony import OnlinePbx, zadarma_request
 from amo_bridge.channels.unisender_go import UnisenderGo
+from amo_bridge.channels.vendors import vk_ads_api
 from amo_bridge.channels.vk_ads import MOST_LISTED, VkAdsApi
 from amo_bridge.config.advertising import VKADS_SECRET
 from amo_bridge.config.channels import (

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from amo_bridge.channels.pipedrive import KINDS, TITLE, Kind, Page, Pipedrive, moment_of, pages
-from amo_bridge.channels.registry import PIPEDRIVE
+from amo_bridge.channels.vendors import PIPEDRIVE
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.config.other_crms import PipedriveSection

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.registry import vk_ads_api
+from amo_bridge.channels.vendors import vk_ads_api
 from amo_bridge.channels.vk_ads import MOSCOW, TITLE, VkAdsApi
 from amo_bridge.clock import Clock
 from amo_bridge.config.intake import LeadFormsSection

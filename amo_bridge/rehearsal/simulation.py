@@ -13,7 +13,8 @@ from threading import Event
 import requests
 from sqlalchemy import func, select, update
 
-from amo_bridge.channels.registry import connected, ports_to_nowhere
+from amo_bridge.channels.registry import ports_to_nowhere
+from amo_bridge.channels.vendors import connected
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import Shutdown
 from amo_bridge.engine.effects import OUTSIDE

@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import field
-from urllib.parse import urlsplit
 
 from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.account_fit import Fit, KnownIds, State, fit
-from amo_bridge.config.model import Config
+from amo_bridge.config.model import Config, is_local
 from amo_bridge.crm.account import Account, User
 from amo_bridge.crm.client import Shutdown
 from amo_bridge.engine.metrics import AccountMetrics
@@ -94,12 +93,6 @@ class AccountContext:
 
 ACCOUNTS = "/accounts/"
 """Under it each of several accounts has its pages."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-def is_local(account_url: str) -> bool:
-    """Is it an amoCRM on this machine, such as the sandbox?"""
-    return urlsplit(account_url).hostname in LOOPBACK
 
 
 def pages_of(destination: str | None, under: str = "") -> str:

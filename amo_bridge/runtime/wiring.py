@@ -18,13 +18,10 @@ from amo_bridge.channels.jobs import (
     spend_sheet_job,
 )
 from amo_bridge.channels.port import Port
-from amo_bridge.channels.registry import (
-    ChannelContext,
-    connected_vendors,
-    ports_of,
-)
+from amo_bridge.channels.registry import ChannelContext, ports_of
 from amo_bridge.channels.sender import ChannelWorkers, Sending, channel_senders
 from amo_bridge.channels.vendor_states import VendorStates
+from amo_bridge.channels.vendors import connected_vendors
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.ad_campaigns import campaign_fields
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck

@@ -15,6 +15,7 @@ from support.fakes import ACCOUNT, BRIEF, ScriptedCrm, api_row, clock, queue, re
 
 from amo_bridge.channels.client_chats import LONGEST_ANSWER, ClientBots, ClientChatPort
 from amo_bridge.channels.sender import ChannelSender
+from amo_bridge.channels.vendors import connected
 from amo_bridge.config.intake import IntakeSection
 from amo_bridge.config.loader import load
 from amo_bridge.engine.dead_letters import DeadLetters
@@ -312,5 +313,5 @@ def test_a_dead_messenger_holds_up_no_other_and_is_told_of_after_half_an_hour(of
 
 def test_the_account_is_told_to_have_the_channel_where_a_bot_is_connected() -> None:
     config = load(EXAMPLE, {})
-    assert ClientBots.are_connected(config)
-    assert not ClientBots.are_connected(replace(config, intake=None))
+    assert "chats" in connected(config)
+    assert "chats" not in connected(replace(config, intake=None))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, get_args
 
@@ -13,19 +12,16 @@ from support.channel_fakes import ScriptedPort
 from support.command_line import EXAMPLE
 from support.fakes import ACCOUNT, ScriptedCrm, clock, rule_engine
 
-from amo_bridge.channels import registry
+from amo_bridge.channels import registry, vendors
 from amo_bridge.channels.port import Port
-from amo_bridge.channels.registry import (
+from amo_bridge.channels.registry import OWN_PORTS, ChannelContext, UnconnectedPort, ports_of, ports_to_nowhere
+from amo_bridge.channels.vendors import (
     BUILT_IN,
     CHANNEL_OF_OPTIONS,
     VENDORS,
-    ChannelContext,
-    UnconnectedPort,
     Vendor,
     channels_wanted,
     connected,
-    ports_of,
-    ports_to_nowhere,
     unconnected,
     vendor_of,
 )
@@ -74,6 +70,12 @@ def test_every_vendor_has_its_section_and_every_section_its_vendor() -> None:
         *VENDOR_SECTIONS, "dial", "people", "series", "approvals", "spend_sheet",
     }  # fmt: skip
     assert not any(set(vendor.ports) & set(BUILT_IN) for vendor in VENDORS)
+    assert set(OWN_PORTS) == set(BUILT_IN)
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.section)
+def test_a_vendors_client_and_ports_are_where_its_row_says(vendor: Vendor[Any]) -> None:
+    assert all(callable(vendors.named(path)) for path in (vendor.client, *vendor.ports.values()))
 
 
 @pytest.mark.parametrize(
@@ -148,18 +150,18 @@ def test_a_rule_says_which_channels_it_uses(handler: Handler) -> None:
     assert {SENDING[name] for name in called & set(SENDING)} <= {*handler.sends, *by_options}
 
 
-def sms(name: str) -> Callable[[ChannelContext], Port]:
-    class Named(ScriptedPort):
-        vendor = name
-
-    return lambda _: Named(channel="sms")
+def sms_port(_: ChannelContext, vendor: Vendor[Any]) -> Port:
+    port = ScriptedPort(channel="sms")
+    port.vendor = vendor.section  # type: ignore[attr-defined]
+    return port
 
 
 def test_of_two_vendors_of_one_channel_the_first_serves_it_and_check_says_so(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both: Any = [Vendor(name, object, "", {"sms": sms(name)}) for name in ("telegram", "mail")]
-    monkeypatch.setattr(registry, "VENDORS", tuple(both))
+    both: Any = [Vendor(name, "", "", {"sms": "registry.sms_port"}) for name in ("telegram", "mail")]
+    monkeypatch.setattr(vendors, "VENDORS", tuple(both))
+    monkeypatch.setattr(registry, "sms_port", sms_port)
     of = config(mail=MAIL, telegram=TELEGRAM)
     (port,) = [port for port in ports_of(context(store, of)) if port.channel == "sms"]
     assert port.vendor == "telegram"  # type: ignore[attr-defined]

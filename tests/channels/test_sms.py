@@ -29,7 +29,7 @@ from support.fakes import (
 
 from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.channels.sms import SmsPort, report_sms
-from amo_bridge.channels.sms_services import Smsc, SmsReport, SmsRu, SmsService, sms_size
+from amo_bridge.channels.sms_services import Smsc, SmsReport, SmsRu, SmsService
 from amo_bridge.config.channels import SmscSection, SmsRuSection, SmsSection
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.journal import Journal
@@ -37,6 +37,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import channel_states, outbox, sms
+from amo_bridge.text.sms_size import sms_size
 
 OLGA = "79161234567"
 CONSENT = agency().fields("contacts")[0].name

@@ -9,7 +9,7 @@ import pytest
 from support.config_text import GOOD, loaded, problems_of
 from support.local_crm import TOKEN, served
 
-from amo_bridge.channels.registry import connected, vendor_of
+from amo_bridge.channels.vendors import connected, vendor_of
 from amo_bridge.cli.check import warnings
 from amo_bridge.config.account_fit import unknown_names
 from amo_bridge.config.channels import Quiet

@@ -10,8 +10,8 @@ from python_calamine import CalamineWorkbook
 from xlsxwriter import Workbook
 
 from amo_bridge.channels.google import GoogleSheets
-from amo_bridge.channels.registry import GOOGLE_SHEETS, YANDEX_TABLE, KeptSheets
 from amo_bridge.channels.sheets import SheetService
+from amo_bridge.channels.vendors import GOOGLE_SHEETS, YANDEX_TABLE, KeptSheets
 from amo_bridge.channels.yandex_disk import YandexTable
 from amo_bridge.config.channels import GoogleSheetsSection, SheetsSection, YandexTableSection
 from amo_bridge.standins.google_sheets import GoogleSheetsStandIn

@@ -12,8 +12,8 @@ from support.api_client import Program
 from support.pages import NOWHERE, Pages, Visit, agency, words_of
 from support.running_bridge import EXAMPLE
 
-from amo_bridge.channels.registry import VENDORS
 from amo_bridge.channels.vendor_states import ADVICE, OTHERWISE
+from amo_bridge.channels.vendors import VENDORS
 from amo_bridge.config.loader import load
 from amo_bridge.crm.responses import _WORDS
 from amo_bridge.errors import AmbiguousName, UnknownName

@@ -9,8 +9,8 @@ from flask import abort
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.dial_log import Dial, DialCall
-from amo_bridge.channels.registry import vendor_of
 from amo_bridge.channels.vendor_states import VendorStates
+from amo_bridge.channels.vendors import vendor_of
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from flask import request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.registry import unconnected
+from amo_bridge.channels.vendors import unconnected
 from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.web.api import ROOT, api
 from amo_bridge.web.api.deals import Effect, effects_of

@@ -9,7 +9,7 @@ from flask import abort, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.registry import unconnected_of
+from amo_bridge.channels.vendors import unconnected_of
 from amo_bridge.config.files import with_key
 from amo_bridge.engine.forecast import Fate, choices_of
 from amo_bridge.engine.history import Line

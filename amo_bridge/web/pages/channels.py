@@ -10,9 +10,9 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.channels.registry import connected_vendors, serving, unconnected, vendor_of
 from amo_bridge.channels.trials import TrialKind, callers, kind_of
 from amo_bridge.channels.vendor_states import ChannelState, VendorStates
+from amo_bridge.channels.vendors import connected_vendors, serving, unconnected, vendor_of
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from amo_bridge.channels.dial_log import DECISIONS, Dial, DialCall, DialLog
-from amo_bridge.channels.registry import connected
+from amo_bridge.channels.vendors import connected
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.web.accounts import AccountView

@@ -9,8 +9,8 @@ from flask_babel import gettext as _
 from sqlalchemy import Row
 from werkzeug.wrappers import Response
 
-from amo_bridge.channels.registry import document_services
 from amo_bridge.channels.storage import listed_files, stored_at
+from amo_bridge.channels.vendors import document_services
 from amo_bridge.errors import ChannelError, ConfigError
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to

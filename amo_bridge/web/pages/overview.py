@@ -10,7 +10,7 @@ from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.channels.registry import unconnected
+from amo_bridge.channels.vendors import unconnected
 from amo_bridge.config.loader import secret
 from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.engine.history import Line

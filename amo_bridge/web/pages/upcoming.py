@@ -9,7 +9,7 @@ from itertools import groupby
 from flask import Blueprint, render_template, request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.registry import unconnected_of
+from amo_bridge.channels.vendors import unconnected_of
 from amo_bridge.engine.forecast import Coming
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role

@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic.fields import FieldInfo
 
-from amo_bridge.channels.registry import VENDORS, Vendor, rivals
+from amo_bridge.channels.vendors import VENDORS, Vendor, rivals
 from amo_bridge.config.blocks import values_of
 from amo_bridge.config.channels import VENDOR_SECTIONS, Quiet
 from amo_bridge.config.files import Plain, with_section, without_section

@@ -12,8 +12,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.dial_log import DECISIONS, DialCall, DialLog
-from amo_bridge.channels.registry import VENDORS, Vendor, connected_vendors
 from amo_bridge.channels.trials import Trial, kind_of, send_trial
+from amo_bridge.channels.vendors import VENDORS, Vendor, connected_vendors
 from amo_bridge.config.channels import PersonSection, folded_login
 from amo_bridge.config.loader import DATABASE_PASSWORD, secret
 from amo_bridge.crm.tokens import KEY_VARIABLE

@@ -13,8 +13,8 @@ from typing import Literal
 
 from flask_babel import gettext as _
 
-from amo_bridge.channels.registry import connected_vendors
 from amo_bridge.channels.trials import Trial, kind_of, send_trial
+from amo_bridge.channels.vendors import connected_vendors
 from amo_bridge.config.account_check import Misfit, look_up
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH
 from amo_bridge.config.files import difference

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.pages import Pages, Visit, words_of
 
-from amo_bridge.channels.registry import document_services
 from amo_bridge.channels.storage_services import LocalCopy
+from amo_bridge.channels.vendors import document_services
 from amo_bridge.storage.tables import stored_files
 from amo_bridge.web.auth.users import Role
 

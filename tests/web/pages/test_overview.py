@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from support.browser import fits_its_width, opened, serious_findings, served
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
-from amo_bridge.channels.registry import unconnected
+from amo_bridge.channels.vendors import unconnected
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import Config
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows

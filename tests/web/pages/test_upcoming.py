@@ -13,7 +13,7 @@ from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_find
 from support.ladder_deals import NOW, WARMING, begin, two_are_waiting
 from support.pages import PASSWORD, Pages, Visit, agency, saved, words_of
 
-from amo_bridge.channels.registry import unconnected_of
+from amo_bridge.channels.vendors import unconnected_of
 from amo_bridge.config.loader import load
 from amo_bridge.storage.tables import schedules, timers
 from amo_bridge.web.auth.users import Role

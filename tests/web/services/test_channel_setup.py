@@ -17,7 +17,7 @@ from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_find
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 from support.running_bridge import ENVIRONMENT
 
-from amo_bridge.channels.registry import AUDIENCES, STORAGE, VENDORS
+from amo_bridge.channels.vendors import AUDIENCES, STORAGE, VENDORS
 from amo_bridge.config.channels import VENDOR_SECTIONS
 from amo_bridge.config.loader import load
 from amo_bridge.errors import CrmTemporary
