@@ -32,7 +32,7 @@ from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import UnknownName
-from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace
+from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace, values_of
 from amo_bridge.storage.tables import (
     UNCHECKED,
     audience_holds,
@@ -436,7 +436,7 @@ class AudienceLog:
 
     def names(self) -> list[str]:
         """All audiences that ever had a client."""
-        query = select(audience_members.c.audience).where(self._members).distinct()
+        query = values_of(audience_members.c.audience, self._members)
         with self._store.read() as connection:
             return sorted(connection.execute(query).scalars())
 

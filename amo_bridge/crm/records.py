@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, fields
 from datetime import UTC, datetime
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -287,18 +288,27 @@ def _plain(value: Any) -> Any:
 
 def from_plain(kind: type[Any], plain: Row) -> dict[str, Any]:
     """The attributes that ``to_plain`` gave; what this version does not know is left out."""
-    known = {attribute.name: str(attribute.type) for attribute in fields(kind)}
-    return {name: _typed(known[name], value) for name, value in plain.items() if name in known}
+    readers = _readers(kind)  # type: ignore[arg-type]
+    told = {}
+    for name, value in plain.items():
+        if name in readers:
+            read = readers[name]
+            told[name] = value if read is None or value is None else read(value)
+    return told
 
 
-def _typed(annotation: str, value: Any) -> Any:
-    if value is None:
-        return None
+@cache
+def _readers(kind: type[Any]) -> Mapping[str, Callable[[Any], Any] | None]:
+    """Attribute → what makes it of its JSON; None: it is as it stands. Every deal read passes it."""
+    return {attribute.name: _reader(str(attribute.type)) for attribute in fields(kind)}
+
+
+def _reader(annotation: str) -> Callable[[Any], Any] | None:
     if annotation.startswith("datetime"):
-        return datetime.fromtimestamp(value, UTC)
+        return lambda seconds: datetime.fromtimestamp(seconds, UTC)
     if annotation.startswith("Mapping[int"):
-        return {int(key): tuple(inner) for key, inner in value.items()}
-    return tuple(value) if annotation.startswith("tuple") else value
+        return lambda told: {int(key): tuple(inner) for key, inner in told.items()}
+    return tuple if annotation.startswith("tuple") else None
 
 
 # --- records ----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,9 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    or_,
     select,
+    union_all,
 )
 from sqlalchemy.engine import Connection
 
@@ -41,6 +44,7 @@ from amo_bridge.storage.tables import (
     LOUD,
     deals,
     in_open_state,
+    is_dropped,
     is_given_up,
     is_loud,
     is_unsent,
@@ -116,6 +120,8 @@ GROUPS = {
     "failed": "failed", "held": "failed",
 }  # fmt: skip
 STEPS_BACK = 64
+FEW = 5000
+"""Effects whose decisions are looked for one by one."""
 DECIDED_WITHIN = 24 * 3600.0
 """Seconds after an effect was made in which its decision may be written: an event that failed is decided again."""
 
@@ -281,16 +287,16 @@ class History:
             query = query.where(self._has_effect(in_channel(wanted.channel, outbox)))
         if wanted.source is not None:
             query = query.where(_has_source(wanted.source))
-        return self._ended(query, wanted.ending)
+        return self._ended(connection, query, wanted)
 
-    def _ended(self, query: Select[Any], ending: Ending | None) -> Select[Any]:
-        if ending is None:
+    def _ended(self, connection: Connection, query: Select[Any], wanted: DecisionFilter) -> Select[Any]:
+        if (ending := wanted.ending) is None:
             return query
         query = query.where(journal.c.verdict.in_(VERDICTS_OF[ending]))
         if ending == "at_work":
-            return query.where(self._has_effect(in_open_state(outbox)))
+            return query.where(self._has_one(connection, wanted.since, in_open_state(outbox)))
         if ending == "unsent":
-            return query.where(self._has_effect(outbox.c.state.in_(("unsent", "dropped"))))
+            return query.where(self._has_one(connection, wanted.since, is_unsent(outbox), is_dropped(outbox)))
         lost = self._has_effect(outbox.c.state.in_(GAVE_UP))
         if ending == "trouble":
             return query.where((journal.c.verdict != "acts") | lost)
@@ -298,6 +304,22 @@ class History:
             not_done = self._has_effect(in_open_state(outbox) | outbox.c.state.in_((*GAVE_UP, "unsent", "dropped")))
             return query.where((journal.c.verdict != "acts") | ~not_done)
         return query
+
+    def _has_one(self, connection: Connection, moment: float, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Is there an effect of the journal's decision, of this moment or later, of which one of these is true? Each
+        has an index. Few are asked for their decisions; many are found soon by asking decisions for their effects."""
+        first = _first(connection, FIRST_EFFECT_SINCE, moment - DECIDED_WITHIN)
+        since = [select(outbox.c.id).where(self._store.owns(outbox), outbox.c.id >= first, one) for one in conditions]
+        counts = (select(func.count()).select_from(one.limit(FEW).subquery()) for one in since)
+        if sum(connection.execute(one).scalar_one() for one in counts) >= FEW:
+            return self._has_effect(or_(*conditions))
+        decision = journal.alias()
+        same = [decision.c[name] == outbox.c[name] for name in ("account", "deal_id", "event_id")]
+        # By the deal: a rule has written thousands of lines.
+        joined = outbox.join(decision, and_(*same, decision.c.rule + "" == outbox.c.rule))
+        mine = (self._store.owns(outbox), outbox.c.id >= first)
+        decided = [select(decision.c.id).select_from(joined).where(*mine, one) for one in conditions]
+        return journal.c.id.in_(union_all(*decided))
 
     def _has_effect(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
         """Is there an effect of the journal's decision of which this is true?"""
@@ -347,8 +369,9 @@ class History:
             found = connection.execute(select(asked.c.column1, last), asked_parameters(names)).all()
         return {rule: at for rule, at in found if at is not None}
 
-    def skips(self, rules: Iterable[Rule], most: int) -> dict[str, list[str]]:
-        """Rule → why it did nothing, of its last ``most`` decisions; that its steps come by the clock is no reason."""
+    def skips(self, rules: Iterable[Rule], most: int) -> dict[str, Counter[str]]:
+        """Rule → why it did nothing how often, of its last ``most`` decisions; that its steps come by the clock is no
+        reason."""
         asked = list(rules)
         columns, names = (journal.c.id, journal.c.verdict, journal.c.reason), [rule.name for rule in asked]
         decided: dict[str, list[tuple[int, str, str]]] = {name: [] for name in names}
@@ -357,12 +380,14 @@ class History:
             rows = newest_of_each(connection, self._store.account_id, journal.c.rule, names, columns, most)
         for row in rows:
             decided[row.rule].append((row.id, row.verdict, row.reason))
-        found = {}
+        found: dict[str, Counter[str]] = {}
         for name, decisions in decided.items():
             decisions += [(one.row_id, "skipped", one.skip.reason) for one in packed[name]]
-            last = sorted(decisions, key=lambda one: -one[0])[:most]
-            silent = [reason for _, verdict, reason in last if outcome(verdict, (), reason) == "skipped"]
-            found[name] = [nested_quotes(reason) for reason in silent]
+            last = Counter((verdict, reason) for _, verdict, reason in sorted(decisions, reverse=True)[:most])
+            found[name] = Counter()
+            for (verdict, reason), times in last.items():
+                if outcome(verdict, (), reason) == "skipped":
+                    found[name][nested_quotes(reason)] += times
         return found
 
     def dry_runs_since(self, moment: float) -> dict[str, DryRuns]:
@@ -386,11 +411,16 @@ class History:
             return {rule: times for rule, times in connection.execute(query)}
 
     def deals_on_stages(self) -> dict[tuple[int, int], int]:
-        """(pipeline, status) → how many deals the mirror has there."""
-        stage = (deals.c.pipeline_id, deals.c.status_id)
-        query = select(*stage, func.count()).where(self._store.owns(deals)).group_by(*stage)
-        with self._store.read() as connection:
-            return {(pipeline, status): many for pipeline, status, many in connection.execute(query)}
+        """(pipeline, status) → how many deals the mirror has there; of many as they were a minute ago at most."""
+
+        def counted() -> dict[tuple[int, int], int]:
+            stage = (deals.c.pipeline_id, deals.c.status_id)
+            query = select(*stage, func.count()).where(self._store.owns(deals)).group_by(*stage)
+            with self._store.read() as connection:
+                return {(pipeline, status): many for pipeline, status, many in connection.execute(query)}
+
+        counts = self._store.store.large_counts
+        return counts.get((self._store.account_id, "stages"), counted, lambda found: sum(found.values()))
 
     def _lines(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Line]:
         acted = [(row.event_id, row.deal_id, row.rule) for row in rows if row.verdict == "acts"]

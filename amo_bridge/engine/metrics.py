@@ -97,9 +97,9 @@ class HealthReader:
                 outbox=unsent,
                 failed=self._failed(connection),
                 overdue=late_unread + late_unjudged + late_unsent,
-                timers_open=_count(connection, self._timers()),
+                timers_open=self._large(connection, "timers_open", self._timers()),
                 timers_overdue=_count(connection, self._timers().where(timers.c.due_at < before + ahead)),
-                mirror_deals=_count(connection, select(func.count()).where(self._of(deals))),
+                mirror_deals=self._large(connection, "deals", select(func.count()).where(self._of(deals))),
                 last_hook_age=_age(last_hook_at, now),
                 reconcile_age=_age(known.get(RECONCILED_AT), now),
                 hook_seen_age=_age(known.get(HOOK_SEEN), now),
@@ -137,6 +137,10 @@ class HealthReader:
         found = {kind: int(count) for kind, count in connection.execute(query.group_by(outbox.c.kind))}
         lost = _count(connection, select(func.count()).where(self._of(events), events.c.state == "failed"))
         return {**found, "event": lost} if lost else found
+
+    def _large(self, connection: Connection, what: str, query: Select[Any]) -> int:
+        counts = self._store.store.large_counts
+        return counts.get((self._store.account_id, what), lambda: _count(connection, query), int)
 
     def _timers(self) -> Select[Any]:
         # Spelled out in the statement: SQLite takes the partial index only for what it knows before.

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.lazy.dataclasses import dataclass
-from amo_bridge.storage.database import AccountStore, chunks, insert_new
+from amo_bridge.storage.database import AccountStore, chunks, insert_new, values_of
 from amo_bridge.storage.tables import violation_decisions, violations
 from amo_bridge.text.names import normalise
 
@@ -182,13 +182,13 @@ class Violations:
     def people(self) -> list[str]:
         """Everybody who stands in the ledger."""
         with self._store.read() as connection:
-            query = select(violations.c.person).where(self._store.owns(violations)).distinct()
+            query = values_of(violations.c.person, self._store.owns(violations))
             return sorted(connection.execute(query).scalars())
 
     def clauses(self) -> list[str]:
         """Every clause that was ever broken."""
         with self._store.read() as connection:
-            query = select(violations.c.clause).where(self._store.owns(violations)).distinct()
+            query = values_of(violations.c.clause, self._store.owns(violations))
             return sorted(connection.execute(query).scalars())
 
     def first_at(self) -> datetime | None:

@@ -16,6 +16,7 @@ from dataclasses import field, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
@@ -318,7 +319,7 @@ def _closed(
     with store.read() as connection:
         rows = connection.execute(query).all()
     # Thousands a month: read as one text, and only what is asked for is taken out of it.
-    records = json.loads(f"[{','.join(text for *_, text in rows)}]")
+    records = from_json(f"[{','.join(text for *_, text in rows)}]")
     for (number, at, person, _), record in zip(rows, records, strict=True):
         if not record.get("is_deleted"):
             yield number, datetime.fromtimestamp(at, UTC), person, record

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from math import inf
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Engine,
     FromClause,
+    Select,
     Table,
     create_engine,
     event,
@@ -44,6 +46,9 @@ def is_operational(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError | InterfaceError | InternalError)
 
 
+LARGE = 10_000
+"""Rows; what is more is counted once in COUNTED_FOR_SECONDS: see LargeCounts."""
+COUNTED_FOR_SECONDS = 60.0
 RESTORE = "верните копию: amo-bridge restore (docs/operations.md)"
 DAMAGED = ("database disk image is malformed", "file is not a database", "file is encrypted or is not a database")
 NO_ROOM = ("database or disk is full", "No space left on device")
@@ -140,6 +145,15 @@ def chunks(many: Sequence[One], size: int = CHUNK) -> Iterator[Sequence[One]]:
         yield many[start : start + size]
 
 
+def values_of(column: Column[str], *conditions: ColumnElement[bool]) -> Select[Any]:
+    """Every value of the column in the rows of these conditions, in order: each is looked up behind the last one in an
+    index of the conditions and the column, where DISTINCT reads all of that index."""
+    found = select(func.min(column).label("value")).where(*conditions).cte("found", recursive=True)
+    following = select(func.min(column)).where(*conditions, column > found.c.value).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.value.is_not(None)))
+    return select(found.c.value).where(found.c.value.is_not(None))
+
+
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert the rows whose unique key is not in the table yet; the others are left as they are. How many were new."""
     if not rows:
@@ -199,6 +213,24 @@ class WriteQueue:
 # The durable store: how it is opened, read and written. SQLite embedded, PostgreSQL by the same code.
 
 
+class LargeCounts:
+    """How many rows there are, where counting them takes longer than drawing the page that tells it: what is large is
+    counted anew once a minute, what is small each time. Safe for several threads: two may count at once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, tuple[float, Any]] = {}
+
+    def get(self, name: Hashable, count: Callable[[], One], rows: Callable[[One], int]) -> One:
+        """``count``: what tells it; ``rows``: how many rows that was."""
+        until, known = self._kept.get(name, (0.0, None))
+        if monotonic() < until:
+            return cast("One", known)
+        counted = count()
+        if rows(counted) > LARGE:
+            self._kept[name] = (monotonic() + COUNTED_FOR_SECONDS, counted)
+        return counted
+
+
 class StoreState:
     """``outage``: why the database can't be written or read just now (Russian); empty while it can."""
 
@@ -221,6 +253,7 @@ class Store:
         # Writers queue here rather than in SQLite's busy loop, which wakes them unfairly late.
         self._turn = WriteQueue()
         self._state = StoreState()
+        self.large_counts = LargeCounts()
 
     @property
     def outage(self) -> str:

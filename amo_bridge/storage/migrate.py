@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 
-HEAD = "0062"
+HEAD = "0063"
 # The shape of stores that were made before there were revisions.
 UNNUMBERED = "0001"
 VERSION_TABLE = "alembic_version"

@@ -208,8 +208,14 @@ def is_unsent(rows: FromClause) -> ColumnElement[bool]:
     return rows.c.state == literal_column("'unsent'")
 
 
-_unsent = is_unsent(outbox)
+def is_dropped(rows: FromClause) -> ColumnElement[bool]:
+    """What a person said shall not be sent any more, of ``outbox`` (or an alias of it); see ``in_open_state``."""
+    return rows.c.state == literal_column("'dropped'")
+
+
+_unsent, _dropped = is_unsent(outbox), is_dropped(outbox)
 Index("outbox_unsent", outbox.c.account, outbox.c.id, sqlite_where=_unsent, postgresql_where=_unsent)
+Index("outbox_dropped", outbox.c.account, outbox.c.id, sqlite_where=_dropped, postgresql_where=_dropped)
 _open = outbox.c.state.in_(OPEN_STATES)
 Index("outbox_open", outbox.c.account, outbox.c.id, sqlite_where=_open, postgresql_where=_open)
 _failed = outbox.c.state.in_(GAVE_UP)
@@ -931,6 +937,8 @@ violations = Table(
 it is recorded once. Names are kept as they were then. ``penalty``: whole units of ``currency``; None when the rule
 names no sum. ``state``: "counts" or "forgiven"."""
 Index("violations_at", violations.c.account, violations.c.at)
+Index("violations_person", violations.c.account, violations.c.person)
+Index("violations_clause", violations.c.account, violations.c.clause)
 
 violation_decisions = Table(
     "violation_decisions",

@@ -78,9 +78,11 @@ def install(app: Flask, application: Application) -> None:
 def _page_context() -> dict[str, object]:
     """What the layout needs."""
     theme = request.cookies.get("theme", "auto")
+    locale = get_locale()
     return {
+        "_": middleware.words_in(locale.language if locale else middleware.RUSSIAN),
         "asset": asset,
-        "language": str(get_locale()),
+        "language": str(locale),
         "languages": middleware.LANGUAGES,
         "theme": theme if theme in THEMES else "auto",
         "account": _account_or_none,

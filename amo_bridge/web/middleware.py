@@ -12,7 +12,7 @@ from typing import Any
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_app_context, request
 from flask_babel import Babel, Domain, get_locale
 from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
@@ -74,18 +74,36 @@ class PageWords(Domain):  # type: ignore[misc]
 
 @pass_eval_context
 def words_of_template(context: EvalContext, text: str, /, **values: Any) -> str:
+    """``_()`` of macros, which do not see what a page was given; see ``words_in``."""
+    return words_in(page_language())(context, text, **values)
+
+
+@cache
+def words_in(language: str) -> Callable[..., str]:
     """``_()`` of templates, as Jinja's own: %(name)s stands for a value, which is escaped on a page. A page of a list
-    asks for a thousand, so that each is looked up once in the life of the process."""
-    if "page_language" not in g:
-        g.page_language = _language()
-    told = _words(g.page_language, str(text), is_page=context.autoescape)
-    return told % values if "%" in told else told
+    asks for a thousand, so that each is looked up once in the life of the process, and the language once a page."""
+
+    @pass_eval_context
+    def words(context: EvalContext, text: str, /, **values: Any) -> str:
+        told = _words(language, str(text), is_page=context.autoescape)
+        return told % values if "%" in told else told
+
+    return words
 
 
 @lru_cache(maxsize=8192)
 def _words(language: str, text: str, *, is_page: bool) -> str:
     found = str(translations(language).gettext(text))
     return Markup(found) if is_page else found
+
+
+def page_language() -> str:
+    """Of whom this request is answered, asked for once; Russian where nobody asks."""
+    if not has_app_context():
+        return RUSSIAN
+    if "page_language" not in g:
+        g.page_language = _language()
+    return str(g.page_language)
 
 
 def _language() -> str:

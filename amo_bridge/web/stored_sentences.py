@@ -17,10 +17,10 @@ from typing import Any
 
 from babel.messages.pofile import read_po
 from flask import Flask
-from flask_babel import get_locale
 from markupsafe import Markup
 
 from amo_bridge.engine.journal import BY_API
+from amo_bridge.web.middleware import RUSSIAN, page_language
 
 CATALOGUE = Path(__file__).parent / "translations" / "stored" / "en.po"
 PLACE = re.compile(r"\{(\d)(?:!([tls]))?\}")
@@ -138,8 +138,7 @@ def _span(found: re.Match[str]) -> str:
 
 def stored(sentence: str) -> str:
     """In the reader's language, where it is known."""
-    locale = get_locale()
-    if locale is None or locale.language == "ru" or not sentence:
+    if page_language() == RUSSIAN or not sentence:
         return sentence
     return in_english(sentence) or sentence
 
@@ -166,8 +165,7 @@ def all_stored(told: Any) -> Any:
 def stored_on_page(sentence: str) -> str | Markup:
     """As ``stored``; Russian words on an English page say that they are Russian, for whoever has them read aloud."""
     told = stored(sentence)
-    locale = get_locale()
-    if locale is None or locale.language == "ru" or told != sentence or not RUSSIAN_LETTERS.search(told):
+    if page_language() == RUSSIAN or told != sentence or not RUSSIAN_LETTERS.search(told):
         return told
     return Markup('<span lang="ru">{}</span>').format(told)
 

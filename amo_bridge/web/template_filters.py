@@ -7,17 +7,18 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from babel.numbers import format_decimal
-from flask import Flask, g
+from flask import Flask
 from flask_babel import format_date as babel_date
-from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
 from amo_bridge.dates.duration import describe_step as written_out
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.text.typography import money
 from amo_bridge.web.accounts import ChoiceNeeded, NoSuchAccount
 from amo_bridge.web.context import current_account
+from amo_bridge.web.middleware import page_language
 from amo_bridge.web.services.failures import explained
 
 
@@ -172,14 +173,7 @@ def _age(seconds: float | None) -> str:
 
 def number(value: float) -> str:
     """«12 345»."""
-    return _number(value, _locale())
-
-
-def _locale() -> str:
-    """Of this request: tables ask for it with every figure."""
-    if "locale_name" not in g:
-        g.locale_name = str(get_locale() or "ru")
-    return str(g.locale_name)
+    return _number(value, page_language())
 
 
 @lru_cache(maxsize=4096)
@@ -189,7 +183,7 @@ def _number(value: float, locale: str) -> str:
 
 def sum_of_money(amount: int, currency: str) -> str:
     """«5 000 ₽», by the customs of the reader's language."""
-    return money(amount, currency, _locale())
+    return money(amount, currency, page_language())
 
 
 def local(at: datetime | float) -> datetime:

@@ -18,8 +18,8 @@ from support.running_bridge import EXAMPLE, config_for
 from amo_bridge.config.loader import load
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.storage import database
-from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import cursors
+from amo_bridge.storage.database import COUNTED_FOR_SECONDS, LARGE, LargeCounts, Store, values_of
+from amo_bridge.storage.tables import audience_members, cursors
 
 
 def test_without_a_word_about_it_the_database_is_a_file_in_the_data_folder(tmp_path: Path) -> None:
@@ -73,6 +73,37 @@ def test_what_a_statement_carried_is_not_told_when_it_fails(store: Store) -> Non
         connection.execute(insert(cursors), row)
     assert "[SQL: INSERT" in str(told.value)
     assert "parameters hidden" in str(told.value)
+
+
+def test_each_value_of_a_column_is_found_in_order(store: Store) -> None:
+    rows = [(2, "z"), (1, "b"), (1, "a"), (1, "b"), (1, "ж")]
+    with store.write() as connection:
+        for number, (account, name) in enumerate(rows):
+            row = {"account": account, "audience": name, "contact_id": number, "state": "in", "since": 0.0}
+            connection.execute(insert(audience_members), {**row, "checked_at": 0.0, "seen_at": 0.0})
+
+    def named(account: int) -> list[str]:
+        query = values_of(audience_members.c.audience, audience_members.c.account == account)
+        with store.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    assert [named(account) for account in (1, 2, 3)] == [["a", "b", "ж"], ["z"], []]
+
+
+def test_what_is_large_is_counted_once_a_minute_and_what_is_small_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, now = LargeCounts(), 1000.0
+    monkeypatch.setattr(database, "monotonic", lambda: now)
+    told = iter([3, 4, LARGE + 1, LARGE + 2, 5, 6])
+
+    def count() -> int:
+        return counts.get("deals", lambda: next(told), int)
+
+    assert [count(), count(), count(), count()] == [3, 4, LARGE + 1, LARGE + 1]
+    assert counts.get("steps", lambda: 7, int) == 7
+    now += COUNTED_FOR_SECONDS
+    assert count() == LARGE + 2
+    now += COUNTED_FOR_SECONDS
+    assert [count(), count()] == [5, 6]
 
 
 def test_writers_wait_for_each_other_and_readers_for_nobody(store: Store) -> None:

@@ -76,7 +76,6 @@ SORTED: dict[str, str] = {
     "GROUP BY quarter": "steps of a month at most, into one group a quarter of an hour",
     "GROUP BY enquiries.source": "into one group a service",
     "GROUP BY violations.person, violations.currency": "what a month comes to, into one group a person",
-    "SELECT DISTINCT violations.": "names of people and clauses: a ledger of years has some thousand rows",
 }
 """What is sorted or grouped → why it may be."""
 

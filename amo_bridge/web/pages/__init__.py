@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import COMMON
 from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import user
 
 
 @dataclass(frozen=True)
@@ -102,16 +103,23 @@ def install(app: Flask) -> None:
     for module in found:
         app.register_blueprint(module.routes)
     menu = sorted((module.MENU for module in found if hasattr(module, "MENU")), key=lambda entry: entry.place)
-    app.jinja_env.globals["menu"] = lambda account: [entry for entry in menu if _is_shown(entry, account)]
+    app.jinja_env.globals["menu"] = lambda account: _shown(menu, account)
 
 
-def _is_shown(entry: Menu, account: AccountView | None) -> bool:
-    """``account``: the one that the page is about, if there is one."""
-    if not (current_user.is_authenticated and current_user.user.may(entry.role)):
-        return False
-    if current_user.user.accounts is not None and getattr(current_app.view_functions[entry.endpoint], COMMON, False):
-        return False
-    return entry.needs is None or account is None or entry.needs(account.config)
+def _shown(menu: Iterable[Menu], account: AccountView | None) -> list[Menu]:
+    """What who is looking may see of it; ``account``: the one that the page is about, if there is one."""
+    if not current_user.is_authenticated:
+        return []
+    visitor, views = user(), current_app.view_functions
+
+    def is_shown(entry: Menu) -> bool:
+        if not visitor.may(entry.role):
+            return False
+        if visitor.accounts is not None and getattr(views[entry.endpoint], COMMON, False):
+            return False
+        return entry.needs is None or account is None or entry.needs(account.config)
+
+    return [entry for entry in menu if is_shown(entry)]
 
 
 def _modules() -> Iterator[ModuleType]:

@@ -142,20 +142,29 @@ def decisions_of(here: AccountView, wish: Wish, most: int) -> Decisions:
     )
     found = here.history.find(replace(wanted, before=wish.before), most + 1)
     known = {one.deal_id: one for one in listed(here, {line.deal_id for line in found if line.deal_id})}
+    # Each word once: a table has ten thousand lines.
+    endings = {outcome: str(word) for outcome, (_, word) in VERDICTS.items()}
+    sources = {source: str(word) for source, word in SOURCES.items()}
     return Decisions(
-        rows=[_view(line, known) for line in found[:most]],
+        rows=[_view(line, known, endings, sources) for line in found[:most]],
         total=here.history.count(wanted, MOST_COUNTED),
         next_before=found[most - 1].id if len(found) > most else None,
         is_vague=deal_ids is not None and len(deal_ids) > MOST_DEALS,
     )
 
 
-def _view(line: Decision, known: Mapping[int, FoundDeal]) -> DecisionView:
-    deal = known.get(line.deal_id or 0)
-    words = str(VERDICTS.get(line.outcome, ("", line.outcome))[1])
-    source = str(SOURCES.get(line.source, line.source))
-    at = datetime.fromtimestamp(line.at, UTC)
-    return DecisionView(line, at, deal.name if deal else "", deal.person if deal else "", words, source)
+def _view(
+    line: Decision, known: Mapping[int, FoundDeal], endings: Mapping[str, str], sources: Mapping[Source, str]
+) -> DecisionView:
+    deal, at = known.get(line.deal_id or 0), datetime.fromtimestamp(line.at, UTC)
+    return DecisionView(
+        line,
+        at,
+        deal.name if deal else "",
+        deal.person if deal else "",
+        endings.get(line.outcome, line.outcome),
+        sources.get(line.source, line.source),
+    )
 
 
 def _midnight(here: AccountView, day: date) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
@@ -80,10 +80,10 @@ class RuleFacts:
         return next((rule for rule in self._rules if rule.name == name), None)
 
     def at_a_glance(self, rule: Rule) -> Facts:
-        return self._of(rule, self._skips.get(rule.name, ()), 2)
+        return self._of(rule, self._skips.get(rule.name, Counter()), 2)
 
     def of(self, rule: Rule) -> Facts:
-        skips = self._here.history.skips([rule], LAST_LINES)[rule.name] if self._here.is_known else ()
+        skips = self._here.history.skips([rule], LAST_LINES)[rule.name] if self._here.is_known else Counter[str]()
         return self._of(rule, skips, 5)
 
     def lines(self, rule: Rule, most: int = LAST_LINES, *, loud: bool = False) -> list[Line]:
@@ -114,7 +114,7 @@ class RuleFacts:
         except ConfigError:
             return str(_("Блок записан не отдельным заголовком"))
 
-    def _of(self, rule: Rule, skips: Iterable[str], most_skips: int) -> Facts:
+    def _of(self, rule: Rule, skips: Counter[str], most_skips: int) -> Facts:
         named = _named_stages(rule)
         matching = self._matching(named)
         return Facts(
@@ -122,7 +122,7 @@ class RuleFacts:
             matching=matching,
             unmatched=None if matching is not None else _why_unmatched(named),
             last_acted=self._last_acted.get(rule.name),
-            skips=Counter(skips).most_common(most_skips),
+            skips=skips.most_common(most_skips),
             dry=dry_sources(rule, is_bridge_dry=self._here.config.bridge.dry_run),
             dry_runs=self._dry_runs.get(rule.name, DryRuns()),
         )
@@ -146,7 +146,7 @@ class RuleFacts:
         return self._here.history.last_acted(rule.name for rule in self._rules) if self._here.is_known else {}
 
     @cached_property
-    def _skips(self) -> dict[str, list[str]]:
+    def _skips(self) -> dict[str, Counter[str]]:
         return self._here.history.skips(self._rules, GLANCE) if self._here.is_known else {}
 
     @cached_property

@@ -17,6 +17,7 @@ from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_find
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.clock import FixedClock
+from amo_bridge.engine import history
 from amo_bridge.engine.history import DecisionFilter, History, Source
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.database import AccountStore, Store
@@ -69,6 +70,19 @@ def events(pages: Pages, **asked: str) -> list[int | None]:
     """The events of the decisions that are listed, newest first."""
     wish = service.wish_asked_for(pages.account, asked)
     return [one.line.event_id for one in service.decisions_of(pages.account, wish, 50).rows]
+
+
+@pytest.mark.parametrize("few", [0, 5000])
+def test_few_effects_and_many_are_asked_for_in_another_way_and_found_alike(
+    day: Day, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    day.acts(ROSE, 8, "dropped")
+    day.acts(ROSE, 9, "unsent", "done", rule=WIN_BACK)
+    monkeypatch.setattr(history, "FEW", few)
+    assert events(day.pages, ending="unsent") == [9, 8, 4]
+    assert events(day.pages, ending="unsent", person=str(agency().user(IVAN).id), rule=WIN_BACK) == [9]
+    assert events(day.pages, ending="at_work") == [3]
+    assert events(day.pages, ending="unsent", to="2026-11-23") == []
 
 
 @pytest.mark.parametrize(
