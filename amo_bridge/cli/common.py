@@ -57,12 +57,13 @@ def waiting(words: str) -> Iterator[Callable[[str], None]]:
         yield lambda changed: progress.update(task, description=changed)
 
 
-def load_or_exit(path: Path) -> Config:
-    """The config, or all its problems on stderr and exit code 2."""
-    from amo_bridge.config.loader import load
+def load_or_exit(path: Path, *, rules: bool = True) -> Config:
+    """The config, or all its problems on stderr and exit code 2. ``rules``: without them only account and data are
+    read, and what is wrong elsewhere keeps nobody from the store."""
+    from amo_bridge.config.loader import load, load_without_rules
 
     try:
-        return load(path)
+        return load(path) if rules else load_without_rules(path)
     except ConfigError as error:
         tell_and_exit(error.problems)
 

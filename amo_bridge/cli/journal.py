@@ -62,7 +62,7 @@ STATES = {
 @config_option
 def why(deal: int, acted: bool, config_path: Path) -> None:
     """История сделки: что пришло, какое правило смотрело и что решило."""
-    config = load_or_exit(config_path)
+    config = load_or_exit(config_path, rules=False)
     if not config.bridge.database and not config.data_folder.is_dir():
         raise Stop(f"журнала ещё нет: его ведёт работающий мост (amo-bridge serve) в папке {config.data_folder}")
     try:

@@ -296,6 +296,31 @@ def readable(path: Path, text: str, environment: Mapping[str, str] = os.environ)
     return Readable(config, problems, tuple(sorted(unread)), loader.problems.places)
 
 
+def load_without_rules(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Which account a config is for and where its data is, and nothing else: all that a command needs which reads the
+    store. Rules and channels are not looked at. Raises ConfigError, as ``load``."""
+    text = text_of(path)
+    try:
+        tree = tomllib.loads(text)
+        if not tree.keys() <= set(SECTIONS):
+            raise ValueError("a section is unknown, and may be one of these two")
+        tables = {name: tree.get(name, {}) | _overrides(name, environment) for name in OVERRIDES}
+        account, bridge = (
+            AccountSection.model_validate(tables["account"]),
+            BridgeSection.model_validate(tables["bridge"]),
+        )
+    except (ValueError, TypeError):
+        # Told of with everything else that is wrong in the file.
+        return load_text(path, text, environment)
+    database = with_password(bridge.database, environment)
+    return Config(path, account, bridge.model_copy(update={"database": database}), CalendarOptions(), {}, (), {})
+
+
+def _overrides(section: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The keys of a section that the environment says."""
+    return {key: environment[name] for key, name in OVERRIDES[section].items() if environment.get(name)}
+
+
 def essentials(path: Path, environment: Mapping[str, str] = os.environ) -> Config | None:
     """Of a file that can't be used: which account it is for and where its data is, without any rule; None if not even
     that can be read. With it hooks are taken in and the pages show what is wrong."""
@@ -303,9 +328,7 @@ def essentials(path: Path, environment: Mapping[str, str] = os.environ) -> Confi
         text = text_of(path)
     except ConfigError:
         return None
-    found = {name: _readable(text, name) for name in ("account", "bridge")}
-    for name, keys in OVERRIDES.items():
-        found[name] |= {key: environment[variable] for key, variable in keys.items() if environment.get(variable)}
+    found = {name: _readable(text, name) | _overrides(name, environment) for name in OVERRIDES}
     account, bridge = (
         _without_mistakes(AccountSection, found["account"]),
         _without_mistakes(BridgeSection, found["bridge"]),

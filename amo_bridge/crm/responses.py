@@ -6,7 +6,6 @@ attempt to read JSON (amoCRM docs, error-codes; the HTML cases were seen in the 
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import ssl
@@ -168,6 +167,9 @@ def _words(answer: requests.Response) -> str:
     """A few words of an answer that is not JSON: a page's title, or the beginning of the text."""
     text = answer.content.decode("utf-8", "replace")
     title = _TITLE.search(text)
+    # Only here: its table of two thousand characters is built with the import.
+    import html
+
     words = html.unescape(title.group(1) if title else _TAG.sub(" ", text))
     return _short(" ".join(words.split())) or str(answer.reason or "empty answer")
 

@@ -20,9 +20,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, field, replace
 from pathlib import Path
-from typing import Any, Protocol
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING, Any, Protocol
 
 from amo_bridge.crm.oauth import RECONNECT, SPENT_HINTS, OAuth, expiry
 from amo_bridge.errors import (
@@ -39,6 +37,10 @@ from amo_bridge.keyvalue import JsonStore, Values
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.logs import log
 from amo_bridge.private_files import make_file, make_folder
+
+if TYPE_CHECKING:
+    # Imported with the first secret that is read: commands and long-lived tokens need none.
+    from cryptography.fernet import MultiFernet
 
 DEFAULT_LIFETIME_SECONDS = 86400.0
 
@@ -128,6 +130,8 @@ class FileTokenStore(StoredTokens):
         return self._cipher.encrypt(json.dumps(value).encode()).decode()
 
     def _decrypt(self, text: str) -> Any:
+        from cryptography.fernet import InvalidToken
+
         try:
             return json.loads(self._cipher.decrypt(text))
         except InvalidToken as error:
@@ -139,6 +143,8 @@ def cipher(own_key_file: Path, environment: Mapping[str, str] = os.environ) -> M
     """The cipher of the key that the environment names, else of ``own_key_file``, which is made if it is missing.
 
     Raises ConfigError."""
+    from cryptography.fernet import Fernet, MultiFernet
+
     keys = environment.get(KEY_VARIABLE, "").strip()
     source = KEY_VARIABLE
     if not keys:
@@ -163,6 +169,8 @@ def _read_key(path: Path, *, make: bool) -> str:
 
 def _make_key(path: Path) -> None:
     """All or nothing, and the first one wins: two processes may start at once."""
+    from cryptography.fernet import Fernet
+
     make_folder(path.parent)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:

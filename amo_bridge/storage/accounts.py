@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.config.account_fit import KnownId
 from amo_bridge.crm.account import Account
 from amo_bridge.storage.database import AccountStore, Store, insert_new, insert_or_replace
 from amo_bridge.storage.tables import accounts, cursors, known_names, made, timers
 from amo_bridge.text.names import normalise
+
+if TYPE_CHECKING:
+    # A command that reads the store compares no names, and starts without the templates of letters behind it.
+    from amo_bridge.config.account_fit import KnownId
 
 
 def key_of(store: Store, account: Account, url: str) -> int:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from cryptography.fernet import InvalidToken, MultiFernet
 from sqlalchemy import Connection, create_engine, delete, inspect, select
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
@@ -30,6 +29,10 @@ from amo_bridge.private_files import make_folder
 from amo_bridge.storage.database import insert_or_replace
 from amo_bridge.storage.locks import advisory_lock
 from amo_bridge.storage.tables import small_state as table
+
+if TYPE_CHECKING:
+    # As crm/tokens.py.
+    from cryptography.fernet import MultiFernet
 
 SMALL_STATE, KEY_FILE = "small-state.db", "bridge.key"
 ACCOUNTS, SECRETS, TOKENS = "accounts", "secrets", "tokens"
@@ -191,6 +194,8 @@ def _coding(key: Callable[[], MultiFernet], where: str) -> tuple[Callable[[Any],
         return key().encrypt(json.dumps(value).encode()).decode()
 
     def decode(text: str) -> Any:
+        from cryptography.fernet import InvalidToken
+
         try:
             return json.loads(key().decrypt(text))
         except InvalidToken as error:

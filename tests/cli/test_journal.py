@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from support.command_line import spoilt
+from support.command_line import EXAMPLE, spoilt
 from support.local_crm import LocalCrm
 from support.running_bridge import RunningBridge
 
@@ -71,3 +71,19 @@ def test_a_deal_is_a_number(deal: str, run: Run) -> None:
 
 def test_a_wrong_config(run: Run, tmp_path: Path) -> None:
     assert run("why", "7", config=spoilt(tmp_path, ("[bridge]", "[brigde]"))).exit_code == 2
+
+
+def test_a_mistake_in_a_rule_keeps_nobody_from_the_history(run: Run, tmp_path: Path) -> None:
+    told = run("why", "7", config=spoilt(tmp_path, ("\nenabled = true", '\nenabled = "maybe"')))
+    assert told.exit_code == 1
+    assert "журнала ещё нет" in told.stderr
+
+
+@pytest.mark.parametrize("wrong", ['database = "mysql://x"', 'datta = "elsewhere"'])
+def test_where_the_data_is_must_be_right(wrong: str, run: Run, tmp_path: Path) -> None:
+    """Nothing is looked for in another place."""
+    key = "database" if "database" in wrong else "data"
+    (line,) = [line for line in EXAMPLE.read_text("utf-8").splitlines() if line.startswith(f"{key} = ")]
+    told = run("why", "7", config=spoilt(tmp_path, (f"\n{line}\n", f"\n{wrong}\n")))
+    assert told.exit_code == 2
+    assert wrong.partition(" ")[0] in told.stderr
