@@ -13,6 +13,7 @@ from importlib import import_module
 import click
 
 from amo_bridge.cli.click_ru import Group
+from amo_bridge.lazy.collecting import no_garbage
 
 # pydantic would look through every installed package for plugins, which takes a command longer than it takes to read
 # its config.
@@ -31,7 +32,8 @@ class LazyCommands(MutableMapping[str, click.Command]):
         command = self._commands[name]
         if command is None:
             module, _, function = self._modules[name].partition(".")
-            command = getattr(import_module(f"amo_bridge.cli.{module}"), function or name)
+            with no_garbage(is_kept=False):
+                command = getattr(import_module(f"amo_bridge.cli.{module}"), function or name)
             self._commands[name] = command
         return command
 

@@ -18,6 +18,7 @@ from amo_bridge.config.loader import readable
 from amo_bridge.config.model import Config, is_local
 from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.errors import ConfigError
+from amo_bridge.lazy.collecting import no_garbage
 from amo_bridge.rules.old_import_paths import old_imports
 from amo_bridge.rules.options import AudienceSpec, FolderSpec, SmsSpec
 from amo_bridge.rules.stage_map import StageMap
@@ -153,7 +154,8 @@ def _read_or_exit(path: Path, *, is_offline: bool) -> Config:
     """The config, or everything that is wrong with it, names that the account does not know included, and the exit
     code for that."""
     try:
-        found = readable(path, text_of(path))
+        with no_garbage():
+            found = readable(path, text_of(path))
     except ConfigError as error:
         tell_and_exit(error.problems)
     if found.config is not None and not found.problems:

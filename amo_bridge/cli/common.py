@@ -13,6 +13,7 @@ import click
 
 from amo_bridge.cli.click_ru import Stop
 from amo_bridge.errors import ConfigError, StoreUnavailable, why_not
+from amo_bridge.lazy.collecting import no_garbage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,10 +61,11 @@ def waiting(words: str) -> Iterator[Callable[[str], None]]:
 def load_or_exit(path: Path, *, rules: bool = True) -> Config:
     """The config, or all its problems on stderr and exit code 2. ``rules``: without them only account and data are
     read, and what is wrong elsewhere keeps nobody from the store."""
-    from amo_bridge.config.loader import load, load_without_rules
-
     try:
-        return load(path) if rules else load_without_rules(path)
+        with no_garbage():
+            from amo_bridge.config.loader import load, load_without_rules
+
+            return load(path) if rules else load_without_rules(path)
     except ConfigError as error:
         tell_and_exit(error.problems)
 

@@ -1,1 +1,1 @@
-"""Made with its first use: methods of dataclasses; a command imports two hundred and uses a few."""
+"""Shorter starts: dataclasses whose methods are made with their first use, collection put off."""

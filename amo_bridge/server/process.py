@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import tempfile
@@ -21,6 +20,7 @@ from amo_bridge.config.loader import essentials, load, secret
 from amo_bridge.config.model import Config
 from amo_bridge.engine.metrics import METRICS_TOKEN
 from amo_bridge.errors import BridgeError, ConfigError, why_not
+from amo_bridge.lazy.collecting import no_garbage
 from amo_bridge.logs import log
 from amo_bridge.private_files import close_to_others, make_folder
 from amo_bridge.retry import SETTLE
@@ -158,18 +158,14 @@ class ServerProcess:
             announce(accounts, address)
 
     def _made_app(self) -> tuple[Flask, Accounts | None]:
-        gc.disable()
-        try:
+        # What is imported stays: the collector need not go through it while it comes, nor ever again.
+        with no_garbage():
             from amo_bridge.web.app import create_app
             from amo_bridge.web.context import EXTENSION
 
             order = self._order
             app = create_app(self._application, takes_hooks=order.takes_hooks, token=self._token, proxies=order.proxies)
             return app, app.extensions.get(EXTENSION)
-        finally:
-            # What was imported stays: the collector need not go through it while it comes, nor ever again.
-            gc.freeze()
-            gc.enable()
 
     def end(self) -> None:
         """Stop as a shutdown does."""
