@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import uuid
@@ -31,7 +32,19 @@ from amo_bridge.webinars.formats import reading_process
 
 # A table that has grown beyond it begins anew as a file: what was deleted stays there, and every read passes it.
 MOST_BYTES = 256 * 1024
+# Collecting makes a million things that all stay: without a pause the garbage collector passes them again and again.
+gc.disable()
+# Of objects that may be garbage, before a round over the youngest; Python's own is 700.
+MOST_YOUNG = 10_000
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/test"
+
+
+def pytest_collection_finish() -> None:
+    """Leave tests and modules to the end: a full round over them takes longer than most tests, and finds nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(MOST_YOUNG, 10, 10)
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
