@@ -18,7 +18,15 @@ import pytest
 import structlog
 from pydantic import TypeAdapter
 from support.local_crm import LocalCrm, served
-from support.made_once import addresses, commits_without_a_disk, statements, tables, templates, texts_of_configs
+from support.made_once import (
+    addresses,
+    commits_without_a_disk,
+    revisions,
+    statements,
+    tables,
+    templates,
+    texts_of_configs,
+)
 from support.running_bridge import RunningBridge, config_for
 
 from amo_bridge import logs, retry
@@ -51,7 +59,15 @@ def pytest_collection_finish() -> None:
 def what_all_tests_make_is_made_once() -> Iterator[None]:
     """See ``support/made_once.py``."""
     with ExitStack() as stack:
-        for made_once in (addresses, templates, statements, tables, texts_of_configs, commits_without_a_disk):
+        for made_once in (
+            addresses,
+            templates,
+            statements,
+            tables,
+            revisions,
+            texts_of_configs,
+            commits_without_a_disk,
+        ):
             stack.enter_context(made_once())
         yield
 

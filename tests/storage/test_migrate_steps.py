@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -61,13 +61,28 @@ def value(column: Column[Any], number: int) -> Any:
     return f"{chr(ord('а') + number)}ё"
 
 
-def filled(connection: Connection, place: int) -> Rows:
+class Tables:
+    """The tables of a store as they stand; one that no revision has changed is read once for all of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[list[str], Table]] = {}
+
+    def at(self, connection: Connection) -> list[Table]:
+        told = inspect(connection).get_multi_columns()
+        return [self._table(connection, name, columns) for (_, name), columns in sorted(told.items())]
+
+    def _table(self, connection: Connection, name: str, columns: Sequence[object]) -> Table:
+        signature = list(map(repr, columns))
+        if self._known.get(name, ([],))[0] != signature:
+            self._known[name] = signature, Table(name, MetaData(), autoload_with=connection)
+        return self._known[name][1]
+
+
+def filled(connection: Connection, tables: Tables, place: int) -> Rows:
     """Put rows into every table of the ``place``-th revision; what was put."""
-    metadata = MetaData()
-    metadata.reflect(connection)
     put: Rows = {}
     numbers = range(place * ROWS + 1, place * ROWS + ROWS + 1)
-    for table in metadata.sorted_tables:
+    for table in tables.at(connection):
         if table.name != migrate.VERSION_TABLE:
             put[table.name] = [{one.name: value(one, number) for one in table.c} for number in numbers]
             if table.name == "task_history":
@@ -94,12 +109,12 @@ class Walk:
 
 def walked(url: str) -> Walk:
     """One store for all revisions: every row goes through all that come after it."""
-    store, put = Store(url), {}
+    store, put, tables = Store(url), {}, Tables()
     for place, revision in enumerate(reversed(EARLIER)):
         with store.engine.begin() as connection:
             command.upgrade(migrate._config(connection), revision)
         with store.engine.begin() as connection:
-            put[revision] = filled(connection, place)
+            put[revision] = filled(connection, tables, place)
     store.prepare()
     with store.engine.connect() as connection:
         names = inspect(connection).get_table_names()

@@ -19,6 +19,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import Connection, Engine, MetaData, create_mock_engine
@@ -185,6 +187,22 @@ def _copy(file: Path, into: Path) -> None:
     with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(into)) as target:
         target.execute("PRAGMA synchronous=OFF")
         source.backup(target)
+
+
+@contextmanager
+def revisions() -> Iterator[None]:
+    """Alembic imports every revision for each store that it upgrades, and nobody changes one."""
+    read, kept = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
+
+    def read_once(config: Config) -> ScriptDirectory:
+        location = config.get_main_option("script_location")
+        if location not in kept:
+            kept[location] = read(config)
+        return kept[location]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", read_once)
+        yield
 
 
 @contextmanager
