@@ -15,15 +15,12 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.lazy.dataclasses import dataclass
 from amo_bridge.rules.deal import AdDay
-from amo_bridge.storage.database import AccountStore, chunks, insert_new
+from amo_bridge.storage.database import AccountStore, chunks, insert_new, values_of
 from amo_bridge.storage.tables import ad_checks, ad_statistics
 from amo_bridge.text.names import normalise
 
 LONGEST_NAME = 255
-# What AdDay has.
-_FIGURES = tuple(
-    ad_statistics.c[name] for name in ("day", "shows", "clicks", "cost", "leads", "placement", "currency", "service")
-)
+_FIGURES = tuple(ad_statistics.c[name] for name in AdDay._fields)
 
 
 @dataclass(frozen=True)
@@ -139,18 +136,8 @@ class AdStatistics:
             mine = (self._store.owns(ad_statistics), ad_statistics.c.folded.in_(chunk))
             query = select(ad_statistics.c.folded, *_FIGURES).where(*mine, ad_statistics.c.day >= since.isoformat())
             rows = connection.execute(query.order_by(ad_statistics.c.day, ad_statistics.c.id)).all()
-            for name, day, shows, clicks, cost, leads, placement, currency, service in rows:
-                figures = AdDay(
-                    day=_day(day),
-                    shows=shows,
-                    clicks=clicks,
-                    cost=cost,
-                    leads=leads,
-                    placement=placement,
-                    currency=currency,
-                    service=service,
-                )
-                found.setdefault(name, []).append(figures)
+            for name, day, *figures in rows:
+                found.setdefault(name, []).append(AdDay(_day(day), *figures))
         return found
 
     def newest(self, connection: Connection, campaigns: Iterable[str]) -> date | None:
@@ -192,13 +179,13 @@ class AdStatistics:
 
     def loadings(self, connection: Connection) -> list[Loading]:
         """Where the newest figures of each service came from."""
-        columns = ad_statistics.c
-        query = select(columns.service, func.max(columns.day), func.max(columns.loaded_at)).where(
-            self._store.owns(ad_statistics)
-        )
-        found = []
-        for service, day, at in connection.execute(query.group_by(columns.service).order_by(columns.service)).all():
-            newest = (self._store.owns(ad_statistics), columns.service == service, columns.loaded_at == at)
-            source = connection.execute(select(columns.source).where(*newest).limit(1)).scalar_one()
+        columns, mine, found = ad_statistics.c, self._store.owns(ad_statistics), []
+        for service in connection.execute(values_of(columns.service, mine)).scalars().all():
+            own = (mine, columns.service == service)
+            last = select(columns.loaded_at, columns.source).where(*own).order_by(columns.loaded_at.desc()).limit(1)
+            at, source = connection.execute(last).one()
+            # By the days, the newest first: an index of the service has them in the order of loading.
+            days = select(columns.day).where(mine, columns.service + "" == service).order_by(columns.day.desc())
+            day = connection.execute(days.limit(1)).scalar_one()
             found.append(Loading(service, date.fromisoformat(day), source, datetime.fromtimestamp(at, UTC)))
         return found

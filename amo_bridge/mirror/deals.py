@@ -145,6 +145,17 @@ class Mirror:
             found |= {row.deal_id: _mirrored(row) for row in rows}
         return found
 
+    def records_of(self, deal_ids: Iterable[int]) -> dict[int, DealRecord]:
+        """Deals as they were last seen; those that are not known are left out."""
+        found: dict[int, DealRecord] = {}
+        with self._store.read() as connection:
+            for chunk in chunks(sorted(set(deal_ids))):
+                query = select(deals.c.deal_id, deals.c.record).where(
+                    self._store.owns(deals), deals.c.deal_id.in_(chunk)
+                )
+                found |= {number: DealRecord.from_json(json.loads(text)) for number, text in connection.execute(query)}
+        return found
+
     def record(self, deal_id: int) -> DealRecord | None:
         """One deal as it was last seen."""
         known = self.get([deal_id]).get(deal_id)

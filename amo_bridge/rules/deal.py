@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Literal, NoReturn, Self, cast
+from typing import Any, Literal, NamedTuple, NoReturn, Self, cast
 
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.events import CallLogged, calls
@@ -228,8 +228,7 @@ class NamedBlogger:
     contact_ids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdDay:
+class AdDay(NamedTuple):
     """A campaign's figures of one day in one placement (empty: unknown). ``cost``: hundredths. ``leads``: None where
     the service or the file does not count them."""
 

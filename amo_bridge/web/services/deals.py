@@ -160,11 +160,11 @@ def listed(here: AccountView, deal_ids: Iterable[int], words: str = "") -> list[
     """As a list shows them, in this order; what is not known of one is empty. Raises NotMet."""
     names = here.user_names
     numbers = list(deal_ids)
-    known = Mirror(here.account_store).get(numbers)
+    known = Mirror(here.account_store).records_of(numbers)
     client_of = {deal: one.name for one in _clients(here, words) for deal in one.deal_ids} if words else {}
     found = []
     for number in numbers:
-        record = known[number].record if number in known else None
+        record = known.get(number)
         stage, person = (_stage(here, record), names.get(record.responsible_user_id, "")) if record else ("", "")
         found.append(FoundDeal(number, record.name if record else "", stage, person, client_of.get(number, "")))
     return found
