@@ -1,13 +1,15 @@
 """``python -m bench.pages``: processor time of every page and API door on the store of a busy account.
 
-Fills a store with 100,000 deals and 1,000,000 lines of the journal, asks for everything that can be read, and prints
-the table of docs/bench.md. ``--deals`` and ``--lines`` make it smaller; ``--folder`` keeps the store for another run.
+Fills a store with 100,000 deals and 1,000,000 lines of the journal, asks for everything that can be read, nine times
+over, and prints the table of docs/bench.md: the least of them, as whatever else the machine does only adds to it.
+``--deals`` and ``--lines`` make it smaller; ``--folder`` keeps the store for another run.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -38,7 +40,7 @@ from bench.webinar import TOKEN, local_crm
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 URL = "http://127.0.0.1:9"
 GOAL = 0.050
-TRIES = 3
+ROUNDS = 9
 
 
 class Office:
@@ -90,6 +92,28 @@ class Office:
         return client, {"Authorization": f"Bearer {self.office.api_tokens.issue('bench', Role.ADMIN, 'bench')}"}
 
 
+@dataclass
+class Told:
+    """What was measured of one address. ``spent``: processor seconds of each time."""
+
+    spent: list[float] = field(default_factory=list)
+    statements: int = 0
+    kilobytes: int = 0
+
+
+def ask(office: Office, client: FlaskClient, headers: dict[str, str], address: str, told: dict[str, Told]) -> None:
+    office.statements.clear()
+    begun = time.process_time()
+    answer = client.get(address, headers=headers, buffered=True)
+    spent = time.process_time() - begun
+    if answer.status_code != 200:
+        click.echo(f"{answer.status_code} {address}", err=True)
+        return
+    one = told.setdefault(address, Told())
+    one.spent.append(spent)
+    one.statements, one.kilobytes = len(office.statements), len(answer.data) // 1024
+
+
 @click.command(help=__doc__)
 @click.option("--deals", default=100_000)
 @click.option("--lines", default=1_000_000)
@@ -100,26 +124,18 @@ def main(deals: int, lines: int, folder: Path | None, only: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         office = Office(folder or Path(temporary), Size(deals, lines))
         client, program = office.visitor()
-        click.echo("| address | ms | ms of the first time | statements | KB |\n|---|---|---|---|---|")
-        for _, address in addresses(office.app):
-            if only not in address:
-                continue
-            headers = program if address.startswith("/api/v1") else {}
-            spent = []
-            for _ in range(TRIES):
-                office.statements.clear()
-                begun = time.process_time()
-                answer = client.get(address, headers=headers, buffered=True)
-                spent.append(time.process_time() - begun)
-                if answer.status_code != 200:
-                    break
-            if answer.status_code != 200:
-                click.echo(f"{answer.status_code} {address}", err=True)
-                continue
-            mark = " **slow**" if min(spent) > GOAL else ""
+        told: dict[str, Told] = {}
+        # Round by round: this machine may be slow for half a minute.
+        for _ in range(ROUNDS):
+            for _, address in addresses(office.app):
+                if only in address:
+                    ask(office, client, program if address.startswith("/api/v1") else {}, address, told)
+        click.echo("| address | ms | median | the first time | statements | KB |\n|---|---|---|---|---|---|")
+        for address, one in told.items():
+            mark = " **slow**" if min(one.spent) > GOAL else ""
             click.echo(
-                f"| `{address}` | {median(spent) * 1000:.0f}{mark} | {spent[0] * 1000:.0f} | {len(office.statements)} "
-                f"| {len(answer.data) // 1024} |"
+                f"| `{address}` | {min(one.spent) * 1000:.0f}{mark} | {median(one.spent) * 1000:.0f} "
+                f"| {one.spent[0] * 1000:.0f} | {one.statements} | {one.kilobytes} |"
             )
         office.bridge.stop()
 

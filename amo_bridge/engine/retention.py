@@ -190,7 +190,8 @@ class Retention:
     def _count_in_order(
         self, table: Table, came_at: ColumnElement[float], before: float, may_go: ColumnElement[bool]
     ) -> int:
-        """As ``_old_in_order`` walks; most tables end within the first few rows, so only then more are asked for."""
+        """As ``_old_in_order`` walks; most tables end within the first few rows, so each time twice as many are asked
+        for."""
         rows, last, size = 0, 0, BATCH_SIZE
         while rows < MOST_COUNTED:
             walk = self._walk(table, came_at, and_(came_at < before, may_go), last, size).subquery()
@@ -201,7 +202,7 @@ class Retention:
             rows += int(found)
             if many < size or newest >= before:
                 break
-            size = MOST_COUNTED
+            size = min(2 * size, MOST_COUNTED)
         return rows
 
     def _parts(self, now: datetime) -> Iterator[_Part]:

@@ -147,7 +147,8 @@ def decisions_of(here: AccountView, wish: Wish, most: int) -> Decisions:
     sources = {source: str(word) for source, word in SOURCES.items()}
     return Decisions(
         rows=[_view(line, known, endings, sources) for line in found[:most]],
-        total=here.history.count(wanted, MOST_COUNTED),
+        # All of them may be there already.
+        total=len(found) if wish.before is None and len(found) <= most else here.history.count(wanted, MOST_COUNTED),
         next_before=found[most - 1].id if len(found) > most else None,
         is_vague=deal_ids is not None and len(deal_ids) > MOST_DEALS,
     )
